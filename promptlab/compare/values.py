@@ -1,0 +1,79 @@
+"""Two columns of scores → verdict; two texts → word diff."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Interval(Struct, frozen=True):
+    """A mean with its uncertainty.
+
+    Attributes:
+        level: Confidence level, such as 0.95.
+        missing: How many examples had no value.
+        method: Name of the method, such as "Wilson" or "t, 12 clusters".
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    missing: int
+    level: float
+    method: str
+
+
+class ExampleDelta(Struct, frozen=True):
+    """One example on both sides; ``delta`` is signed so that positive is better, whatever the direction."""
+
+    example: str
+    baseline: float | None
+    candidate: float | None
+    delta: float | None
+
+
+class Verdict(Struct, frozen=True):
+    """What two paired columns of scores say.
+
+    Attributes:
+        status: INVALID when more than 5 % of the examples lack a value on a side, or fewer than 2 are paired.
+        effect: Mean paired difference, candidate − baseline, in the metric's unit and sign.
+        low: Lower end of the interval of the effect at ``1 - alpha``.
+        p: Two-sided p value of the test that belongs to the same family as the interval.
+        n: Paired examples.
+        better, worse, same: Examples by sign of the difference, signed so that better is better.
+        mde: Smallest effect that this n could have seen (power 0.8), or None when not computable.
+        needed: Examples that would settle an effect of ``min_effect``, or None.
+        unpaired: Example ids that only one side has, or that lack a value.
+        method: Test and interval in words: "McNemar mid-p, Bonett–Price interval".
+        sentence: The whole verdict in one plain sentence.
+        notes: Further plain sentences: unpaired rows, few clusters, other eval set content …
+    """
+
+    status: Literal["BETTER", "WORSE", "EQUIVALENT", "INCONCLUSIVE", "INVALID"]
+    metric: str
+    effect: float
+    low: float
+    high: float
+    alpha: float
+    p: float
+    n: int
+    better: int
+    worse: int
+    same: int
+    mde: float | None
+    needed: int | None
+    method: str
+    sentence: str
+    unpaired: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    deltas: tuple[ExampleDelta, ...] = ()
+
+
+class DiffSpan(Struct, frozen=True):
+    """A stretch of text. "same" and "removed" joined give the old text, "same" and "added" the new one."""
+
+    op: Literal["same", "removed", "added"]
+    text: str

@@ -1,0 +1,127 @@
+"""What git knows about prompts and runs, as values."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class RepoState(Struct, frozen=True):
+    """Where the repository stands.
+
+    Attributes:
+        top: Absolute path of the working tree's top folder.
+        prefix: The workspace's path below ``top`` with ``/`` between, "" when they are the same folder.
+        head: Commit id, or None on an unborn branch.
+        branch: Short branch name, or None when HEAD is detached.
+        operation: "merge", "rebase", "cherry-pick", "revert", "bisect", or None.
+        dirty: Number of paths in the working tree or index that differ from HEAD, untracked ones included.
+    """
+
+    top: str
+    prefix: str
+    head: str | None
+    branch: str | None
+    operation: str | None
+    dirty: int
+
+
+class Version(Struct, frozen=True):
+    """One distinct content of a prompt, in the order HEAD's history first saw it.
+
+    Attributes:
+        number: 1, 2, 3 … for ``triage@v1`` …; 0 for an uncommitted working copy.
+        content: Content hash, 12 hex digits, or "" when the file could not be parsed.
+        blob: Git blob id of the bytes, "" for a working copy.
+        commit: The commit that brought it, "" for a working copy.
+        time: Author time, seconds since the epoch.
+        path: Path relative to the workspace at that commit.
+        error: Why the file could not be parsed at that commit, or "".
+    """
+
+    number: int
+    content: str
+    blob: str
+    commit: str
+    time: int
+    author: str
+    subject: str
+    path: str
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        """``v3``, or ``*`` for an uncommitted working copy."""
+        return f"v{self.number}" if self.number else "*"
+
+
+class ScoreLine(Struct, frozen=True):
+    """One ``Promptlab-Score`` trailer: the mean of a metric over a column."""
+
+    column: str
+    metric: str
+    mean: float
+    n: int
+    se: float | None = None
+    missing: int = 0
+
+
+class ColumnLine(Struct, frozen=True):
+    """One ``Promptlab-Variant`` trailer: what a column of the run was.
+
+    Attributes:
+        column: Letter of the column: a, b, …
+        version: ``v3`` or ``*`` as it stood when the run was made.
+    """
+
+    column: str
+    prompt: str
+    content: str
+    version: str
+    model: str
+    identity: str
+
+
+class RunRecord(Struct, frozen=True):
+    """A saved run as its annotated tag tells it, without opening its files.
+
+    Attributes:
+        id: ``20261121T195012Z-4f2a9c``.
+        tag: Full tag name, ``run/<subject>/<id>``.
+        commit: The snapshot commit, on no branch.
+        title: First line of the tag message.
+        time: Tagger time, seconds since the epoch.
+    """
+
+    id: str
+    subject: str
+    tag: str
+    commit: str
+    parent: str
+    time: int
+    title: str
+    evalset: str
+    evalset_content: str
+    n: int
+    columns: tuple[ColumnLine, ...]
+    scores: tuple[ScoreLine, ...]
+    partial: bool = False
+
+
+class RunFiles(Struct, frozen=True):
+    """What a run commits below ``results/<subject>/<run>/``, and the exact input files it used.
+
+    Attributes:
+        results: File name to bytes: ``run.toml``, ``metrics.jsonl``, ``outputs.jsonl``.
+        inputs: Path relative to the workspace root to bytes: prompts, judges, eval sets as they were used.
+    """
+
+    results: dict[str, bytes]
+    inputs: dict[str, bytes]
+
+
+class SavedRun(Struct, frozen=True):
+    """Where a run was put."""
+
+    tag: str
+    commit: str
+    results_path: str

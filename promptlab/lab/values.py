@@ -1,0 +1,160 @@
+"""What the lab gives to the command line and the screens, beside the values of the rooms below."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from promptlab.compare.values import DiffSpan, Interval, Verdict
+from promptlab.errors import Problem
+from promptlab.history.values import RunRecord, Version
+from promptlab.models.values import Outcome
+from promptlab.runs.values import Ended, ModelLoading, Progress, Started, Variant
+from promptlab.scoring.values import Score
+from promptlab.workspace.values import Prompt
+
+
+class PromptRow(Struct, frozen=True):
+    """One line of the prompt tree, known without git. ``problems`` say why the file does not load."""
+
+    name: str
+    kind: Literal["prompt", "judge"]
+    description: str = ""
+    content: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class PromptPast(Struct, frozen=True):
+    """What git adds to a prompt row: its versions (oldest first) and the mean score of each, where a run has one.
+
+    Attributes:
+        current: Label of the working copy: ``v3`` when it equals a version, ``*`` when it is edited.
+        trend: One value per version, oldest first: mean of the primary metric on the trend's model, or None.
+        metric: The metric of the trend, "" when no run exists.
+    """
+
+    name: str
+    versions: tuple[Version, ...]
+    current: str
+    trend: tuple[float | None, ...]
+    metric: str
+
+
+class FileText(Struct, frozen=True):
+    """A file's text as it was read; ``stamp`` tells whether somebody changed it since."""
+
+    path: str
+    text: str
+    stamp: str
+
+
+class Conflict(Struct, frozen=True):
+    """The file changed on disk since it was read: nothing was written; ``theirs`` is what is there now."""
+
+    mine: str
+    theirs: FileText
+
+
+class Subject(Struct, frozen=True):
+    """A prompt at one point in time, resolved.
+
+    Attributes:
+        asked: As the person wrote it.
+        version: ``v3``, or ``*`` for a working copy that is no committed version.
+        data: The file's bytes at that point.
+        source: Path relative to the workspace root.
+    """
+
+    asked: str
+    prompt: Prompt
+    version: str
+    data: bytes
+    source: str
+
+
+class RunRequest(Struct, frozen=True):
+    """What ``promptlab run`` was asked for. Empty means: the default of the workspace."""
+
+    subjects: tuple[str, ...]
+    models: tuple[str, ...] = ()
+    evalset: str = ""
+    trials: int | None = None
+    baseline: str = ""
+    overrides: tuple[tuple[str, str], ...] = ()
+    sample: int | None = None
+    only: tuple[str, ...] = ()
+
+
+class CellScored(Struct, frozen=True):
+    """A cell has its outcome and its scores; the scores of judges follow in a second event for the same cell."""
+
+    column: str
+    example: str
+    trial: int
+    outcome: Outcome
+    scores: tuple[Score, ...]
+
+
+LabEvent = Started | ModelLoading | CellScored | Progress | Ended
+
+
+class ColumnSummary(Struct, frozen=True):
+    """The head of one column.
+
+    Attributes:
+        means: Metric name to mean with interval; metrics without any value are left out.
+        latency_p50, latency_p95: Seconds over the outcomes that a model gave; None without any.
+        cost: Text such as "$0.0021", or "local".
+    """
+
+    variant: Variant
+    means: dict[str, Interval]
+    done: int
+    failed: int
+    cached: int
+    latency_p50: float | None
+    latency_p95: float | None
+    tokens_in: int
+    tokens_out: int
+    tokens_per_second: float | None
+    cost: str
+    verdict: Verdict | None = None
+
+
+class RunSummary(Struct, frozen=True):
+    """One line of the list of runs. ``record`` is None for a run that is not saved in git (journal only)."""
+
+    id: str
+    subject: str
+    time: int
+    state: Literal["saved", "unsaved", "partial", "running"]
+    title: str
+    record: RunRecord | None = None
+
+
+class FieldDiff(Struct, frozen=True):
+    """One field of a prompt that differs: ``messages[0].content``, ``params.temperature``."""
+
+    field: str
+    spans: tuple[DiffSpan, ...]
+
+
+class OutputDiff(Struct, frozen=True):
+    """One example whose stored outputs differ between two subjects on one model."""
+
+    example: str
+    model: str
+    spans: tuple[DiffSpan, ...]
+    before: tuple[Score, ...]
+    after: tuple[Score, ...]
+
+
+class SubjectDiff(Struct, frozen=True):
+    """Words that changed between two subjects, and what changed in stored outputs where both have them."""
+
+    before: Subject
+    after: Subject
+    fields: tuple[FieldDiff, ...]
+    outputs: tuple[OutputDiff, ...]
+    verdicts: tuple[tuple[str, Verdict], ...] = ()

@@ -1,0 +1,145 @@
+"""Text in, text out: the request that every model takes and the outcome that every model gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from promptlab.workspace.values import Message, Params
+
+FaultKind = Literal[
+    "unavailable",  # connection refused, host not found, engine cannot start: the model as a whole
+    "auth",  # 401, 403: the model as a whole
+    "not_found",  # 404: wrong URL or model name: the model as a whole
+    "rate_limit",  # 429 after all retries
+    "server",  # 5xx after all retries
+    "timeout",
+    "malformed",  # the body was not what the protocol says
+    "rejected",  # 400, 422: this request
+    "context",  # the prompt does not fit the context
+    "crashed",  # the model's child process died twice on this request
+    "template",  # the messages could not be rendered
+]
+
+FATAL_FAULTS: frozenset[FaultKind] = frozenset({"unavailable", "auth", "not_found"})
+"""Faults that every further request to the same model would meet: the run of that model stops."""
+
+
+class Constraint(Struct, frozen=True, omit_defaults=True):
+    """What decoding is held to, where the model can: exactly one of the two."""
+
+    choices: tuple[str, ...] | None = None
+    json_schema: dict[str, object] | None = None
+
+
+class Request(Struct, frozen=True):
+    """One thing to ask a model.
+
+    Attributes:
+        key: Identity of the answer: requests with one key have one outcome.
+        seed: Seed of this trial.
+    """
+
+    key: str
+    messages: tuple[Message, ...]
+    params: Params
+    seed: int = 0
+    constraint: Constraint | None = None
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Token counts as the model gave them."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+
+class Fault(Struct, frozen=True):
+    """Why there is no answer. ``message`` is a sentence for the person."""
+
+    kind: FaultKind
+    message: str
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """What came back for one request.
+
+    Attributes:
+        finish: Why the text ended, ``error`` when there is a fault.
+        latency: Seconds from asking to the whole answer, without queueing. 0 when there is a fault.
+        cost: In the currency of the model's price, or None when the model has no price.
+        cached: True when it came from the cache and no model was asked now.
+        fingerprint: What the model said of its own build, or "".
+        fault: Set exactly when there is no answer; then text is "" and nothing may be scored as 0.
+    """
+
+    key: str
+    text: str = ""
+    finish: Literal["stop", "length", "error"] = "stop"
+    usage: Usage = Usage()
+    latency: float = 0.0
+    cost: float | None = None
+    cached: bool = False
+    fingerprint: str = ""
+    fault: Fault | None = None
+
+
+class Capabilities(Struct, frozen=True):
+    """What a model can do beside answering."""
+
+    choices: bool = False
+    json_schema: bool = False
+    seed: bool = False
+    logprobs: bool = False
+    embeddings: bool = False
+
+
+class ModelInfo(Struct, frozen=True):
+    """What is known of a model without asking it anything, for tables.
+
+    Attributes:
+        identity: Goes into every cell key: GGUF digest, or endpoint and model name.
+        kind: A file on this machine or an endpoint.
+        data_goes: Where prompts are sent: "this machine" or a host name.
+        problem: Why it cannot be used now, or "".
+    """
+
+    name: str
+    kind: Literal["gguf", "endpoint"]
+    identity: str
+    target: str
+    size: int | None
+    context: int | None
+    license: str | None
+    price: str
+    data_goes: str
+    problem: str = ""
+
+
+class Model(Protocol):
+    """Text in, text out. Many requests at once; the order of outcomes is the model's own."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
+        """Yield exactly one outcome per request, in any order, faults as outcomes.
+
+        Closing the iterator cancels what is in flight. Raises nothing but ModelFault, when the model as a
+        whole cannot be started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of processes and connections. May be called twice."""
+        ...

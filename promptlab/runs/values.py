@@ -1,0 +1,141 @@
+"""A run: its columns, its cells, what was planned and how far it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from promptlab.models.values import Outcome, Request
+from promptlab.workspace.values import Decision, Example, MetricSpec, Params
+
+
+class Variant(Struct, frozen=True):
+    """One column of the grid: a version of a prompt on a model.
+
+    Attributes:
+        column: Letter that names it in this run: a, b, … z, aa …
+        subject: As the person asked for it: ``triage``, ``triage@v3``.
+        prompt: The prompt's name.
+        version: ``v3``, or ``*`` for a working copy that is no committed version.
+        content: Content hash of the prompt, 12 hex digits.
+        model: The model's name in ``promptlab.toml``.
+        identity: The model's identity.
+        params: Sampling parameters after ``--set`` overrides.
+    """
+
+    column: str
+    subject: str
+    prompt: str
+    version: str
+    content: str
+    model: str
+    identity: str
+    params: Params
+
+    @property
+    def label(self) -> str:
+        """``triage@v3 · mini``, or ``triage* · mini``."""
+        mark = "*" if self.version == "*" else f"@{self.version}"
+        return f"{self.prompt}{mark} · {self.model}"
+
+
+class Cell(Struct, frozen=True):
+    """One variant on one example, one trial. ``request`` is None when the template could not be rendered."""
+
+    column: str
+    example: str
+    trial: int
+    key: str
+    request: Request | None
+    problem: str = ""
+
+
+class Plan(Struct, frozen=True):
+    """Everything that a run will do, decided before the first call.
+
+    Attributes:
+        subject: What the run is filed under: the prompt's name if all columns share one, else the eval set's.
+        digest: Hash over all cell keys, metrics and decision: two equal plans do the same work.
+        baseline: Column that the others are compared with.
+        sources: Path relative to the workspace root to bytes of every input file, exactly as used.
+    """
+
+    subject: str
+    digest: str
+    evalset: str
+    evalset_content: str
+    examples: tuple[Example, ...]
+    variants: tuple[Variant, ...]
+    baseline: str
+    trials: int
+    metrics: tuple[MetricSpec, ...]
+    decision: Decision
+    cells: tuple[Cell, ...]
+    sources: dict[str, bytes]
+
+
+class JournalLine(Struct, frozen=True, omit_defaults=True):
+    """One line of ``outcomes.jsonl``: an outcome as it arrived."""
+
+    column: str
+    example: str
+    trial: int
+    outcome: Outcome
+    at: float = 0.0
+
+
+class Progress(Struct, frozen=True):
+    """How far a run is, for a status line.
+
+    Attributes:
+        done: Cells that have an outcome, faults and cached ones included.
+        rate: Cells per second that models answered lately, 0.0 while unknown.
+        eta: Seconds left, or None while unknown.
+        cost: Sum of known costs per currency, such as ``{"USD": 0.02}``.
+    """
+
+    total: int
+    done: int = 0
+    cached: int = 0
+    failed: int = 0
+    rate: float = 0.0
+    eta: float | None = None
+    elapsed: float = 0.0
+    cost: dict[str, float] = {}
+    model: str = ""
+
+
+class Started(Struct, frozen=True):
+    """The run has an id and its journal is on disk. ``resumed`` counts outcomes taken over from before."""
+
+    run: str
+    plan: Plan
+    resumed: int
+
+
+class CellDone(Struct, frozen=True):
+    """A cell has its outcome, and it is in the journal."""
+
+    column: str
+    example: str
+    trial: int
+    outcome: Outcome
+
+
+class ModelLoading(Struct, frozen=True):
+    """A model is being started."""
+
+    model: str
+
+
+class Ended(Struct, frozen=True):
+    """The last event of a run. ``reason`` says in a sentence why it is not complete, or ""."""
+
+    run: str
+    state: Literal["complete", "partial", "cancelled"]
+    progress: Progress
+    reason: str = ""
+
+
+RunEvent = Started | ModelLoading | CellDone | Progress | Ended

@@ -1,0 +1,39 @@
+"""Scores: what a metric says of one outcome."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Score(Struct, frozen=True, omit_defaults=True):
+    """A number, or missing with a reason: exactly one of ``value`` and ``missing`` is set. An error is never 0."""
+
+    metric: str
+    value: float | None = None
+    missing: str = ""
+    detail: str = ""
+
+
+class MetricInfo(Struct, frozen=True):
+    """What a metric of the catalogue is.
+
+    Attributes:
+        direction: Whether more is better, less is better, or neither (``info``: shown, never decides).
+        kind: ``binary`` scores are 0 or 1.
+        unit: "" for shares and grades, else such as "s", "chars", "USD".
+        needs: What an example must have: "expected", "reference" …, or "" for nothing.
+        version: Part of a score's identity; raised when the definition changes.
+        summary: One line for help texts.
+    """
+
+    id: str
+    direction: Literal["max", "min", "info"]
+    kind: Literal["binary", "numeric"]
+    low: float | None
+    high: float | None
+    unit: str
+    needs: str
+    version: int
+    summary: str

@@ -1,0 +1,215 @@
+"""The files that a person edits, as typed values: prompts, judges, eval sets, models, settings.
+
+Every value is immutable. JSON-like content (a variable's value, a schema) is typed ``object``: it is whatever
+``tomllib`` or ``json`` gives, and is only ever rendered, compared or serialised.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Role = Literal["system", "user", "assistant"]
+Variables = dict[str, object]
+
+
+class Message(Struct, frozen=True):
+    """One message of a prompt: a template before rendering, plain text after."""
+
+    role: Role
+    content: str
+
+
+class Params(Struct, frozen=True, omit_defaults=True):
+    """Sampling parameters. ``None`` leaves the choice to the model's own default.
+
+    Attributes:
+        temperature: 0 is greedy.
+        max_tokens: The most tokens an answer may have.
+        seed: Seed of the first trial; trial k uses ``seed + k``.
+    """
+
+    temperature: float = 0.0
+    max_tokens: int = 256
+    seed: int = 0
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Output(Struct, frozen=True, omit_defaults=True):
+    """A prompt's output contract (``[output]``): exactly one of choices, json_schema, regex.
+
+    Attributes:
+        enforce: Constrain decoding where the model can. The contract is checked as a metric either way.
+    """
+
+    choices: tuple[str, ...] | None = None
+    json_schema: dict[str, object] | None = None
+    regex: str | None = None
+    enforce: bool = True
+
+
+class Judge(Struct, frozen=True, omit_defaults=True):
+    """What makes a prompt a judge (``[judge]``).
+
+    Attributes:
+        kind: ``grade`` scores one output.
+        scale: Lowest and highest whole grade, or None when ``choices`` is given.
+        choices: Answer word to score, such as ``{"yes": 1.0, "no": 0.0}``.
+        criterion: What is judged, in one sentence.
+    """
+
+    kind: Literal["grade"] = "grade"
+    scale: tuple[int, int] | None = None
+    choices: dict[str, float] | None = None
+    criterion: str = ""
+
+
+class Prompt(Struct, frozen=True):
+    """One prompt file, parsed.
+
+    Attributes:
+        name: Path below ``prompts/`` without ``.toml``: ``triage``, ``judges/helpful``.
+        content: The first 12 hex digits of the content hash: the version's identity.
+        source: The file's path, relative to the workspace root, for error messages.
+    """
+
+    name: str
+    content: str
+    source: str
+    messages: tuple[Message, ...]
+    params: Params = Params()
+    output: Output | None = None
+    judge: Judge | None = None
+    id: str | None = None
+    description: str = ""
+
+
+class Example(Struct, frozen=True, omit_defaults=True):
+    """One case of an eval set."""
+
+    id: str
+    vars: Variables = {}
+    expected: object = None
+    reference: str | None = None
+    previous: str | None = None
+    feedback: str | None = None
+    context: str | None = None
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    split: str | None = None
+
+
+class MetricSpec(Struct, frozen=True, omit_defaults=True):
+    """One ``[[metrics]]`` entry. ``options`` are the metric's own keys, validated by the scoring room.
+
+    Attributes:
+        id: Which metric of the catalogue: ``exact``, ``regex``, ``judge`` …
+        name: The name its scores carry; the id unless given.
+    """
+
+    id: str
+    name: str
+    options: dict[str, object] = {}
+
+
+class Guardrail(Struct, frozen=True, omit_defaults=True):
+    """A metric that must not get worse: by more than ``margin`` (a difference) or ``ratio`` (a factor)."""
+
+    metric: str
+    margin: float | None = None
+    ratio: float | None = None
+
+
+class Decision(Struct, frozen=True, omit_defaults=True):
+    """What "better" means, stated before the run (``[decision]``).
+
+    Attributes:
+        primary: Name of the metric that decides; the first metric of the eval set when None.
+        min_effect: Smallest difference that matters, in the metric's own unit; also the equivalence margin.
+        cluster_by: ``"group"`` when examples of one group are not independent, else None.
+        trials: Samples per example.
+    """
+
+    primary: str | None = None
+    min_effect: float = 0.02
+    alpha: float = 0.05
+    cluster_by: Literal["group"] | None = None
+    trials: int = 1
+    guardrails: tuple[Guardrail, ...] = ()
+
+
+class EvalSet(Struct, frozen=True):
+    """One eval set file (and its JSONL of examples, if it names one).
+
+    Attributes:
+        content: 12 hex digits over examples only: two runs with the same value used the same cases.
+        files: Paths relative to the workspace root of all files that it was read from.
+    """
+
+    name: str
+    content: str
+    source: str
+    files: tuple[str, ...]
+    examples: tuple[Example, ...]
+    metrics: tuple[MetricSpec, ...] = ()
+    decision: Decision = Decision()
+    description: str = ""
+
+
+class Price(Struct, frozen=True):
+    """What tokens cost: ``input`` and ``output`` in ``currency`` per ``per`` tokens."""
+
+    input: float
+    output: float
+    currency: str = "USD"
+    per: int = 1_000_000
+
+
+class ModelEntry(Struct, frozen=True, omit_defaults=True):
+    """One ``[models.NAME]`` entry: a GGUF file (``gguf``) or an OpenAI-compatible endpoint (``model``).
+
+    Attributes:
+        gguf: A path relative to the workspace root, an absolute path, or ``demo:NAME``.
+        timeout: Seconds that one request to an endpoint may take.
+        concurrency: Requests in flight at once, for an endpoint.
+    """
+
+    name: str
+    gguf: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    price: Price | None = None
+    license: str | None = None
+    context: int | None = None
+    threads: int | None = None
+    timeout: float = 120.0
+    concurrency: int = 20
+
+
+class Defaults(Struct, frozen=True):
+    """``[defaults]``: what a run uses when the command does not say."""
+
+    models: tuple[str, ...] = ()
+    evalset: str | None = None
+    judge: str | None = None
+
+
+class Settings(Struct, frozen=True):
+    """``promptlab.toml``, parsed. Models keep the order of the file."""
+
+    models: dict[str, ModelEntry] = {}
+    defaults: Defaults = Defaults()
+
+
+class Rendered(Struct, frozen=True):
+    """A prompt filled with one example's variables: exactly what a model is sent."""
+
+    messages: tuple[Message, ...]
