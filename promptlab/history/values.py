@@ -90,6 +90,7 @@ class RunRecord(Struct, frozen=True):
         commit: The snapshot commit, on no branch.
         title: First line of the tag message.
         time: Tagger time, seconds since the epoch.
+        plan: Digest of the plan: runs with the same digest did the same work.
     """
 
     id: str
@@ -105,6 +106,7 @@ class RunRecord(Struct, frozen=True):
     columns: tuple[ColumnLine, ...]
     scores: tuple[ScoreLine, ...]
     partial: bool = False
+    plan: str = ""
 
 
 class RunFiles(Struct, frozen=True):

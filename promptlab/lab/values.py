@@ -158,3 +158,30 @@ class SubjectDiff(Struct, frozen=True):
     fields: tuple[FieldDiff, ...]
     outputs: tuple[OutputDiff, ...]
     verdicts: tuple[tuple[str, Verdict], ...] = ()
+
+
+class ExampleChange(Struct, frozen=True):
+    """One example that changed between two columns; ``delta`` is positive when it got better."""
+
+    example: str
+    delta: float
+    before: str
+    after: str
+    spans: tuple[DiffSpan, ...]
+
+
+class Comparison(Struct, frozen=True):
+    """Two columns of stored runs side by side.
+
+    Attributes:
+        verdicts: The primary metric first, then the others that can decide, the latter without a claim of their own.
+        notes: What makes the two less comparable: another eval set content, other model, rows left out.
+        changed: Examples whose primary score changed, largest loss first.
+    """
+
+    before: str
+    after: str
+    means: tuple[tuple[str, Interval | None, Interval | None], ...]
+    verdicts: tuple[Verdict, ...]
+    changed: tuple[ExampleChange, ...]
+    notes: tuple[str, ...] = ()

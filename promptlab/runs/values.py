@@ -59,6 +59,7 @@ class Plan(Struct, frozen=True):
         digest: Hash over all cell keys, metrics and decision: two equal plans do the same work.
         baseline: Column that the others are compared with.
         sources: Path relative to the workspace root to bytes of every input file, exactly as used.
+        prompts: ``name@content`` to the bytes of the prompt file of every column, old versions included.
     """
 
     subject: str
@@ -73,6 +74,7 @@ class Plan(Struct, frozen=True):
     decision: Decision
     cells: tuple[Cell, ...]
     sources: dict[str, bytes]
+    prompts: dict[str, bytes] = {}
 
 
 class JournalLine(Struct, frozen=True, omit_defaults=True):
@@ -83,6 +85,32 @@ class JournalLine(Struct, frozen=True, omit_defaults=True):
     trial: int
     outcome: Outcome
     at: float = 0.0
+
+
+class StoredRun(Struct, frozen=True):
+    """A run in the journal, known without reading its cells.
+
+    Attributes:
+        id: ``20261121T195012Z-4f2a9c``: UTC time to the second and six random hex digits.
+        time: When it was started, seconds since the epoch.
+        state: ``partial`` is anything that stopped before its last cell, by Ctrl-C or by a crash.
+        examples: How many examples it has.
+        cells: How many cells it has.
+        columns: The columns' labels, in order.
+        tag: The tag it is committed under, or "".
+    """
+
+    id: str
+    time: int
+    state: Literal["running", "partial", "complete", "committed"]
+    subject: str
+    evalset: str
+    examples: int
+    trials: int
+    cells: int
+    columns: tuple[str, ...]
+    digest: str
+    tag: str = ""
 
 
 class Progress(Struct, frozen=True):

@@ -1,0 +1,245 @@
+"""A run as files: what ``results/<subject>/<run>/`` holds, and how a table is made of it again."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from promptlab import __version__
+from promptlab.errors import InvalidFile, Problem
+from promptlab.lab.planning import prompts_of
+from promptlab.lab.table import RunTable
+from promptlab.lab.values import CellScored
+from promptlab.models.values import Outcome, Usage
+from promptlab.runs.values import JournalLine, Plan, Variant
+from promptlab.scoring.values import Score
+from promptlab.workspace.prompts import parse_prompt
+from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
+
+FORMAT = 1
+Line = TypeVar("Line")
+RUN, METRICS, OUTPUTS, EXAMPLES = "run.toml", "metrics.jsonl", "outputs.jsonl", "examples.jsonl"
+
+
+class MetricsLine(Struct, omit_defaults=True):
+    """One line of ``metrics.jsonl``: what was measured on one cell. It changes with every run; outputs seldom do."""
+
+    column: str
+    example: str
+    trial: int = 0
+    scores: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    detail: dict[str, str] = {}
+    latency: float = 0.0
+    usage: Usage = Usage()
+    cost: float | None = None
+    cached: bool = False
+
+
+class OutputsLine(Struct, omit_defaults=True):
+    """One line of ``outputs.jsonl``: what came back for one cell."""
+
+    column: str
+    example: str
+    outcome: Outcome
+    trial: int = 0
+
+
+class RunHead(Struct):
+    """``run.toml``: what the run was."""
+
+    format: int
+    run: str
+    subject: str
+    digest: str
+    state: str
+    tool: str
+    evalset: str
+    evalset_content: str
+    baseline: str
+    trials: int
+    columns: list[Variant]
+    metrics: list[MetricSpec] = []
+    decision: Decision = Decision()
+
+
+def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
+    """File name to bytes. Lines are sorted by example, so that two runs differ only where they differ."""
+    import tomli_w
+
+    head = RunHead(
+        format=FORMAT,
+        run=table.run,
+        subject=table.subject,
+        digest=plan.digest,
+        state=table.state,
+        tool=f"promptlab {__version__}",
+        evalset=table.evalset,
+        evalset_content=table.evalset_content,
+        baseline=table.baseline,
+        trials=table.trials,
+        columns=list(table.variants),
+        metrics=list(table.metrics),
+        decision=table.decision,
+    )
+    plain = _without_none(msgspec.to_builtins(head))
+    return {
+        RUN: tomli_w.dumps(plain).encode(),
+        METRICS: metrics_lines(table),
+        OUTPUTS: _jsonl(line for _, line in _lines(table)),
+        EXAMPLES: _jsonl(table.examples),
+        **{_prompt_file(name): data for name, data in plan.prompts.items()},
+    }
+
+
+def metrics_lines(table: RunTable) -> bytes:
+    """``metrics.jsonl`` of a table."""
+    return _jsonl(line for line, _ in _lines(table))
+
+
+def reopen(plan: Plan, outcomes: Iterable[JournalLine], metrics: bytes) -> RunTable:
+    """A table from the journal of a run that is not saved.
+
+    Args:
+        metrics: What ``metrics_lines`` gave when the run ended; cells that are not in it are scored again,
+            but for judges, whose scores are then missing.
+    """
+    from promptlab.scoring.metrics import score
+
+    table = RunTable.of_plan(plan, prompts_of(plan))
+    measured = {(m.column, m.example, m.trial): m for m in _read(metrics, MetricsLine)}
+    for line in outcomes:
+        found = measured.get((line.column, line.example, line.trial))
+        if found is None:
+            contract = table.prompts[line.column].output
+            scores = score(table.metrics, table.example(line.example), line.outcome, contract)
+            table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores))
+        else:
+            table.add(_cell(OutputsLine(line.column, line.example, line.outcome, line.trial), found))
+    table.state = "complete" if table.revision >= len(plan.cells) else "partial"
+    return table
+
+
+def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
+    """A table from the files of a saved run.
+
+    Raises:
+        InvalidFile: They are not what ``pack`` writes: damaged, or of a newer version.
+    """
+    try:
+        head = msgspec.convert(tomllib.loads(files[RUN].decode()), RunHead)
+        examples = [msgspec.json.decode(line, type=Example) for line in files[EXAMPLES].splitlines()]
+        metrics = {(m.column, m.example, m.trial): m for m in _read(files[METRICS], MetricsLine)}
+        outputs = list(_read(files[OUTPUTS], OutputsLine))
+        prompts = {variant.column: _prompt_of(files, variant) for variant in head.columns}
+    except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, msgspec.DecodeError) as e:
+        raise InvalidFile(
+            Problem(f"this saved run cannot be read: {e}.", where, hint="Was it made by a newer promptlab?")
+        ) from e
+    table = RunTable(
+        subject=head.subject,
+        evalset=head.evalset,
+        evalset_content=head.evalset_content,
+        examples=examples,
+        variants=head.columns,
+        baseline=head.baseline,
+        trials=head.trials,
+        metrics=head.metrics,
+        decision=head.decision,
+        prompts=prompts,
+    )
+    table.run = head.run
+    for line in outputs:
+        measured = metrics.get((line.column, line.example, line.trial))
+        table.add(_cell(line, measured))
+    table.state = "complete" if head.state == "complete" else "partial"
+    return table
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """The digest of the plan that a saved run did, "" when it cannot be read."""
+    try:
+        return msgspec.convert(tomllib.loads(files[RUN].decode()), RunHead).digest
+    except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError):
+        return ""
+
+
+def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
+    for example in sorted(table.examples, key=lambda example: example.id):
+        for variant in table.variants:
+            for trial in range(table.trials):
+                outcome = table.outcome(variant.column, example.id, trial)
+                if outcome is None:
+                    continue
+                scores = table.trial_scores(variant.column, example.id, trial).values()
+                yield (
+                    MetricsLine(
+                        column=variant.column,
+                        example=example.id,
+                        trial=trial,
+                        scores={s.metric: s.value for s in scores if s.value is not None},
+                        missing={s.metric: s.missing for s in scores if s.value is None},
+                        detail={s.metric: s.detail for s in scores if s.detail},
+                        latency=outcome.latency,
+                        usage=outcome.usage,
+                        cost=outcome.cost,
+                        cached=outcome.cached,
+                    ),
+                    OutputsLine(
+                        column=variant.column,
+                        example=example.id,
+                        trial=trial,
+                        outcome=Outcome(
+                            key=outcome.key,
+                            text=outcome.text,
+                            finish=outcome.finish,
+                            fingerprint=outcome.fingerprint,
+                            fault=outcome.fault,
+                        ),
+                    ),
+                )
+
+
+def _cell(line: OutputsLine, measured: MetricsLine | None) -> CellScored:
+    outcome, scores = line.outcome, ()
+    if measured is not None:
+        outcome = msgspec.structs.replace(
+            outcome, latency=measured.latency, usage=measured.usage, cost=measured.cost, cached=measured.cached
+        )
+        scores = (
+            *(Score(m, value=v, detail=measured.detail.get(m, "")) for m, v in measured.scores.items()),
+            *(Score(m, missing=why, detail=measured.detail.get(m, "")) for m, why in measured.missing.items()),
+        )
+    return CellScored(line.column, line.example, line.trial, outcome, scores)
+
+
+def _prompt_of(files: Mapping[str, bytes], variant: Variant) -> Prompt:
+    file = _prompt_file(f"{variant.prompt}@{variant.content}")
+    return parse_prompt(files[file], variant.prompt, f"{variant.prompt}@{variant.content}")
+
+
+def _prompt_file(name: str) -> str:
+    """``judges/polite@0a1b…`` → ``prompt-judges-polite-0a1b….toml``: the run's own copy of a column's prompt."""
+    return "prompt-" + name.replace("/", "-").replace("@", "-") + ".toml"
+
+
+def _jsonl(lines: Iterable[Struct]) -> bytes:
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+def _read(data: bytes, line_type: type[Line]) -> Iterator[Line]:
+    decoder = msgspec.json.Decoder(line_type)
+    return (decoder.decode(line) for line in data.splitlines() if line.strip())
+
+
+def _without_none(value: object) -> object:
+    """TOML has no null: keys without a value are left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value

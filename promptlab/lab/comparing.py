@@ -1,0 +1,164 @@
+"""Two columns of stored runs, or two versions of a prompt, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from promptlab.compare.values import DiffSpan, Verdict
+from promptlab.compare.verdict import decide
+from promptlab.compare.words import word_diff
+from promptlab.errors import UsageFault
+from promptlab.lab.table import RunTable
+from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
+from promptlab.workspace.values import Prompt
+
+
+def compare(before: RunTable, before_column: str, after: RunTable, after_column: str) -> Comparison:
+    """The candidate column ``after`` against ``before``, over the examples that both ran with the same content.
+
+    Raises:
+        UsageFault: The two share no metric.
+    """
+    metrics = [name for name in before.infos if name in after.infos]
+    if not metrics:
+        raise UsageFault("The two runs share no metric. `promptlab score RUN -M METRIC` gives one of them more.")
+    primary = before.primary if before.primary in metrics else metrics[0]
+    common, notes = _common(before, after)
+    ordered = [primary, *(metric for metric in metrics if metric != primary)]
+    verdicts = [
+        _decide(before, before_column, after, after_column, metric, common)
+        for metric in ordered
+        if before.infos[metric].direction != "info"
+    ]
+    return Comparison(
+        before=_label(before, before_column),
+        after=_label(after, after_column),
+        means=tuple((metric, before.mean(before_column, metric), after.mean(after_column, metric)) for metric in ordered),
+        verdicts=tuple(verdicts),
+        changed=tuple(_changes(verdicts[0] if verdicts else None, before, before_column, after, after_column)),
+        notes=notes,
+    )
+
+
+def _label(table: RunTable, column: str) -> str:
+    return f"{table.variant(column).label} ({table.run}:{column})"
+
+
+def _common(before: RunTable, after: RunTable) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Ids of the examples with the same content in both, and what must be said of the rest."""
+    ours, theirs = ({e.id: e for e in table.examples} for table in (before, after))
+    common = frozenset(example for example, value in ours.items() if theirs.get(example) == value)
+    notes: list[str] = []
+    left_out = sorted((ours.keys() | theirs.keys()) - common)
+    if left_out:
+        shown = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
+        notes.append(f"{len(left_out)} examples are in one run only, or changed between them, and are left out: {shown}.")
+    if before.evalset != after.evalset:
+        notes.append(f"The runs used different eval sets: {before.evalset} and {after.evalset}.")
+    return common, tuple(notes)
+
+
+def _decide(
+    before: RunTable, before_column: str, after: RunTable, after_column: str, metric: str, common: frozenset[str]
+) -> Verdict:
+    info = before.infos[metric]
+    clusters = before.clusters()
+    return decide(
+        {example: value for example, value in before.values(before_column, metric).items() if example in common},
+        {example: value for example, value in after.values(after_column, metric).items() if example in common},
+        metric=metric,
+        direction="min" if info.direction == "min" else "max",
+        kind=info.kind if before.trials == after.trials == 1 else "numeric",
+        decision=before.decision,
+        clusters={example: group for example, group in clusters.items() if example in common} if clusters else None,
+        unit=info.unit,
+    )
+
+
+def _changes(
+    verdict: Verdict | None, before: RunTable, before_column: str, after: RunTable, after_column: str
+) -> Iterable[ExampleChange]:
+    moved = [delta for delta in verdict.deltas if delta.delta] if verdict else []
+    for delta in sorted(moved, key=lambda delta: (delta.delta or 0.0, delta.example)):
+        old, new = (_text(before, before_column, delta.example), _text(after, after_column, delta.example))
+        yield ExampleChange(delta.example, delta.delta or 0.0, old, new, word_diff(old, new))
+
+
+def _text(table: RunTable, column: str, example: str) -> str:
+    outcome = table.outcome(column, example)
+    return outcome.text if outcome else ""
+
+
+def prompt_fields(before: Prompt, after: Prompt) -> tuple[FieldDiff, ...]:
+    """Every field that differs, as a word diff, in the order of the file."""
+    old, new = _fields(before), _fields(after)
+    return tuple(
+        FieldDiff(field, word_diff(old.get(field, ""), new.get(field, "")))
+        for field in dict.fromkeys([*old, *new])
+        if old.get(field) != new.get(field)
+    )
+
+
+def _fields(prompt: Prompt) -> dict[str, str]:
+    """Field path to its text, for messages, parameters, output contract and judge."""
+    found: dict[str, str] = {}
+    for at, message in enumerate(prompt.messages):
+        found[f"messages[{at}].role"] = message.role
+        found[f"messages[{at}].content"] = message.content
+    for table in ("params", "output", "judge"):
+        value = getattr(prompt, table)
+        if value is not None:
+            for field in value.__struct_fields__:
+                item = getattr(value, field)
+                if item is not None and item != ():
+                    found[f"{table}.{field}"] = item if isinstance(item, str) else msgspec.json.encode(item).decode()
+    return found
+
+
+def whole(text: str) -> tuple[DiffSpan, ...]:
+    """A text without a counterpart, as spans."""
+    return (DiffSpan("same", text),) if text else ()
+
+
+def output_diffs(
+    before: Subject, after: Subject, tables: Iterable[RunTable]
+) -> tuple[tuple[OutputDiff, ...], tuple[tuple[str, Verdict], ...]]:
+    """Examples whose newest stored outputs differ, and a verdict, for every model that answered both versions.
+
+    Args:
+        tables: Newest first.
+    """
+    old, new = _newest_columns(before, tables := list(tables)), _newest_columns(after, tables)
+    outputs: list[OutputDiff] = []
+    verdicts: list[tuple[str, Verdict]] = []
+    for model in (model for model in old if model in new):
+        (old_table, old_column), (new_table, new_column) = old[model], new[model]
+        common, _ = _common(old_table, new_table)
+        metric = new_table.primary
+        if metric in old_table.infos and common and old_table.infos[metric].direction != "info":
+            verdicts.append((model, _decide(old_table, old_column, new_table, new_column, metric, common)))
+        for example in (e.id for e in new_table.examples if e.id in common):
+            texts = _text(old_table, old_column, example), _text(new_table, new_column, example)
+            if texts[0] != texts[1]:
+                outputs.append(
+                    OutputDiff(
+                        example=example,
+                        model=model,
+                        spans=word_diff(*texts),
+                        before=tuple(old_table.scores(old_column, example).values()),
+                        after=tuple(new_table.scores(new_column, example).values()),
+                    )
+                )
+    return tuple(outputs), tuple(verdicts)
+
+
+def _newest_columns(subject: Subject, tables: Iterable[RunTable]) -> dict[str, tuple[RunTable, str]]:
+    """Model name to the newest table and column with exactly this content of the prompt."""
+    found: dict[str, tuple[RunTable, str]] = {}
+    for table in tables:
+        for variant in table.variants:
+            if (variant.prompt, variant.content) == (subject.prompt.name, subject.prompt.content):
+                found.setdefault(variant.model, (table, variant.column))
+    return found

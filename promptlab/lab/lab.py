@@ -1,0 +1,315 @@
+"""The lab: reading a workspace, running plans, keeping and reopening runs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import platformdirs
+
+from promptlab.errors import NotFound, UsageFault
+from promptlab.history.values import RunRecord, SavedRun
+from promptlab.lab import archive, planning
+from promptlab.lab.reading import Reader
+from promptlab.lab.table import RunTable
+from promptlab.lab.values import Comparison, LabEvent, RunRequest, RunSummary, SubjectDiff
+from promptlab.models import registry
+from promptlab.models.cache import Cache
+from promptlab.models.values import Model
+from promptlab.runs.values import Plan
+from promptlab.workspace import watch
+from promptlab.workspace.folder import Workspace
+from promptlab.workspace.values import MetricSpec
+
+TABLES_FOR_DIFF = 20  # newest saved runs that are opened to find stored outputs of a version
+
+
+class Lab(Reader):
+    """One workspace, open. Everything that the program can do, without a screen.
+
+    Reading is synchronous and never starts a model. Running is async. ``await close()`` ends models that
+    were started.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._cache: Cache | None = None
+        self._models: dict[str, Model] = {}
+        self._finished: dict[str, tuple[RunTable, Plan]] = {}
+        self._opened: dict[str, RunTable] = {}
+        self._seen = watch.snapshot(workspace.root)
+
+    @classmethod
+    def open(cls, path: Path) -> Lab:
+        """The workspace that ``path`` lies in. Needs no git and runs nothing of it.
+
+        Raises:
+            NotFound: There is none here or above.
+            InvalidFile: Its promptlab.toml does not load.
+        """
+        return cls(Workspace.find(path))
+
+    async def close(self) -> None:
+        for model in self._models.values():
+            await model.close()
+        self._models.clear()
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None
+
+    def watch(self) -> tuple[str, ...]:
+        """Paths of the workspace that changed on disk since the last call. Settings are loaded again."""
+        now = watch.snapshot(self.root)
+        changed = watch.changes(self._seen, now)
+        self._seen = now
+        if "promptlab.toml" in changed:
+            self.workspace = Workspace.find(self.root)
+        return changed
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def plan(self, request: RunRequest, drafts: dict[str, str] | None = None) -> Plan:
+        """Everything that a run will do. ``drafts``: prompt name → unsaved text in place of its file.
+
+        Raises:
+            PromptlabError: Anything about the request or the files that is wrong, before a model is asked.
+        """
+        return planning.build(self.workspace, request, lambda text: self.subject(text, drafts), self.model)
+
+    def model(self, name: str) -> Model:
+        """A model by name; not started before it is asked something, and kept for the next run."""
+        if name not in self._models:
+            planning.model_names(self.workspace, (name,))
+            entry = self.settings.models[name]
+            self._models[name] = registry.open_model(
+                entry, self.root, trusted=registry.is_trusted(self.root, entry)
+            )
+        return self._models[name]
+
+    def table(self, plan: Plan) -> RunTable:
+        """The empty table of a plan."""
+        return RunTable.of_plan(plan, planning.prompts_of(plan))
+
+    async def run(
+        self,
+        plan: Plan,
+        table: RunTable,
+        *,
+        stop: asyncio.Event | None = None,
+        use_cache: bool = True,
+        scratch: bool = False,
+    ) -> AsyncIterator[LabEvent]:
+        """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
+
+        Args:
+            use_cache: False asks the models again even where the answer is known.
+            scratch: Keep nothing: the run does not appear in the list of runs.
+        """
+        from promptlab.lab.running import run_plan
+        from promptlab.runs.journal import Journal
+
+        with tempfile.TemporaryDirectory(prefix="promptlab-") as nowhere:
+            root = Path(nowhere) if scratch else self.journal_root()
+            journal = Journal.take_up(root, plan)
+            table.run = journal.run
+            try:
+                async for event in run_plan(
+                    plan,
+                    table,
+                    {name: self.model(name) for name in {variant.model for variant in plan.variants}},
+                    self._judges(plan.metrics),
+                    self.cache(),
+                    journal,
+                    stop=stop or asyncio.Event(),
+                    use_cache=use_cache,
+                    currencies=self._currencies(),
+                ):
+                    yield event
+            finally:
+                journal.close(archive.metrics_lines(table))
+                if not scratch:
+                    self._finished[table.run] = (table, plan)
+
+    def _judges(self, metrics: Sequence[MetricSpec]) -> list[Judging]:
+        from promptlab.lab.running import Judging
+
+        prompts = planning.judge_prompts(self.workspace, metrics)
+        fallback = planning.model_names(self.workspace, ())[0] if prompts else ""
+        return [
+            Judging(spec, prompts[spec.name], self.model(str(spec.options.get("model", fallback))))
+            for spec in metrics
+            if spec.name in prompts
+        ]
+
+    def _currencies(self) -> dict[str, str]:
+        return {entry.name: entry.price.currency for entry in self.settings.models.values() if entry.price}
+
+    def cache(self) -> Cache:
+        if self._cache is None:
+            self._cache = Cache()
+        return self._cache
+
+    def journal_root(self) -> Path:
+        """Where unfinished runs are kept: inside the git folder, out of reach of `git clean`, else in user state."""
+        if not self.history_problem():
+            common = self.repository().common_dir
+            if os.access(common, os.W_OK):
+                return common / "promptlab"
+        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return Path(os.environ.get("PROMPTLAB_STATE") or platformdirs.user_state_dir("promptlab")) / mark
+
+    # -- keeping runs -----------------------------------------------------------------------------
+
+    def save(self, run: str) -> SavedRun:
+        """Commit a run that ended and tag it. HEAD, index and working tree are not touched.
+
+        Raises:
+            NotFound: No run that ended here has this id.
+            HistoryFault: Git could not do it; the run stays in its journal.
+        """
+        from promptlab.history.snapshot import save_run
+        from promptlab.history.values import RunFiles
+        from promptlab.lab.message import run_message
+        from promptlab.runs import journal
+
+        table, plan = self._finished.get(run) or self._from_journal(run)
+        if table.tag:
+            raise UsageFault(f"The run {run} is already saved as {table.tag}.")
+        results = archive.pack(table, plan)
+        files = RunFiles(results=results, inputs=plan.sources)
+        saved = save_run(self.repository(), run, table.subject, files, run_message(table, plan.digest, results))
+        table.tag = saved.tag
+        if self._results(self.record(run)) == results:
+            journal.remove(self.journal_root(), run)
+        return saved
+
+    def same_run(self, plan: Plan) -> RunRecord | None:
+        """The newest complete saved run that did exactly this plan."""
+        return next(
+            (record for record in self.records() if record.plan == plan.digest and not record.partial), None
+        )
+
+    def runs(self, subject: str = "") -> list[RunSummary]:
+        """Saved runs and runs that are only in the journal, newest first."""
+        from promptlab.runs import journal
+
+        saved = [
+            RunSummary(
+                id=record.id,
+                subject=record.subject,
+                time=record.time,
+                state="partial" if record.partial else "saved",
+                title=record.title,
+                record=record,
+            )
+            for record in self.records()
+        ]
+        there = {summary.id for summary in saved}
+        unsaved = [
+            RunSummary(id=entry.run, subject=entry.subject, time=entry.time, state=entry.state, title=entry.title)
+            for entry in journal.list_runs(self.journal_root())
+            if entry.run not in there
+        ]
+        found = [summary for summary in (*saved, *unsaved) if subject in ("", summary.subject)]
+        return sorted(found, key=lambda summary: (summary.time, summary.id), reverse=True)
+
+    def open_run(self, ref: str) -> RunTable:
+        """A past run by id, unique beginning or end of an id, tag, or ``last``.
+
+        Raises:
+            NotFound: None, or several, are meant.
+        """
+        summary = self._find(ref)
+        if summary.id in self._finished:
+            return self._finished[summary.id][0]
+        if summary.record is None:
+            return self._from_journal(summary.id)[0]
+        if summary.id not in self._opened:
+            table = archive.unpack(self._results(summary.record), summary.record.tag)
+            table.tag, table.time = summary.record.tag, summary.record.time
+            self._opened[summary.id] = table
+        return self._opened[summary.id]
+
+    def _find(self, ref: str) -> RunSummary:
+        runs = self.runs()
+        if not runs:
+            raise NotFound("There is no run yet. `promptlab run PROMPT` makes one.")
+        if ref == "last":
+            return runs[0]
+        word = ref.rpartition("/")[2] if ref.startswith(("run/", "refs/tags/run/")) else ref
+        found = [run for run in runs if run.id == word] or [
+            run for run in runs if len(word) >= 4 and (run.id.startswith(word) or run.id.endswith(word))
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(f"“{ref}” could be {len(found)} runs: {', '.join(run.id for run in found[:4])}. Write more.")
+        raise NotFound(f"There is no run “{ref}”. `promptlab runs` lists them; `last` is the newest.")
+
+    def record(self, run: str) -> RunRecord:
+        found = next((record for record in self.records() if record.id == run), None)
+        if found is None:
+            raise NotFound(f"There is no saved run {run}. `promptlab runs` lists them.")
+        return found
+
+    def _results(self, record: RunRecord) -> dict[str, bytes]:
+        from promptlab.history.runs import read_results
+
+        return read_results(self.repository(), record)
+
+    def _from_journal(self, run: str) -> tuple[RunTable, Plan]:
+        from promptlab.runs import journal
+
+        kept = journal.read(self.journal_root(), run)
+        table = archive.reopen(kept.plan, kept.lines, kept.metrics)
+        table.run = run
+        return table, kept.plan
+
+    # -- comparing --------------------------------------------------------------------------------
+
+    def column(self, ref: str) -> tuple[RunTable, str]:
+        """``RUN``, ``RUN:b`` → a table and one of its columns; without a letter the only or the last column."""
+        run, _, letter = ref.partition(":")
+        table = self.open_run(run)
+        letters = [variant.column for variant in table.variants]
+        if letter and letter not in letters:
+            raise NotFound(f"The run {table.run} has no column “{letter}”. Its columns: {', '.join(letters)}.")
+        return table, letter or letters[-1]
+
+    def compare(self, before: str, after: str) -> Comparison:
+        """Two columns of stored runs, ``RUN[:COLUMN]`` each; the first is the baseline."""
+        from promptlab.lab.comparing import compare
+
+        return compare(*self.column(before), *self.column(after))
+
+    def diff(self, before: str, after: str) -> SubjectDiff:
+        """Words that changed between two subjects, and in stored outputs where runs have both."""
+        from promptlab.lab.comparing import output_diffs, prompt_fields
+
+        old, new = self.subject(before), self.subject(after)
+        tables = [self.open_run(run.id) for run in self._runs_with({old.prompt.content, new.prompt.content})]
+        outputs, verdicts = output_diffs(old, new, tables)
+        return SubjectDiff(old, new, prompt_fields(old.prompt, new.prompt), outputs, verdicts)
+
+    def _runs_with(self, contents: set[str]) -> list[RunSummary]:
+        """Newest saved runs that have a column with one of these versions."""
+        found = [
+            run for run in self.runs() if run.record and contents & {line.content for line in run.record.columns}
+        ]
+        return found[:TABLES_FOR_DIFF]
+
+    # -- scoring again ----------------------------------------------------------------------------
+
+    async def score(self, ref: str, metrics: Sequence[MetricSpec], stop: asyncio.Event | None = None) -> RunTable:
+        """Score the stored outcomes of a run with other metrics. No candidate model is asked; judges are."""
+        from promptlab.lab.running import judge_table
+        from promptlab.lab.rescoring import rescored
+
+        table = rescored(await asyncio.to_thread(self.open_run, ref), metrics)
+        async for _ in judge_table(table, self._judges(metrics), self.cache(), stop or asyncio.Event()):
+            pass
+        return table

@@ -1,0 +1,204 @@
+"""From a run request to a plan: subjects × models over an eval set, every name resolved before the first call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
+from promptlab.lab.values import RunRequest, Subject
+from promptlab.models.values import Model
+from promptlab.runs.plan import ColumnSpec, apply_overrides, choose_examples, make_plan, parse_override
+from promptlab.runs.values import Plan
+from promptlab.scoring import catalogue
+from promptlab.workspace.folder import Workspace
+from promptlab.workspace.prompts import parse_prompt
+from promptlab.workspace.templates import missing_variables
+from promptlab.workspace.toml import nearest
+from promptlab.workspace.values import EvalSet, MetricSpec, Prompt
+
+
+def build(
+    workspace: Workspace,
+    request: RunRequest,
+    subject_of: Callable[[str], Subject],
+    model_of: Callable[[str], Model],
+) -> Plan:
+    """Resolve everything a run names.
+
+    Raises:
+        UsageFault: Nothing to run, or names that contradict each other.
+        NotFound: A prompt, version, model or eval set that does not exist.
+        InvalidFile: A file that does not load, or an eval set that lacks a variable on every example.
+    """
+    if not request.subjects:
+        raise UsageFault("Say which prompt to run, for example `promptlab run triage`.")
+    subjects = [subject_of(text) for text in request.subjects]
+    evalset = workspace.load_evalset(evalset_name(workspace, request.evalset))
+    metrics = judged_by_default(workspace, evalset.metrics)
+    _check_metrics(evalset, metrics)
+    for subject in subjects:
+        _check_variables(subject, evalset)
+    models = [model_of(name) for name in model_names(workspace, request.models)]
+    overrides = {name: parse_override(name, text) for name, text in request.overrides}
+    ordered = _with_baseline(subjects, request.baseline, subject_of)
+    columns = [
+        ColumnSpec(
+            subject=subject.asked,
+            prompt=subject.prompt,
+            version=subject.version,
+            model=model.name,
+            identity=model.identity,
+            params=apply_overrides(subject.prompt.params, overrides),
+            capabilities=model.capabilities,
+        )
+        for subject in ordered
+        for model in models
+    ]
+    plan = make_plan(
+        evalset=evalset,
+        examples=choose_examples(evalset, request.sample, request.only),
+        columns=columns,
+        trials=request.trials or evalset.decision.trials,
+        baseline="a",
+        metrics=metrics,
+        decision=evalset.decision,
+        sources=_sources(workspace, ordered, evalset, metrics),
+    )
+    prompts = {f"{subject.prompt.name}@{subject.prompt.content}": subject.data for subject in ordered}
+    return msgspec.structs.replace(plan, prompts=prompts)
+
+
+def prompts_of(plan: Plan) -> dict[str, Prompt]:
+    """The prompt of each column."""
+    return {
+        variant.column: parse_prompt(
+            plan.prompts[f"{variant.prompt}@{variant.content}"], variant.prompt, variant.subject
+        )
+        for variant in plan.variants
+    }
+
+
+def _with_baseline(
+    subjects: Sequence[Subject], baseline: str, subject_of: Callable[[str], Subject]
+) -> list[Subject]:
+    """The subjects with the baseline first: its columns are then the first of the run."""
+    if not baseline:
+        return list(subjects)
+    asked = next((subject for subject in subjects if subject.asked == baseline), None) or subject_of(baseline)
+    return [asked, *(subject for subject in subjects if subject.asked != baseline)]
+
+
+def evalset_name(workspace: Workspace, asked: str) -> str:
+    """The eval set asked for, else the default of the workspace, else the only one.
+
+    Raises:
+        NotFound: There is none of that name, or none at all.
+        UsageFault: Several, and none is the default.
+    """
+    names = workspace.evalset_names()
+    name = asked or workspace.settings.defaults.evalset or (names[0] if len(names) == 1 else "")
+    if name in names:
+        return name
+    if not names:
+        raise NotFound("There is no eval set yet. Create evalsets/NAME.toml with [[examples]] and [[metrics]].")
+    if not name:
+        raise UsageFault(f"Say which eval set to use with -e: {', '.join(names)}. Or set defaults.evalset.")
+    raise NotFound(f"There is no eval set “{name}”.{_did_you_mean(name, names)} Eval sets here: {', '.join(names)}.")
+
+
+def model_names(workspace: Workspace, asked: Sequence[str]) -> tuple[str, ...]:
+    """The models asked for, else the defaults of the workspace, else the only one.
+
+    Raises:
+        NotFound: One of them is not in promptlab.toml, or no model is.
+        UsageFault: Several, and none is the default.
+    """
+    there = workspace.settings.models
+    if not there:
+        raise NotFound("No model is declared. Add [models.NAME] with gguf = … or model = … to promptlab.toml.")
+    for name in asked:
+        if name not in there:
+            raise NotFound(
+                f"There is no model “{name}”.{_did_you_mean(name, there)} Models here: {', '.join(there)}."
+            )
+    names = tuple(dict.fromkeys(asked)) or workspace.settings.defaults.models
+    if not names and len(there) > 1:
+        raise UsageFault(f"Say which model to use with -m: {', '.join(there)}. Or set defaults.models.")
+    return names or tuple(there)
+
+
+def judged_by_default(workspace: Workspace, metrics: Sequence[MetricSpec]) -> tuple[MetricSpec, ...]:
+    """Judge metrics that name no judge get the default judge of the workspace."""
+    default = workspace.settings.defaults.judge
+    return tuple(
+        MetricSpec(id=spec.id, name=spec.name, options={"judge": default, **spec.options})
+        if spec.id == "judge" and default and "judge" not in spec.options
+        else spec
+        for spec in metrics
+    )
+
+
+def _check_metrics(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> None:
+    problems = [problem for spec in metrics for problem in catalogue.validate(spec, evalset.source)]
+    if problems:
+        raise InvalidFile(*problems)
+
+
+def _check_variables(subject: Subject, evalset: EvalSet) -> None:
+    """A variable that no example has is a mistake of the command, not of the cells."""
+    missing = missing_variables(subject.prompt, evalset)
+    if len({problem.key.partition(".")[0] for problem in missing}) >= len(evalset.examples) and missing:
+        raise InvalidFile(
+            Problem(
+                f"{subject.asked} needs a variable that no example of “{evalset.name}” has: {missing[0].message}",
+                file=evalset.source,
+                hint="Choose another eval set with -e, or add the variable to the examples.",
+            )
+        )
+
+
+def judge_prompts(workspace: Workspace, metrics: Iterable[MetricSpec]) -> dict[str, Prompt]:
+    """Metric name to its judge's prompt.
+
+    Raises:
+        InvalidFile: A judge metric names a prompt that does not exist or is no judge.
+    """
+    found: dict[str, Prompt] = {}
+    for spec in metrics:
+        if spec.id != "judge":
+            continue
+        name = str(spec.options.get("judge", ""))
+        if name not in workspace.prompt_names():
+            close = _did_you_mean(name, workspace.prompt_names())
+            raise InvalidFile(Problem(f"metric “{spec.name}” names the judge “{name}”, which does not exist.{close}"))
+        prompt = workspace.load_prompt(name)
+        if prompt.judge is None:
+            raise InvalidFile(
+                Problem(f"“{name}” is used as a judge by metric “{spec.name}” but has no [judge] table.", prompt.source)
+            )
+        found[spec.name] = prompt
+    return found
+
+
+def _sources(
+    workspace: Workspace, subjects: Iterable[Subject], evalset: EvalSet, metrics: Iterable[MetricSpec]
+) -> dict[str, bytes]:
+    """Every input file with the bytes that are used, to go into the run's snapshot.
+
+    Only a working copy's bytes stand for its file: an old version is already in git, at the commit that brought it.
+    """
+    sources = {file: workspace.read(file) for file in evalset.files}
+    for prompt in judge_prompts(workspace, metrics).values():
+        sources[prompt.source] = workspace.read(prompt.source)
+    for subject in subjects:
+        if "@" not in subject.asked:
+            sources[subject.source] = subject.data
+    sources["promptlab.toml"] = workspace.read("promptlab.toml")
+    return sources
+
+
+def _did_you_mean(name: str, known: Iterable[str] | Mapping[str, object]) -> str:
+    close = nearest(name, known)
+    return f" Did you mean “{close}”?" if close else ""

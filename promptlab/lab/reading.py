@@ -1,0 +1,244 @@
+"""Everything about one workspace that is read: prompts, their past, eval sets, models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, UsageFault
+from promptlab.history.repository import Repository
+from promptlab.history.values import RepoState, RunRecord, Version
+from promptlab.lab import planning, subjects
+from promptlab.lab.values import Conflict, FileText, PromptPast, PromptRow, Subject
+from promptlab.models import registry
+from promptlab.models.values import ModelInfo
+from promptlab.scoring import catalogue
+from promptlab.workspace import edit, folder, templates
+from promptlab.workspace.folder import Workspace
+from promptlab.workspace.prompts import parse_prompt
+from promptlab.workspace.values import EvalSet, Prompt, Rendered, Settings, Variables
+
+
+class Reader:
+    """The reading half of the lab. Synchronous; the screens call it from a thread."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._repository: Repository | None = None
+        self._history_problem: str | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.workspace.root
+
+    @property
+    def name(self) -> str:
+        return self.workspace.root.name
+
+    @property
+    def settings(self) -> Settings:
+        return self.workspace.settings
+
+    # -- prompts ----------------------------------------------------------------------------------
+
+    def prompts(self) -> list[PromptRow]:
+        """Every prompt and judge, those that do not load with their problems. Needs no git."""
+        return [self._row(name) for name in self.workspace.prompt_names()]
+
+    def _row(self, name: str) -> PromptRow:
+        try:
+            prompt = self.workspace.load_prompt(name)
+        except InvalidFile as fault:
+            return PromptRow(name=name, kind="prompt", problems=fault.problems)
+        kind = "judge" if prompt.judge else "prompt"
+        return PromptRow(name=name, kind=kind, description=prompt.description, content=prompt.content)
+
+    def read_file(self, name: str) -> FileText:
+        """The text of a prompt's file."""
+        source = self._source(name)
+        data = self.workspace.read(source)
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            raise InvalidFile(Problem("the file is not UTF-8 text.", source)) from fault
+        return FileText(path=source, text=text, stamp=edit.stamp(data))
+
+    def save_file(self, name: str, text: str, stamp: str) -> FileText | Conflict:
+        """Write a prompt's file, unless somebody else changed it since ``stamp``: then nothing is written."""
+        path = self.workspace.prompt_path(name)
+        try:
+            edit.write_if_unchanged(path, text.encode(), stamp)
+        except edit.FileChanged:
+            return Conflict(mine=text, theirs=self.read_file(name))
+        return self.read_file(name)
+
+    def new_prompt(self, name: str) -> FileText:
+        """Create prompts/NAME.toml from a commented beginning.
+
+        Raises:
+            UsageFault: The name is taken or cannot be a file name.
+        """
+        if not folder.is_prompt_name(name):
+            raise UsageFault(f"“{name}” cannot be a prompt's name: use letters, digits, - and _, with / for folders.")
+        path = self.workspace.prompt_path(name)
+        if path.exists():
+            raise UsageFault(f"There is already a prompt “{name}”.")
+        edit.write_if_unchanged(path, folder.new_prompt_text(name).encode(), None)
+        return self.read_file(name)
+
+    def _source(self, name: str) -> str:
+        return self.workspace.prompt_path(name).relative_to(self.root).as_posix()
+
+    def parse(self, name: str, text: str) -> Prompt:
+        """A prompt from unsaved text.
+
+        Raises:
+            InvalidFile: With every problem of the text.
+        """
+        return parse_prompt(text.encode(), name, self._source(name))
+
+    def render(self, prompt: Prompt, variables: Variables) -> Rendered:
+        return templates.render(prompt, variables)
+
+    def variables(self, prompt: Prompt) -> frozenset[str]:
+        return templates.variables_of(prompt)
+
+    # -- eval sets and models ---------------------------------------------------------------------
+
+    def evalset_names(self) -> list[str]:
+        return self.workspace.evalset_names()
+
+    def evalset(self, name: str = "") -> EvalSet:
+        """An eval set by name; the default one without."""
+        return self.workspace.load_evalset(planning.evalset_name(self.workspace, name))
+
+    def default_evalset(self) -> str | None:
+        try:
+            return planning.evalset_name(self.workspace, "")
+        except (NotFound, UsageFault):
+            return None
+
+    def default_models(self) -> tuple[str, ...]:
+        try:
+            return planning.model_names(self.workspace, ())
+        except (NotFound, UsageFault):
+            return ()
+
+    def models(self) -> list[ModelInfo]:
+        return [registry.info(entry, self.root) for entry in self.settings.models.values()]
+
+    def check(self) -> list[Problem]:
+        """Everything that is wrong in the workspace's files, metrics and judges included."""
+        problems = folder.check(self.workspace)
+        for name in self.workspace.evalset_names():
+            try:
+                evalset = self.workspace.load_evalset(name)
+            except InvalidFile:
+                continue  # folder.check has said so
+            for spec in evalset.metrics:
+                problems += catalogue.validate(spec, evalset.source)
+            try:
+                planning.judge_prompts(self.workspace, planning.judged_by_default(self.workspace, evalset.metrics))
+            except InvalidFile as fault:
+                problems += [p if p.file else Problem(p.message, evalset.source) for p in fault.problems]
+        problems += [
+            Problem(info.problem, "promptlab.toml", key=f"models.{info.name}")
+            for info in self.models()
+            if info.problem
+        ]
+        return list(dict.fromkeys(problems))
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def repository(self) -> Repository:
+        """The git repository that the workspace lies in.
+
+        Raises:
+            HistoryFault: There is none, or it cannot be used.
+        """
+        if self._repository is None:
+            self._repository = Repository.open(self.root)
+        return self._repository
+
+    def history_problem(self) -> str:
+        """Why there is no history, as a sentence; "" when there is one."""
+        try:
+            self.repository()
+        except HistoryFault as fault:
+            return str(fault)
+        return ""
+
+    def repo_state(self) -> RepoState | None:
+        return None if self.history_problem() else self.repository().state()
+
+    def versions(self, name: str) -> list[Version]:
+        """Versions of a prompt, oldest first; none without a repository."""
+        from promptlab.history.versions import versions
+
+        if self.history_problem():
+            return []
+        return versions(self.repository(), name, f"prompts/{name}.toml")
+
+    def records(self) -> list[RunRecord]:
+        """Runs saved in git, newest first; none without a repository."""
+        from promptlab.history.runs import list_runs
+
+        return [] if self.history_problem() else list_runs(self.repository())
+
+    def past(self, name: str) -> PromptPast:
+        """Versions of a prompt with the trend of the metric that its newest run was decided by."""
+        versions = self.versions(name)
+        try:
+            current = subjects.label_of(self.workspace.load_prompt(name).content, versions)
+        except (InvalidFile, NotFound):
+            current = "*"
+        metric, means = _trend(name, self.records())
+        trend = tuple(means.get(version.content) for version in versions)
+        return PromptPast(name=name, versions=tuple(versions), current=current, trend=trend, metric=metric)
+
+    def subject(self, text: str, drafts: dict[str, str] | None = None) -> Subject:
+        """Resolve ``triage``, ``triage@v3``, ``triage@<hash>``, ``triage@<revision>`` or a path.
+
+        Raises:
+            NotFound: No such prompt or version.
+        """
+        word, at = subjects.split(text)
+        name = subjects.name_of(self.workspace, word) if not at else _name_in_past(self.workspace, word)
+        versions = self.versions(name)
+        if not at:
+            draft = (drafts or {}).get(name)
+            return subjects.working_copy(self.workspace, name, text, versions, draft)
+        return subjects.at_version(self.repository(), name, at, versions)
+
+    def restore(self, name: str, version: str) -> str:
+        """The text of an old version, for the editor; nothing is written."""
+        return self.subject(f"{name}@{version}").data.decode("utf-8")
+
+
+def _name_in_past(workspace: Workspace, word: str) -> str:
+    """A name that may no longer exist in the working copy: its versions are still in git."""
+    try:
+        return subjects.name_of(workspace, word)
+    except NotFound:
+        if folder.is_prompt_name(word):
+            return word
+        raise
+
+
+def _trend(name: str, records: list[RunRecord]) -> tuple[str, dict[str, float]]:
+    """(metric, content hash → mean), over runs on the same cases and model as the newest; the newest run wins."""
+    metric = model = ""
+    cases = ("", 0)
+    means: dict[str, float] = {}
+    for record in records:
+        mine = {line.column: line for line in record.columns if line.prompt == name}
+        scores = [score for score in record.scores if score.column in mine]
+        if not scores:
+            continue
+        if not metric:
+            metric, model = scores[0].metric, mine[scores[0].column].model
+            cases = (record.evalset_content, record.n)
+        for score in scores:
+            line = mine[score.column]
+            if (score.metric, line.model, record.evalset_content, record.n) == (metric, model, *cases):
+                means.setdefault(line.content, score.mean)
+    return metric, means

@@ -1,0 +1,117 @@
+"""One run from start to end: answers, their scores, then what judges say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from promptlab.errors import ModelFault
+from promptlab.lab.table import RunTable
+from promptlab.lab.values import CellScored, LabEvent
+from promptlab.models.cache import Cache
+from promptlab.models.values import Model
+from promptlab.runs.execute import execute
+from promptlab.runs.journal import Journal
+from promptlab.runs.values import CellDone, Ended, ModelLoading, Plan, Progress
+from promptlab.scoring.judge import JudgeItem, judge_outcomes
+from promptlab.scoring.metrics import score
+from promptlab.scoring.values import Score
+from promptlab.workspace.values import MetricSpec, Prompt
+
+
+class Judging:
+    """A judge metric ready to be asked: its prompt and its model."""
+
+    def __init__(self, spec: MetricSpec, prompt: Prompt, model: Model) -> None:
+        self.spec = spec
+        self.prompt = prompt
+        self.model = model
+
+
+async def run_plan(
+    plan: Plan,
+    table: RunTable,
+    models: Mapping[str, Model],
+    judges: Sequence[Judging],
+    cache: Cache,
+    journal: Journal,
+    *,
+    stop: asyncio.Event,
+    use_cache: bool,
+    currencies: Mapping[str, str],
+) -> AsyncIterator[LabEvent]:
+    """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
+    ended: Ended | None = None
+    async for event in execute(
+        plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies
+    ):
+        match event:
+            case CellDone():
+                scored = _scored(event, table)
+                table.add(scored)
+                yield scored
+            case Ended():
+                ended = event
+            case _:
+                yield event
+    assert ended is not None, "execute() ends with Ended"
+    if ended.state != "cancelled":
+        async for event in judge_table(table, judges, cache if use_cache else None, stop):
+            yield event
+    table.state = "cancelled" if stop.is_set() else ended.state
+    yield Ended(run=ended.run, state=table.state, progress=ended.progress, reason=ended.reason)
+
+
+def _scored(event: CellDone, table: RunTable) -> CellScored:
+    scores = score(
+        table.metrics, table.example(event.example), event.outcome, table.prompts[event.column].output
+    )
+    return CellScored(event.column, event.example, event.trial, event.outcome, scores)
+
+
+async def judge_table(
+    table: RunTable, judges: Sequence[Judging], cache: Cache | None, stop: asyncio.Event
+) -> AsyncIterator[CellScored | ModelLoading | Progress]:
+    """Ask every judge about every answer of the table. A judge that cannot be used gives missing scores."""
+    for judging in judges:
+        items = _items(table)
+        yield ModelLoading(judging.model.name)
+        done = 0
+        try:
+            async for place, graded, _ in judge_outcomes(
+                judging.prompt, judging.spec.name, judging.model, items, cache
+            ):
+                done += 1
+                yield _add(table, place, graded)
+                if done % 20 == 0:
+                    yield Progress(total=len(items), done=done, model=judging.model.name)
+                if stop.is_set():
+                    return
+        except ModelFault as fault:
+            for item in items[done:]:
+                yield _add(table, item.id, Score(judging.spec.name, missing=str(fault)))
+
+
+def _items(table: RunTable) -> list[JudgeItem]:
+    """Every answer of the table, named by its place in it."""
+    found: list[JudgeItem] = []
+    for variant in table.variants:
+        for example in table.examples:
+            for trial in range(table.trials):
+                outcome = table.outcome(variant.column, example.id, trial)
+                if outcome is not None and outcome.fault is None:
+                    found.append(JudgeItem(_place(variant.column, example.id, trial), example, outcome.text))
+    return found
+
+
+def _place(column: str, example: str, trial: int) -> str:
+    return f"{column}\0{example}\0{trial}"
+
+
+def _add(table: RunTable, place: str, graded: Score) -> CellScored:
+    column, example, trial = place.split("\0")
+    outcome = table.outcome(column, example, int(trial))
+    assert outcome is not None, "only answers are judged"
+    event = CellScored(column, example, int(trial), outcome, (graded,))
+    table.add(event)
+    return event

@@ -1,0 +1,111 @@
+"""From what a person writes — ``triage``, ``triage@v3``, ``triage@main~20``, a path — to a prompt with its bytes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from promptlab.errors import HistoryFault, NotFound, UsageFault
+from promptlab.history.repository import Repository
+from promptlab.history.values import Version
+from promptlab.lab.values import Subject
+from promptlab.workspace.folder import Workspace
+from promptlab.workspace.prompts import parse_prompt
+from promptlab.workspace.toml import nearest
+
+VERSION = re.compile(r"v([1-9][0-9]*)")
+HASH = re.compile(r"[0-9a-f]{4,12}")
+
+
+def split(asked: str) -> tuple[str, str]:
+    """``triage@v3`` → ("triage", "v3"); without a suffix the second part is ""."""
+    name, _, at = asked.partition("@")
+    if not name or (not at and "@" in asked):
+        raise UsageFault(f"“{asked}” is not a subject. Write a prompt's name, NAME@v3, NAME@HASH or NAME@REVISION.")
+    return name, at
+
+
+def name_of(workspace: Workspace, text: str) -> str:
+    """A prompt's name from its name or from the path of its file.
+
+    Raises:
+        NotFound: No prompt has that name.
+    """
+    names = workspace.prompt_names()
+    if text in names:
+        return text
+    if text.endswith(".toml") or "/" in text:
+        path = Path(text) if Path(text).is_absolute() else Path.cwd() / text
+        for candidate in (path, workspace.root / text):
+            try:
+                relative = candidate.resolve().relative_to((workspace.root / "prompts").resolve())
+            except ValueError:
+                continue
+            if (found := relative.with_suffix("").as_posix()) in names:
+                return found
+    close = nearest(text, names)
+    hint = f" Did you mean “{close}”?" if close else ""
+    there = ", ".join(names) if names else "none yet; create prompts/NAME.toml"
+    raise NotFound(f"There is no prompt “{text}”.{hint} Prompts here: {there}.")
+
+
+def working_copy(workspace: Workspace, name: str, asked: str, versions: list[Version], text: str | None) -> Subject:
+    """The file as it is on disk, or ``text`` in its place."""
+    source = workspace.prompt_path(name).relative_to(workspace.root).as_posix()
+    data = workspace.read(source) if text is None else text.encode()
+    prompt = parse_prompt(data, name, source)
+    return Subject(asked=asked, prompt=prompt, version=label_of(prompt.content, versions), data=data, source=source)
+
+
+def label_of(content: str, versions: list[Version]) -> str:
+    """``v3`` when the content is a committed version, ``*`` when it is not."""
+    return next((version.label for version in versions if version.content == content and version.number), "*")
+
+
+def at_version(repository: Repository, name: str, at: str, versions: list[Version]) -> Subject:
+    """A prompt at a version number, a content hash or a git revision.
+
+    Raises:
+        NotFound: The history has no such version.
+    """
+    from promptlab.history.versions import version_bytes
+
+    asked = f"{name}@{at}"
+    source = f"prompts/{name}.toml"
+    version = find_version(name, at, versions)
+    if version is not None:
+        if version.error:
+            raise NotFound(f"{asked} cannot be used: {version.error}")
+        data = version_bytes(repository, [version])[version.blob]
+        prompt = parse_prompt(data, name, f"{source}@{version.label}")
+        return Subject(asked=asked, prompt=prompt, version=version.label, data=data, source=source)
+    return _at_revision(repository, name, at, versions)
+
+
+def find_version(name: str, at: str, versions: list[Version]) -> Version | None:
+    """The version that ``v3`` or a content hash names; None when ``at`` looks like neither."""
+    if number := VERSION.fullmatch(at):
+        wanted = int(number[1])
+        found = next((version for version in versions if version.number == wanted), None)
+        if found is None:
+            newest = max((version.number for version in versions), default=0)
+            have = f"its versions are v1 to v{newest}" if newest else "no version of it is committed yet"
+            raise NotFound(f"There is no {name}@{at}: {have}. `promptlab log {name}` lists them.")
+        return found
+    if HASH.fullmatch(at):
+        return next((version for version in versions if version.content.startswith(at)), None)
+    return None
+
+
+def _at_revision(repository: Repository, name: str, at: str, versions: list[Version]) -> Subject:
+    from promptlab.history.versions import at_revision
+
+    source = f"prompts/{name}.toml"
+    try:
+        data = at_revision(repository, at, source)
+    except HistoryFault as fault:
+        raise NotFound(f"There is no {name}@{at}: {fault}") from fault
+    prompt = parse_prompt(data, name, f"{source}@{at}")
+    return Subject(
+        asked=f"{name}@{at}", prompt=prompt, version=label_of(prompt.content, versions), data=data, source=source
+    )

@@ -1,0 +1,253 @@
+"""The grid of one run: examples × columns, filled as outcomes arrive, summed up on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from promptlab.compare.values import Interval, Verdict
+from promptlab.lab.values import CellScored, ColumnSummary
+from promptlab.models.values import Outcome
+from promptlab.runs.values import Plan, Variant
+from promptlab.scoring.values import MetricInfo, Score
+from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
+
+RunState = Literal["running", "complete", "partial", "cancelled"]
+LEVEL = 0.95
+
+
+class RunTable:
+    """Everything that a run has to show: live while it runs, the same when it is opened again later.
+
+    Attributes:
+        run: The run's id, "" for a table of a plan that was not started.
+        prompts: Column letter to the prompt as it was used.
+        revision: Rises with every cell that arrives; a screen repaints when it changed.
+        tag: The tag that holds the run in git, "" when it is not saved.
+    """
+
+    def __init__(
+        self,
+        *,
+        subject: str,
+        evalset: str,
+        evalset_content: str,
+        examples: Sequence[Example],
+        variants: Sequence[Variant],
+        baseline: str,
+        trials: int,
+        metrics: Sequence[MetricSpec],
+        decision: Decision,
+        prompts: Mapping[str, Prompt],
+    ) -> None:
+        from promptlab.scoring.catalogue import describe
+
+        self.run = ""
+        self.tag = ""
+        self.time = 0
+        self.state: RunState = "running"
+        self.revision = 0
+        self.subject = subject
+        self.evalset = evalset
+        self.evalset_content = evalset_content
+        self.examples = tuple(examples)
+        self.variants = tuple(variants)
+        self.baseline = baseline
+        self.trials = trials
+        self.metrics = tuple(metrics)
+        self.decision = decision
+        self.prompts = dict(prompts)
+        self.infos: dict[str, MetricInfo] = {spec.name: describe(spec) for spec in metrics}
+        self.primary = decision.primary or next(iter(self.infos), "")
+        self._examples = {example.id: example for example in self.examples}
+        self._outcomes: dict[tuple[str, str, int], Outcome] = {}
+        self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
+        self._summaries: dict[str, tuple[int, ColumnSummary]] = {}
+        self._verdicts: dict[tuple[str, str], tuple[int, Verdict | None]] = {}
+
+    @classmethod
+    def of_plan(cls, plan: Plan, prompts: Mapping[str, Prompt]) -> RunTable:
+        return cls(
+            subject=plan.subject,
+            evalset=plan.evalset,
+            evalset_content=plan.evalset_content,
+            examples=plan.examples,
+            variants=plan.variants,
+            baseline=plan.baseline,
+            trials=plan.trials,
+            metrics=plan.metrics,
+            decision=plan.decision,
+            prompts=prompts,
+        )
+
+    # -- filling ----------------------------------------------------------------------------------
+
+    def add(self, event: CellScored) -> None:
+        """Take in a cell; a second event for the same cell adds its scores to those already there."""
+        place = (event.column, event.example, event.trial)
+        self._outcomes[place] = event.outcome
+        self._scores.setdefault(place, {}).update({score.metric: score for score in event.scores})
+        self.revision += 1
+
+    # -- cells ------------------------------------------------------------------------------------
+
+    def variant(self, column: str) -> Variant:
+        return next(variant for variant in self.variants if variant.column == column)
+
+    def example(self, example: str) -> Example:
+        return self._examples[example]
+
+    def outcome(self, column: str, example: str, trial: int = 0) -> Outcome | None:
+        return self._outcomes.get((column, example, trial))
+
+    def trial_scores(self, column: str, example: str, trial: int) -> dict[str, Score]:
+        return self._scores.get((column, example, trial), {})
+
+    def scores(self, column: str, example: str) -> dict[str, Score]:
+        """Scores of a cell by metric; with several trials the mean of those that have a value."""
+        if self.trials == 1:
+            return self.trial_scores(column, example, 0)
+        return {
+            metric: self._mean_score(metric, column, example)
+            for metric in self.infos
+            if any(metric in self.trial_scores(column, example, trial) for trial in range(self.trials))
+        }
+
+    def _mean_score(self, metric: str, column: str, example: str) -> Score:
+        found = [self.trial_scores(column, example, trial).get(metric) for trial in range(self.trials)]
+        values = [score.value for score in found if score is not None and score.value is not None]
+        if values:
+            return Score(metric=metric, value=sum(values) / len(values), detail=f"mean of {len(values)} trials")
+        reason = next((score.missing for score in found if score is not None), "no outcome yet")
+        return Score(metric=metric, missing=reason)
+
+    def value(self, column: str, example: str, metric: str = "") -> float | None:
+        score = self.scores(column, example).get(metric or self.primary)
+        return score.value if score else None
+
+    def delta(self, column: str, example: str, metric: str = "") -> float | None:
+        """Difference to the baseline on one example, signed so that positive is better; None where one lacks."""
+        metric = metric or self.primary
+        mine, base = self.value(column, example, metric), self.value(self.baseline, example, metric)
+        if mine is None or base is None:
+            return None
+        return base - mine if self.infos[metric].direction == "min" else mine - base
+
+    # -- columns ----------------------------------------------------------------------------------
+
+    def values(self, column: str, metric: str) -> dict[str, float | None]:
+        """Example id to value for every example that has an outcome in the column."""
+        return {
+            example.id: self.value(column, example.id, metric)
+            for example in self.examples
+            if (column, example.id, 0) in self._outcomes
+        }
+
+    def clusters(self) -> dict[str, str] | None:
+        """Example id to group where the decision says that examples of one group are not independent."""
+        if self.decision.cluster_by != "group":
+            return None
+        return {example.id: example.group or example.id for example in self.examples}
+
+    def mean(self, column: str, metric: str) -> Interval | None:
+        from promptlab.compare.intervals import mean_interval
+
+        values = self.values(column, metric)
+        present = {example: value for example, value in values.items() if value is not None}
+        if not present:
+            return None
+        clusters = self.clusters()
+        return mean_interval(
+            list(present.values()),
+            kind=self._kind(metric),
+            clusters=[clusters[example] for example in present] if clusters else None,
+            level=LEVEL,
+            missing=len(values) - len(present),
+        )
+
+    def _kind(self, metric: str) -> Literal["binary", "numeric"]:
+        return self.infos[metric].kind if self.trials == 1 else "numeric"
+
+    def verdict(self, column: str, metric: str = "") -> Verdict | None:
+        """The column against the baseline; None for the baseline itself and for metrics that never decide."""
+        metric = metric or self.primary
+        if column == self.baseline or not metric or self.infos[metric].direction == "info":
+            return None
+        seen = self._verdicts.get((column, metric))
+        if seen is None or seen[0] != self.revision:
+            seen = (self.revision, self._decide(column, metric))
+            self._verdicts[column, metric] = seen
+        return seen[1]
+
+    def _decide(self, column: str, metric: str) -> Verdict | None:
+        from promptlab.compare.verdict import decide
+
+        candidate, baseline = self.values(column, metric), self.values(self.baseline, metric)
+        if not candidate or not baseline:
+            return None
+        info = self.infos[metric]
+        return decide(
+            baseline,
+            candidate,
+            metric=metric,
+            direction="min" if info.direction == "min" else "max",
+            kind=self._kind(metric),
+            decision=self.decision,
+            clusters=self.clusters(),
+            unit=info.unit,
+        )
+
+    def summary(self, column: str) -> ColumnSummary:
+        seen = self._summaries.get(column)
+        if seen is None or seen[0] != self.revision:
+            seen = (self.revision, self._summarise(column))
+            self._summaries[column] = seen
+        return seen[1]
+
+    def _summarise(self, column: str) -> ColumnSummary:
+        outcomes = [outcome for (where, _, _), outcome in self._outcomes.items() if where == column]
+        answered = [outcome for outcome in outcomes if outcome.fault is None]
+        latencies = sorted(outcome.latency for outcome in answered if outcome.latency > 0)
+        tokens_out = sum(outcome.usage.completion for outcome in answered)
+        busy = sum(latencies)
+        means = {name: mean for name in self.infos if (mean := self.mean(column, name)) is not None}
+        return ColumnSummary(
+            variant=self.variant(column),
+            means=means,
+            done=len(outcomes),
+            failed=len(outcomes) - len(answered),
+            cached=sum(outcome.cached for outcome in outcomes),
+            latency_p50=quantile(latencies, 0.5),
+            latency_p95=quantile(latencies, 0.95),
+            tokens_in=sum(outcome.usage.prompt for outcome in answered),
+            tokens_out=tokens_out,
+            tokens_per_second=tokens_out / busy if busy else None,
+            cost=self._cost(answered),
+            verdict=self.verdict(column),
+        )
+
+    def _cost(self, outcomes: Sequence[Outcome]) -> str:
+        costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
+        return f"{sum(costs):.4g}" if costs else ""
+
+    # -- what was sent ----------------------------------------------------------------------------
+
+    def rendered(self, column: str, example: str) -> tuple[Message, ...]:
+        """The messages that the column's model was sent for an example.
+
+        Raises:
+            TemplateFault: The prompt cannot be rendered with this example.
+        """
+        from promptlab.workspace.templates import render
+
+        return render(self.prompts[column], self._examples[example].vars).messages
+
+
+def quantile(ordered: Sequence[float], share: float) -> float | None:
+    """The value below which ``share`` of the ordered values lie (linear interpolation), None without values."""
+    if not ordered:
+        return None
+    at = share * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
