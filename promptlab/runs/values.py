@@ -9,6 +9,9 @@ from msgspec import Struct
 from promptlab.models.values import Outcome, Request
 from promptlab.workspace.values import Decision, Example, MetricSpec, Params
 
+CellId = tuple[str, str, int]
+"""Where a cell stands in a run: column, example, trial."""
+
 
 class Variant(Struct, frozen=True):
     """One column of the grid: a version of a prompt on a model.

@@ -1,0 +1,263 @@
+"""From columns, examples and trials to cells: what a run will ask, decided before the first call.
+
+A cell key is a hash of all that can change the answer, so the same key may be answered from the cache or the
+journal, and a changed prompt, model or parameter never is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from promptlab.errors import UsageFault
+from promptlab.models.values import Capabilities, Constraint, Request
+from promptlab.runs.values import Cell, Plan, Variant
+from promptlab.workspace.faults import TemplateFault
+from promptlab.workspace.templates import render
+from promptlab.workspace.values import Decision, EvalSet, Example, Message, MetricSpec, Params, Prompt
+
+_KEY_FORMAT = "promptlab cell 1"
+"""Part of every key: raised when the same key fields would be sent to a model differently."""
+
+
+class ColumnSpec(Struct, frozen=True):
+    """One column as it was resolved: a version of a prompt on a model, with ``--set`` overrides applied.
+
+    Attributes:
+        subject: As the person asked for it: ``triage``, ``triage@v3``.
+        version: ``v3``, or ``*`` for a working copy that is no committed version.
+        model: The model's name in ``promptlab.toml``.
+        identity: The model's identity.
+    """
+
+    subject: str
+    prompt: Prompt
+    version: str
+    model: str
+    identity: str
+    params: Params
+    capabilities: Capabilities = Capabilities()
+
+
+class _Filled(Struct, frozen=True):
+    """A prompt filled with one example, and the same as bytes for the key; or why it could not be."""
+
+    messages: tuple[Message, ...] = ()
+    encoded: bytes = b""
+    problem: str = ""
+
+
+def make_plan(
+    evalset: EvalSet,
+    examples: Sequence[Example],
+    columns: Sequence[ColumnSpec],
+    *,
+    trials: int | None = None,
+    baseline: str = "",
+    metrics: Sequence[MetricSpec] | None = None,
+    decision: Decision | None = None,
+    sources: Mapping[str, bytes] | None = None,
+) -> Plan:
+    """Lay out every cell of a run.
+
+    An example that a prompt cannot be filled with gives cells without a request: the run goes on without them.
+
+    Args:
+        evalset: The eval set that the examples are from.
+        examples: Those to run, usually all of ``evalset.examples`` or what ``choose_examples`` left.
+        columns: In the order of their letters.
+        trials: Samples per example; the decision's when None.
+        baseline: A subject as asked, or a column's letter; the first column when "".
+        metrics: Those of the eval set when None.
+        decision: That of the eval set when None.
+        sources: Path relative to the workspace root to bytes of every input file.
+
+    Raises:
+        UsageFault: Nothing to run, two equal columns, an unknown baseline, text that cannot be sent.
+    """
+    decision = decision or evalset.decision
+    trials = decision.trials if trials is None else trials
+    metrics = tuple(evalset.metrics if metrics is None else metrics)
+    _check(evalset, examples, columns, trials)
+    variants = tuple(_variant(_letter(index), column) for index, column in enumerate(columns))
+    cells = tuple(_cells(examples, columns, variants, trials))
+    base = _baseline(baseline, variants)
+    return Plan(
+        subject=_subject(columns, evalset),
+        digest=_digest(cells, evalset, metrics, decision, trials, base),
+        evalset=evalset.name,
+        evalset_content=evalset.content,
+        examples=tuple(examples),
+        variants=variants,
+        baseline=base,
+        trials=trials,
+        metrics=metrics,
+        decision=decision,
+        cells=cells,
+        sources=dict(sources or {}),
+    )
+
+
+def cell_key(
+    identity: str, messages: Sequence[Message], params: Params, constraint: Constraint | None, trial: int = 0
+) -> str:
+    """The key of one cell: SHA-256 in hex over everything that can change the answer."""
+    return _key(_column_part(identity, params, constraint), _encode(tuple(messages)), params.seed, trial)
+
+
+def constraint_for(prompt: Prompt, capabilities: Capabilities) -> Constraint | None:
+    """What decoding is held to: the prompt's output contract, when it is to be enforced and the model can."""
+    output = prompt.output
+    if output is None or not output.enforce:
+        return None
+    if output.choices is not None and capabilities.choices:
+        return Constraint(choices=output.choices)
+    if output.json_schema is not None and capabilities.json_schema:
+        return Constraint(json_schema=output.json_schema)
+    return None
+
+
+# A key is hashed over three parts, so that what a column or an example has in common is encoded once. Each part
+# ends in a line feed, which JSON text never holds unescaped: no two different cells hash the same bytes.
+
+
+def _column_part(identity: str, params: Params, constraint: Constraint | None) -> bytes:
+    # Defaults are written out: a default that changes in a later promptlab must not keep its old answers.
+    # A schema keeps its order: it is the order in which a model has to write the properties.
+    fields = msgspec.structs.asdict(params)
+    given = {name: value for name, value in fields.items() if name != "seed" and value is not None}
+    return _encode((_KEY_FORMAT, identity, given, constraint))
+
+
+def _encode(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _key(column: bytes, messages: bytes, seed: int, trial: int) -> str:
+    return sha256(b"%b%b[%d,%d]\n" % (column, messages, seed + trial, trial)).hexdigest()
+
+
+def _check(evalset: EvalSet, examples: Sequence[Example], columns: Sequence[ColumnSpec], trials: int) -> None:
+    if not columns:
+        raise UsageFault("There is nothing to run: name at least one prompt and one model.")
+    if not examples:
+        raise UsageFault(f"There is nothing to run: no examples are left of eval set {evalset.name}.")
+    if trials < 1:
+        raise UsageFault(f"The number of trials must be at least 1, not {trials}.")
+    for example in examples:
+        try:
+            msgspec.json.encode(example)
+        except UnicodeEncodeError:
+            raise UsageFault(
+                f"{evalset.source}: example {example.id!a} holds half of a surrogate pair (\\ud800 to \\udfff), "
+                "which is no text that can be sent or stored. Replace that character."
+            ) from None
+    seen: dict[tuple[str, str, Params], ColumnSpec] = {}
+    for column in columns:
+        twin = seen.setdefault((column.prompt.content, column.identity, column.params), column)
+        if twin is not column:
+            raise UsageFault(
+                f"Two columns are the same: {twin.subject} on {twin.model} and {column.subject} on {column.model} "
+                "have the same prompt, model and parameters. Leave one of them out."
+            )
+
+
+def _letter(index: int) -> str:
+    """a, b … z, aa, ab …, counted from 0."""
+    rest, last = divmod(index, 26)
+    return (_letter(rest - 1) if rest else "") + chr(ord("a") + last)
+
+
+def _variant(letter: str, column: ColumnSpec) -> Variant:
+    return Variant(
+        column=letter,
+        subject=column.subject,
+        prompt=column.prompt.name,
+        version=column.version,
+        content=column.prompt.content,
+        model=column.model,
+        identity=column.identity,
+        params=column.params,
+    )
+
+
+def _cells(
+    examples: Sequence[Example], columns: Sequence[ColumnSpec], variants: Sequence[Variant], trials: int
+) -> Iterator[Cell]:
+    """Model by model, so that one at a time is resident; then version by version, which share a prompt prefix."""
+    models = {column.model: place for place, column in reversed(list(enumerate(columns)))}
+    pairs = sorted(zip(columns, variants, strict=True), key=lambda pair: models[pair[0].model])
+    filled: dict[str, tuple[_Filled, ...]] = {}
+    for column, variant in pairs:
+        content = column.prompt.content
+        if content not in filled:
+            filled[content] = tuple(_fill(column.prompt, example) for example in examples)
+        yield from _column_cells(column, variant.column, examples, filled[content], trials)
+
+
+def _fill(prompt: Prompt, example: Example) -> _Filled:
+    try:
+        messages = render(prompt, example.vars).messages
+    except TemplateFault as fault:
+        return _Filled(problem=str(fault))
+    return _Filled(messages, _encode(messages))
+
+
+def _column_cells(
+    column: ColumnSpec, letter: str, examples: Sequence[Example], filled: Sequence[_Filled], trials: int
+) -> Iterator[Cell]:
+    constraint = constraint_for(column.prompt, column.capabilities)
+    part = _column_part(column.identity, column.params, constraint)
+    for example, text in zip(examples, filled, strict=True):
+        for trial in range(trials):
+            if text.problem:
+                key = _key(
+                    part, _encode((column.prompt.content, example.id, text.problem)), column.params.seed, trial
+                )
+                yield Cell(letter, example.id, trial, key, None, text.problem)
+            else:
+                key = _key(part, text.encoded, column.params.seed, trial)
+                seed = column.params.seed + trial
+                yield Cell(
+                    letter, example.id, trial, key, Request(key, text.messages, column.params, seed, constraint)
+                )
+
+
+def _baseline(asked: str, variants: Sequence[Variant]) -> str:
+    """The letter of the baseline: the first column of that subject, or of that letter."""
+    if not asked:
+        return variants[0].column
+    for variant in variants:
+        if asked in (variant.subject, variant.label):
+            return variant.column
+    for variant in variants:
+        if asked == variant.column:
+            return variant.column
+    known = ", ".join(dict.fromkeys(variant.subject for variant in variants))
+    raise UsageFault(f"The baseline {asked} is no column of this run. Choose one of: {known}.")
+
+
+def _subject(columns: Sequence[ColumnSpec], evalset: EvalSet) -> str:
+    """What the run is filed under, safe as part of a git reference."""
+    prompts = {column.prompt.name for column in columns}
+    name = prompts.pop() if len(prompts) == 1 else evalset.name
+    parts = (re.sub(r"[^a-z0-9]+", "-", part).strip("-") for part in name.lower().split("/"))
+    return "/".join(part for part in parts if part) or "run"
+
+
+def _digest(
+    cells: Sequence[Cell],
+    evalset: EvalSet,
+    metrics: Sequence[MetricSpec],
+    decision: Decision,
+    trials: int,
+    baseline: str,
+) -> str:
+    digest = sha256(_encode((_KEY_FORMAT, evalset.name, evalset.content, metrics, decision, trials, baseline)))
+    for cell in cells:
+        digest.update(_encode((cell.column, cell.example, cell.trial, cell.key)))
+    return digest.hexdigest()
