@@ -29,7 +29,7 @@ class Version(Struct, frozen=True):
     """One distinct content of a prompt, in the order HEAD's history first saw it.
 
     Attributes:
-        number: 1, 2, 3 … for ``triage@v1`` …; 0 for an uncommitted working copy.
+        number: 1, 2, 3 … for ``triage@v1`` …; 0 for an uncommitted working copy and for what could not be parsed.
         content: Content hash, 12 hex digits, or "" when the file could not be parsed.
         blob: Git blob id of the bytes, "" for a working copy.
         commit: The commit that brought it, "" for a working copy.
@@ -50,8 +50,10 @@ class Version(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """``v3``, or ``*`` for an uncommitted working copy."""
-        return f"v{self.number}" if self.number else "*"
+        """``v3``, ``*`` for an uncommitted working copy, or ``invalid``."""
+        if self.number:
+            return f"v{self.number}"
+        return "invalid" if self.error else "*"
 
 
 class ScoreLine(Struct, frozen=True):
@@ -127,3 +129,15 @@ class SavedRun(Struct, frozen=True):
     tag: str
     commit: str
     results_path: str
+
+
+class PendingRun(Struct, frozen=True):
+    """A save that was cut short by a kill or a power loss.
+
+    Attributes:
+        complete: Commit and tag are there after all. Otherwise the run is to be saved again from its journal.
+    """
+
+    run: str
+    subject: str
+    complete: bool

@@ -1,0 +1,278 @@
+"""Runs git: one short-lived process a call, without the caller's surroundings and without hostile configuration.
+
+GitPython starts the processes. Its object model is not used: it reads the index and the refs in Python, which
+fails in SHA-256, reftable, split and sparse repositories.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from promptlab.errors import HistoryFault
+
+if TYPE_CHECKING:
+    import git
+
+NO_GIT = "git is not installed or not on PATH: install git (https://git-scm.com) to keep versions and runs."
+NO_IDENTITY = (
+    "git does not know who you are, and a saved run carries an author: run"
+    ' `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`,'
+    " then try again."
+)
+
+# Reading runs nothing that a repository's own configuration names, and never reaches out to a remote.
+_READ_CONFIG = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.quotePath": "false",
+    "i18n.logOutputEncoding": "UTF-8",
+    "log.showSignature": "false",
+    "protocol.ext.allow": "never",
+}
+# Saving honours what the person set up for commits (filters, signing, a reference-transaction hook), but a temporary
+# index must be a plain one: a split index would leave its shared half behind in the repository.
+_WRITE_CONFIG = {
+    "core.fsmonitor": "false",
+    "core.splitIndex": "false",
+    "i18n.commitEncoding": "UTF-8",
+    "index.sparse": "false",
+    "protocol.ext.allow": "never",
+    "user.useConfigOnly": "true",
+}
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+# A hook or alias that calls promptlab sets these, and they would point git at another repository, index or program.
+_CALLERS_OWN = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ATTR_SOURCE",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+_USAGE = 129  # git's exit status for an option it does not know
+_NOT_FOUND = 127  # what `env` answers when there is no git
+
+
+class Answer(NamedTuple):
+    """What one git process said."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+class Git:
+    """Git in one folder. Safe to share between threads: each call has its own process, gone when the call returns.
+
+    Args:
+        folder: Where git runs.
+        filters: Names of clean and process filters that the repository itself configures; reading leaves them out.
+    """
+
+    def __init__(self, folder: Path, filters: Sequence[str] = ()) -> None:
+        self.folder = folder
+        no_filters = [
+            f"--config-env=filter.{name}.{key}=PROMPTLAB_NOTHING" for name in filters for key in _FILTER_KEYS
+        ]
+        self._read = [*_config(_READ_CONFIG), *no_filters]
+        self._write = _config(_WRITE_CONFIG)
+
+    def read(self, *args: str, stdin: bytes | None = None, ok: Collection[int] = (0,)) -> bytes:
+        """What git prints, byte for byte, with everything in the configuration that could run a program turned off.
+
+        Raises:
+            HistoryFault: Git is missing, or ended with a status that is not in ``ok``.
+        """
+        return _checked(args, self.try_read(*args, stdin=stdin), ok)
+
+    def try_read(self, *args: str, stdin: bytes | None = None) -> Answer:
+        """As ``read``, but any exit status is an answer."""
+        return self._run(self._read, args, stdin, {}, alone=False, limit=None)
+
+    def write(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        alone: bool = False,
+        limit: float | None = None,
+    ) -> bytes:
+        """What a writing command prints.
+
+        Args:
+            *args: The command and its arguments.
+            stdin: Bytes for its standard input.
+            env: Variables on top of the surroundings.
+            alone: In a session of its own and waited for to the end: no Ctrl-C or closed terminal stops it half way.
+            limit: Seconds after which it is ended, for commands that may wait for a passphrase.
+
+        Raises:
+            HistoryFault: Git is missing, ran into ``limit``, or ended with a status other than 0.
+        """
+        return _checked(args, self._run(self._write, args, stdin, env or {}, alone=alone, limit=limit), (0,))
+
+    def word(self, *args: str) -> str | None:
+        """The one line a query prints, or None when git says there is no such thing."""
+        answer = self.try_read(*args)
+        return os.fsdecode(answer.out).removesuffix("\n") if answer.code == 0 else None
+
+    def _run(
+        self,
+        config: Sequence[str],
+        args: Sequence[str],
+        stdin: bytes | None,
+        env: Mapping[str, str],
+        *,
+        alone: bool,
+        limit: float | None,
+    ) -> Answer:
+        runner = _runner()
+        command = [
+            *_dropped(),
+            str(runner.GIT_PYTHON_GIT_EXECUTABLE),
+            "-C",
+            str(self.folder),
+            "--no-pager",
+            *config,
+            *args,
+        ]
+        try:
+            handle = runner.execute(
+                command,
+                istream=None if stdin is None else subprocess.PIPE,
+                as_process=True,
+                env={**_ENVIRONMENT, "PROMPTLAB_NOTHING": "", **env},
+                start_new_session=alone,
+            )
+        except _cannot_start() as error:
+            raise HistoryFault(NO_GIT) from error
+        # GitPython leaves the type of what its Popen reads open. The handle must live on: its end ends the process.
+        process = cast("subprocess.Popen[bytes]", handle.proc)  # pyright: ignore[reportUnknownMemberType]
+        try:
+            out, err = process.communicate(stdin, timeout=limit)
+        except subprocess.TimeoutExpired:
+            _end(process, group=alone)
+            return Answer(-signal.SIGKILL, b"", f"no answer within {limit:g} seconds")
+        except BaseException:
+            if alone:
+                process.communicate()
+            raise
+        if process.returncode == _NOT_FOUND and command[0] == "env":
+            raise HistoryFault(NO_GIT)
+        return Answer(process.returncode, out, err.decode("utf-8", "replace"))
+
+
+_FILTER_KEYS = ("clean", "process")
+
+
+def plain(text: str, limit: int = 200) -> str:
+    """One line of at most ``limit`` characters without control characters: for text that others wrote."""
+    folded = " ".join(text.split())
+    return "".join(character for character in folded if character.isprintable())[:limit]
+
+
+def storage_fault(error: OSError, what: str) -> HistoryFault:
+    """The sentence for a file of the repository that cannot be written."""
+    return HistoryFault(_storage_sentence(error.strerror or str(error), what))
+
+
+def _storage_sentence(reason: str, what: str) -> str:
+    if "No space left" in reason or "quota exceeded" in reason.lower():
+        return f"The disk is full: {what} could not be written. Nothing was changed; free some space and try again."
+    return (
+        f"{what} cannot be written ({plain(reason)}). Nothing was changed; make the repository's .git folder writable"
+        " and try again."
+    )
+
+
+def _checked(args: Sequence[str], answer: Answer, ok: Collection[int]) -> bytes:
+    if answer.code in ok:
+        return answer.out
+    raise HistoryFault(_explain(args[0], answer))
+
+
+def _explain(command: str, answer: Answer) -> str:
+    """A sentence for a person out of what git said; git speaks English here (LC_ALL=C)."""
+    err = answer.err
+    if "auto-detection is disabled" in err or "tell me who you are" in err or "empty ident name" in err:
+        return NO_IDENTITY
+    if "No space left" in err or "Read-only file system" in err or "ermission" in err:
+        return _storage_sentence(_last_line(err), "the git repository")
+    if "failed to sign" in err or "gpg failed" in err or (answer.code == -signal.SIGKILL and "no answer" in err):
+        return (
+            f"git could not sign ({plain(_last_line(err))}). Nothing was changed; unlock your signing key (or turn"
+            " off commit.gpgsign and tag.gpgsign here) and try again."
+        )
+    if "by hook" in err or "hook declined" in err:
+        return "A reference-transaction hook of this repository refused the tag. Nothing was changed."
+    if answer.code == _USAGE:
+        return f"This git is too old for `git {command}` as promptlab uses it: install git 2.31 or newer."
+    if answer.code < 0:
+        return f"`git {command}` was ended by signal {-answer.code}. Nothing was changed; try again."
+    return f"`git {command}` failed: {plain(_last_line(err)) or f'exit status {answer.code}'}."
+
+
+def _last_line(err: str) -> str:
+    """The line that says why: the first one marked fatal or error, else the last."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    marked = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    return (marked or lines[-1:] or [""])[0].removeprefix("fatal: ").removeprefix("error: ").rstrip(".")
+
+
+def _config(values: Mapping[str, str]) -> list[str]:
+    return [part for key, value in values.items() for part in ("-c", f"{key}={value}")]
+
+
+def _dropped() -> list[str]:
+    """A command prefix that takes the caller's own git variables away.
+
+    GitPython copies the whole environment and can only add to it; ``env -u`` leaves ours alone.
+    """
+    present = [name for name in _CALLERS_OWN if name in os.environ]
+    return ["env", *(part for name in present for part in ("-u", name))] if present else []
+
+
+@cache
+def _runner() -> git.Git:
+    """GitPython's process runner. The import takes 0.1 s, so it waits for the first call."""
+    # Without this, GitPython fails at import where there is no git; the first call says it better.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import git
+
+    return git.Git()
+
+
+def _cannot_start() -> tuple[type[Exception], ...]:
+    from git.exc import GitCommandNotFound
+
+    return (GitCommandNotFound, PermissionError)
+
+
+def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.communicate()
