@@ -1,0 +1,95 @@
+"""The process that owns the native engine: ``python -m promptlab.models.gguf.child``.
+
+Only this process loads ``llama_cpp`` and reads a GGUF file: a native abort, a segmentation fault or the kernel's
+out-of-memory killer ends it and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, BinaryIO
+
+from promptlab.models.gguf import wire
+
+if TYPE_CHECKING:
+    from promptlab.models.gguf.engine import Engine
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main() -> None:
+    """Load the model that the first message names, then answer one request after the other."""
+    _end_with_parent()
+    requests, answers = _take_pipes()
+    inbox: queue.SimpleQueue[wire.ToChild] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests, inbox), daemon=True).start()
+    load = inbox.get()
+    assert isinstance(load, wire.Load)
+    loaded = _load(load)
+    if isinstance(loaded, wire.LoadFailed):
+        _send(answers, loaded)
+        os._exit(0)  # the reading thread holds the pipe: an orderly exit would wait for it
+    _send(answers, wire.Loaded(context=loaded.context))
+    while True:
+        ask = inbox.get()
+        assert isinstance(ask, wire.Ask)
+        _send(answers, wire.Answer(ask.number, loaded.answer(ask.request)))
+
+
+def _load(load: wire.Load) -> Engine | wire.LoadFailed:
+    try:
+        from promptlab.models.gguf.engine import CannotLoad, Engine
+    except (ImportError, OSError, RuntimeError) as fault:
+        return wire.LoadFailed(
+            f"the local engine cannot start: {fault}. Install it again: pip install 'promptlab-tui[local]'."
+        )
+    try:
+        return Engine(load.path, load.context, load.threads, load.plain)
+    except CannotLoad as fault:
+        return wire.LoadFailed(str(fault))
+
+
+def _send(pipe: BinaryIO, message: wire.FromChild) -> None:
+    try:
+        pipe.write(wire.frame(message))
+        pipe.flush()
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _read(pipe: BinaryIO, inbox: queue.SimpleQueue[wire.ToChild]) -> None:
+    """Read ahead, so that the program's writes never wait for an answer, and notice its end in the midst of one."""
+    while (message := wire.receive(pipe)) is not None:
+        inbox.put(message)
+    os._exit(0)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for the frames alone: whatever native code prints goes to standard error."""
+    requests, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    return os.fdopen(requests, "rb"), os.fdopen(answers, "wb")
+
+
+def _end_with_parent() -> None:
+    """Beside the end of the pipe, which a grandchild of the program could hold open."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # When memory runs out, the kernel should end this process rather than the program.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("500")
+
+
+if __name__ == "__main__":
+    main()

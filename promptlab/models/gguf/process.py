@@ -1,0 +1,352 @@
+"""A GGUF file behind the ``Model`` protocol: one child process answers, and its end is never the program's end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from promptlab.errors import ModelFault
+from promptlab.models.gguf import wire
+from promptlab.models.gguf.files import check_file, file_identity
+from promptlab.models.values import Capabilities, Fault, FaultKind, Outcome, Request
+
+_AHEAD = 8  # requests that the child holds: enough that it never waits for the program
+_DEATHS = 2  # of the child on one request: then that request is given up
+_CRASHES = 3  # requests given up in succession: then the model is given up
+_LOG_BYTES = 1_000_000
+
+
+class GgufModel:
+    """A model in a GGUF file, answering in a child process.
+
+    The child is started by the first ``generate``, kept between calls and ended by ``close``. Several ``generate``
+    may be open at once: they take turns. When one is closed early while the child is at work on it, the child is
+    killed, and started again when needed: no wait, whatever the native code is doing. Belongs to one event loop.
+
+    Args:
+        path: The file, as it is to be shown to the person.
+        name: The model's name in the workspace.
+        context: Tokens of prompt and answer together; None for what the model was trained on, at most 4096.
+        threads: Threads that compute; None for all processors but one.
+        log: Where what the native code prints is appended; None for ``default_log()``.
+    """
+
+    capabilities = Capabilities(choices=True, json_schema=True, seed=True)
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        context: int | None = None,
+        threads: int | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.path = path
+        self.name = name
+        self._context = context
+        self._threads = threads or max(1, _processors() - 1)
+        self._log = log or default_log()
+        self._calls: deque[_Call] = deque()
+        self._sent: dict[int, _Job] = {}  # in the order of sending, which is the order of the child's answers
+        self._numbers = 0
+        self._crashes = 0
+        self._plain = False
+        self._child: _Child | None = None
+        self._worker: asyncio.Task[None] | None = None
+
+    @property
+    def identity(self) -> str:
+        """``gguf:`` and 16 hex digits of the file's digest.
+
+        The first call reads the file: make it in a worker thread when the file is large.
+
+        Raises:
+            ModelFault: The file cannot be read or is no GGUF file.
+        """
+        return file_identity(self.path)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, or None when there is none."""
+        return self._child.process.pid if self._child else None
+
+    async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
+        """Yield exactly one outcome per request, as they come; faults are outcomes.
+
+        Raises:
+            ModelFault: The file cannot be used, the engine is not installed, or the model cannot be loaded.
+        """
+        call = _Call(requests)
+        self._calls.append(call)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        try:
+            for _ in requests:
+                answer = await call.answers.get()
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+        finally:
+            self._drop(call)
+
+    async def close(self) -> None:
+        """End the child. Open iterators raise ``ModelFault``; the next ``generate`` starts afresh."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.cancel()
+            await asyncio.wait([worker])
+        self._fail(ModelFault(f"{self.name}: the model was closed before it had answered."))
+        await self._end_child()
+
+    async def _work(self) -> None:
+        """Keep the child busy until no request waits."""
+        try:
+            while self._sent or any(call.waiting for call in self._calls):
+                child = self._child or await self._start()
+                try:
+                    await self._exchange(child)
+                except _ChildDied:
+                    await self._bury(child)
+        except Exception as fault:  # whoever waits for an answer must hear of it, even of a programming error
+            await self._end_child()
+            self._fail(fault)
+
+    async def _exchange(self, child: _Child) -> None:
+        """Send what the child has room for, then take one answer."""
+        while len(self._sent) < _AHEAD and (job := self._next_job()) is not None:
+            self._numbers += 1
+            try:
+                frame = wire.frame(wire.Ask(self._numbers, job.request))
+            except (ValueError, TypeError, OverflowError) as fault:
+                job.fail("rejected", f"This request holds something that the local engine cannot take: {fault}.")
+                continue
+            self._sent[self._numbers] = job
+            await child.send(frame)
+        if self._sent:
+            answer = await child.receive()
+            assert isinstance(answer, wire.Answer)
+            self._crashes = 0
+            job = self._sent.pop(answer.number, None)
+            if job is not None:  # else its iterator was closed, and this answer was already on its way
+                job.call.answers.put_nowait(answer.outcome)
+
+    def _next_job(self) -> _Job | None:
+        """The next request of the call whose turn it is."""
+        for _ in range(len(self._calls)):
+            call = self._calls[0]
+            self._calls.rotate(-1)
+            if call.waiting:
+                return call.waiting.popleft()
+        return None
+
+    async def _bury(self, child: _Child) -> None:
+        """The child is gone: give up a request that two died on, and let the others wait for the next child."""
+        await self._end_child()
+        unfinished = list(self._sent.values())
+        self._sent.clear()
+        if unfinished and not child.abandoned and not self._can_be_plainer(child):
+            # It works on one request at a time, in order: the oldest is the one.
+            suspect = unfinished[0]
+            suspect.deaths += 1
+            if suspect.deaths == _DEATHS:
+                unfinished.pop(0)
+                self._crashes += 1
+                suspect.fail(
+                    "crashed",
+                    f"{self.name}: the model's process died {_DEATHS} times on this request ({child.reason()}). "
+                    f"What it printed is in {self._log}.",
+                )
+        for job in reversed(unfinished):
+            job.call.waiting.appendleft(job)
+        if self._crashes == _CRASHES:
+            self._crashes = 0
+            self._give_up(child.reason())
+
+    def _give_up(self, reason: str) -> None:
+        for call in self._calls:
+            while call.waiting:
+                call.waiting.popleft().fail(
+                    "unavailable",
+                    f"{self.name}: the model's process died on {_CRASHES} requests in succession ({reason}), "
+                    f"so the others were not tried. What it printed is in {self._log}.",
+                )
+
+    def _can_be_plainer(self, child: _Child) -> bool:
+        """Whether the next child can avoid what this one died of.
+
+        Some virtual machines announce a matrix unit (AMX) whose instructions they do not run.
+        """
+        if child.process.returncode != -signal.SIGILL or self._plain:
+            return False
+        self._plain = True
+        return True
+
+    async def _start(self) -> _Child:
+        """A child with the model loaded."""
+        await asyncio.to_thread(check_file, self.path)
+        if importlib.util.find_spec("llama_cpp") is None:
+            raise ModelFault(
+                f"{self.path}: the local engine is not installed. Install it: pip install 'promptlab-tui[local]' "
+                "(it compiles for some minutes and needs a C++ compiler)."
+            )
+        load = wire.Load(os.fsencode(self.path.absolute()), self._context, self._threads, self._plain)
+        with _open_log(self._log) as log:
+            self._child = child = await _Child.spawn(log)  # kept at once: close() ends it even while it loads
+        try:
+            await child.send(wire.frame(load))
+            loaded = await child.receive()
+        except _ChildDied:
+            await self._end_child()
+            if self._can_be_plainer(child):
+                return await self._start()
+            raise ModelFault(
+                f"{self.path}: the model's process died while it loaded the file ({child.reason()}). "
+                f"What it printed is in {self._log}."
+            ) from None
+        if isinstance(loaded, wire.LoadFailed):
+            raise ModelFault(f"{self.path}: {loaded.reason}")
+        return child
+
+    def _drop(self, call: _Call) -> None:
+        """Nobody waits for this call's answers any more."""
+        if call in self._calls:
+            self._calls.remove(call)
+        at_work = [number for number, job in self._sent.items() if job.call is call]
+        for number in at_work:
+            del self._sent[number]
+        if at_work and self._child is not None:
+            self._child.abandon()
+
+    def _fail(self, fault: Exception) -> None:
+        for call in self._calls:
+            call.waiting.clear()
+            call.answers.put_nowait(fault)
+        self._sent.clear()
+
+    async def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end()
+
+
+class _Call:
+    """One ``generate``: its requests that wait, and the answers that its iterator has not taken yet."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self.answers: asyncio.Queue[Outcome | Exception] = asyncio.Queue()
+        self.waiting = deque(_Job(self, request) for request in requests)
+
+
+class _Job:
+    """One request of a call, and how often the child died on it."""
+
+    def __init__(self, call: _Call, request: Request) -> None:
+        self.call = call
+        self.request = request
+        self.deaths = 0
+
+    def fail(self, kind: FaultKind, message: str) -> None:
+        outcome = Outcome(key=self.request.key, finish="error", fault=Fault(kind, message))
+        self.call.answers.put_nowait(outcome)
+
+
+class _ChildDied(Exception):
+    """The pipe to the child is broken."""
+
+
+class _Child:
+    """A running child process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.abandoned = False
+
+    @classmethod
+    async def spawn(cls, log: BinaryIO) -> _Child:
+        """Start Python without the working directory on its path: a file there must not pass for a module."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "promptlab.models.gguf.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            start_new_session=True,  # Ctrl-C in the terminal is the program's to handle
+        )
+        return cls(process)
+
+    async def send(self, frame: bytes) -> None:
+        """Cannot wait for long: the child reads ahead of its answers."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(frame)
+            await self.process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise _ChildDied from None
+
+    async def receive(self) -> wire.FromChild:
+        assert self.process.stdout is not None
+        try:
+            return await wire.receive_answer(self.process.stdout)
+        except asyncio.IncompleteReadError:
+            raise _ChildDied from None
+
+    def abandon(self) -> None:
+        """End it at once: nobody waits for what it does."""
+        self.abandoned = True
+        self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def end(self) -> None:
+        """Kill it unless it is gone, and wait until nothing is left of it. The exit code of its own death stays."""
+        self._kill()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        await self.process.communicate()
+
+    def reason(self) -> str:
+        """Why it died, in a few words."""
+        code = self.process.returncode or 0
+        if code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        hints = {signal.SIGKILL: "killed, often for want of memory", signal.SIGILL: "compiled for another processor"}
+        return f"{name}: {hints[-code]}" if -code in hints else name
+
+
+def default_log() -> Path:
+    """``gguf.log`` in ``PROMPTLAB_LOG_DIR``, or in the user's folder for logs."""
+    folder = os.environ.get("PROMPTLAB_LOG_DIR")
+    if folder:
+        return Path(folder, "gguf.log")
+    import platformdirs
+
+    return Path(platformdirs.user_log_dir("promptlab", appauthor=False), "gguf.log")
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """For appending, begun again when it is large; nowhere when it cannot be written: a log must not stop a run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > _LOG_BYTES:
+            path.unlink()
+        return path.open("ab")
+    except OSError:
+        return open(os.devnull, "ab")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,94 @@
+"""What the program and the model's child process say to each other: length-prefixed msgpack frames.
+
+The program sends one ``Load`` and then any number of ``Ask``; the child answers with ``Loaded`` or ``LoadFailed``,
+then with one ``Answer`` per ``Ask``. Stopping needs no message: the program kills the child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from promptlab.models.values import Outcome, Request
+
+_LENGTH_BYTES = 4
+
+
+class Load(Struct, frozen=True, tag=True):
+    """Load this file.
+
+    Attributes:
+        context: In tokens; None leaves it to the model, up to a default limit.
+        plain: Do without special processor units.
+    """
+
+    path: bytes
+    context: int | None
+    threads: int
+    plain: bool
+
+
+class Ask(Struct, frozen=True, tag=True):
+    """Answer this request. ``number`` names it on the wire: two requests may have one key."""
+
+    number: int
+    request: Request
+
+
+class Loaded(Struct, frozen=True, tag=True):
+    """The model answers from now on, prompts and answers together within ``context`` tokens."""
+
+    context: int
+
+
+class LoadFailed(Struct, frozen=True, tag=True):
+    """Why the model cannot be used: the part of a sentence that follows the file's path."""
+
+    reason: str
+
+
+class Answer(Struct, frozen=True, tag=True):
+    """The outcome of the ``Ask`` of that number."""
+
+    number: int
+    outcome: Outcome
+
+
+ToChild = Load | Ask
+FromChild = Loaded | LoadFailed | Answer
+
+_to_child = msgspec.msgpack.Decoder(ToChild)
+_from_child = msgspec.msgpack.Decoder(FromChild)
+
+
+def frame(message: ToChild | FromChild) -> bytes:
+    """One message as bytes.
+
+    Raises:
+        ValueError, TypeError, OverflowError: The message holds what msgpack cannot: a lone surrogate, an integer
+            beyond 64 bits, a value of a foreign type.
+    """
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+def receive(pipe: BinaryIO) -> ToChild | None:
+    """The next message for the child, or None when the program has closed the pipe or is gone."""
+    head = pipe.read(_LENGTH_BYTES)
+    body = pipe.read(int.from_bytes(head, "big"))
+    if len(head) < _LENGTH_BYTES or len(body) < int.from_bytes(head, "big"):
+        return None
+    return _to_child.decode(body)
+
+
+async def receive_answer(stream: asyncio.StreamReader) -> FromChild:
+    """The next message of the child.
+
+    Raises:
+        asyncio.IncompleteReadError: The child is gone.
+    """
+    head = await stream.readexactly(_LENGTH_BYTES)
+    return _from_child.decode(await stream.readexactly(int.from_bytes(head, "big")))
