@@ -1,0 +1,136 @@
+"""The three lines around every screen: where you are, what happened and what runs, what you can press."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from textual.binding import ActiveBinding
+from textual.content import Content
+from textual.reactive import reactive
+from textual.style import Style
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from promptlab.tui.actions import BY_ID, Action
+from promptlab.tui.safe import one_line
+from promptlab.tui.typed import app_of, on_bindings_changed
+from promptlab.tui.widgets.cells import cut, fit
+
+_NARROW = 100
+
+
+class Line(Widget):
+    """One line of text across the screen."""
+
+    DEFAULT_CSS = """
+    Line { height: 1; width: 1fr; background: $panel; color: $foreground; link-style: none; }
+    """
+
+
+class Tab(NamedTuple):
+    """A screen as the header names it."""
+
+    mode: str
+    key: str
+    label: str
+
+
+class HeaderLine(Line):
+    """Program, workspace, branch with its number of dirty files; the screens' tabs."""
+
+    place = reactive(("", ""))
+    current = reactive("")
+
+    def __init__(self, tabs: Sequence[Tab]) -> None:
+        super().__init__()
+        self._tabs = tuple(tabs)
+
+    def render(self) -> Content:
+        """Draw the line for the width of the moment."""
+        width = self.size.width
+        workspace, branch = (one_line(part) for part in self.place)
+        narrow = width < _NARROW
+        tabs = Content("")
+        for tab in self._tabs:
+            here = tab.mode == self.current
+            label = tab.label[:3] if narrow and not here else tab.label
+            text = f"{tab.key} {label}"
+            style = Style(bold=here, reverse=here) + Style.from_meta({"@click": f"app.go('{tab.mode}')"})
+            tabs = tabs.append(Content.styled(f" {text} ", style)).append(" ")
+        room = max(width - tabs.cell_length - 12, 0)
+        where = f"{workspace}  {branch}".rstrip() if not narrow else branch or workspace
+        where = where if cell_len(where) <= room else cut(where, max(room - 1, 0)) + "…"
+        left = Content.assemble((" promptlab ", Style(bold=True)), " ", where)
+        gap = max(width - left.cell_length - tabs.cell_length, 1)
+        return left.append(" " * gap).append(tabs)
+
+
+class StatusLine(Line):
+    """What happened last on the left, what is running on the right."""
+
+    DEFAULT_CSS = """
+    StatusLine { background: $surface; color: $text-muted; }
+    StatusLine.-bad { color: $text-error; }
+    """
+
+    said = reactive("")
+    running = reactive("")
+
+    def render(self) -> Content:
+        """Draw the line; the right part is shown in full, the left part as far as it fits."""
+        width = self.size.width
+        running = cut(one_line(self.running), width)
+        room = max(width - cell_len(running) - 3, 0)
+        return Content(f" {fit(one_line(self.said), room)} {running} ")
+
+
+class FooterLine(Line):
+    """The keys that work here and now, the least important dropped first; help and palette never are."""
+
+    DEFAULT_CSS = """
+    FooterLine { color: $text-muted; }
+    """
+
+    def on_mount(self) -> None:
+        """Draw again whenever the focus, and with it the keys that work, changes."""
+        on_bindings_changed(self, self.refresh)
+
+    def render(self) -> Content:
+        """Draw the line for the width and the focus of the moment."""
+        width = self.size.width
+        typing = isinstance(self.screen.focused, Input | TextArea)
+        right = self._key("F1" if typing else "?", "help", "app.help").append("  ")
+        right = right.append(self._key("^p", "cmds", "app.command_palette")).append(" ")
+        room = width - right.cell_length - 2
+        chosen: list[tuple[int, int, Content]] = []
+        used = 0
+        live = live_actions(self.screen.active_bindings)
+        order = list(live)
+        for action in sorted((a for a in order if a.label), key=lambda a: a.rank):
+            active = live[action]
+            key = self._key(app_of(self).get_key_display(active.binding), action.label, "")
+            if used + key.cell_length + 2 <= room:
+                used += key.cell_length + 2
+                chosen.append((action.rank, order.index(action), key))
+        left = Content(" ")
+        for _, _, key in sorted(chosen, key=lambda item: item[:2]):
+            left = left.append(key).append("  ")
+        return left.append(" " * max(width - left.cell_length - right.cell_length, 0)).append(right)
+
+    def _key(self, key: str, label: str, click: str) -> Content:
+        meta = Style.from_meta({"@click": click}) if click else Style()
+        return Content.assemble((key, self.visual_style.without_color + Style(bold=True) + meta), (f" {label}", meta))
+
+
+def live_actions(active: dict[str, ActiveBinding]) -> dict[Action, ActiveBinding]:
+    """The actions that work now, in the order of the focus chain, each with its first key's binding."""
+    live: dict[Action, ActiveBinding] = {}
+    for key, binding in active.items():
+        action = BY_ID.get(binding.binding.id or "")
+        if action is None or not binding.enabled:
+            continue
+        if action not in live or key == action.keys.split(",")[0]:
+            live[action] = binding
+    return live
