@@ -1,0 +1,46 @@
+"""Names for contents: what makes two prompts the same version, and two eval sets the same cases."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from promptlab.workspace.values import Example
+
+DOCUMENTATION = frozenset({"description", "owner", "labels", "notes", "id"})
+"""Top-level keys of a prompt that never reach a model, and so are no part of its identity."""
+
+# The first part of what is hashed names the rule: a new rule gets a new number, and can live beside the old one.
+_PROMPT_RULE = "promptlab-prompt-1\0"
+_EXAMPLES_RULE = "promptlab-examples-1\0"
+
+
+def content_hash(parsed: Mapping[str, object]) -> str:
+    """The content hash of a parsed prompt file: 12 hex digits.
+
+    Comments, key order, table style, line ends and documentation keys do not count. Texts count as parsed,
+    to the last space, and 1 differs from 1.0: both reach the model.
+    """
+    return _digest(_PROMPT_RULE, {key: value for key, value in parsed.items() if key not in DOCUMENTATION})
+
+
+def examples_hash(examples: Iterable[Example]) -> str:
+    """The hash of a set of examples: 12 hex digits. Their order does not count: it is the same set of cases."""
+    ordered = sorted(examples, key=lambda example: example.id)
+    return _digest(_EXAMPLES_RULE, msgspec.to_builtins(ordered))
+
+
+def _digest(rule: str, content: object) -> str:
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_date_text)
+    return hashlib.sha256((rule + canonical).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _date_text(value: object) -> str:
+    # A date is used as its text everywhere, so it hashes as its text.
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,119 @@
+"""Reading TOML so that whatever is wrong with it comes out as one sentence with a place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+
+from promptlab.errors import InvalidFile, Problem
+from promptlab.workspace.scan import KeyPath, Place, places
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SHOWN = 60  # characters of a foreign text that a sentence repeats
+
+
+def parse(data: bytes, file: str) -> dict[str, object]:
+    """The tables of a TOML file. A byte order mark and CRLF line ends are accepted; CRLF in a value becomes LF.
+
+    Args:
+        data: The file's bytes.
+        file: The file's path as the person knows it, for the message.
+
+    Raises:
+        InvalidFile: The bytes are not UTF-8, or not TOML; the problem has the line.
+    """
+    text = decode(data, file)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        problem = Problem("Arrays or tables are nested too deeply.", file, hint="Flatten the file.")
+    except ValueError as fault:  # TOMLDecodeError is one; a number with too many digits is a plain one
+        reason = str(fault)
+        place = _PLACE.search(reason)
+        line = text.count("\n") + (not text.endswith("\n"))
+        column = ""
+        if place is None:
+            line = 0
+        elif place[1]:
+            line, column = int(place[1]), f" at column {place[2]}"
+        reason = shown(_PLACE.sub("", reason), 200)
+        problem = Problem(f"This is not valid TOML{column}: {reason}.", file, line, hint="Correct the line.")
+    # Raised outside the handler: the original fault can carry the whole text of the file.
+    raise InvalidFile(problem)
+
+
+def decode(data: bytes, file: str) -> str:
+    """The text of a UTF-8 file without its byte order mark.
+
+    Raises:
+        InvalidFile: The bytes are not UTF-8; the problem has the line.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data.count(b"\n", 0, fault.start) + 1
+        message = f"The file is not UTF-8 text (byte 0x{data[fault.start]:02x})."
+    raise InvalidFile(Problem(message, file, line, hint="Save it as UTF-8."))
+
+
+def line_of(data: bytes, path: KeyPath, below: int = 0) -> int:
+    """The line, counted from 1, on which the key ``path`` stands in a valid TOML file.
+
+    A path that is not in the file gives the line of the nearest table above it, or 0 when there is none.
+
+    Args:
+        below: Lines to go down inside a multi-line string, such as a line number of a template minus 1.
+    """
+    text = data.decode("utf-8-sig")
+    return line_in(text, places(text), path, below)
+
+
+def line_in(text: str, found: Mapping[KeyPath, Place], path: KeyPath, below: int = 0) -> int:
+    """As ``line_of``, over places that were found before."""
+    while path and path not in found:
+        path, below = path[:-1], 0
+    if not path:
+        return 0
+    key, start, end = found[path]
+    line = text.count("\n", 0, key) + 1
+    value = text[start:end]
+    if below == 0 and not value.startswith(('"""', "'''")):
+        return line
+    # The newline directly after the opening quotes is not part of the value.
+    first = 1 if value[3:4] == "\n" or value[3:5] == "\r\n" else 0
+    return min(line + first + below, text.count("\n", 0, end) + 1) if below else line
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of ``known`` that a person most probably meant by ``word``, or None when nothing is near."""
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``Did you mean `x`?``, or "" when nothing is near."""
+    near = nearest(word, known)
+    return f"Did you mean `{shown(near)}`?" if near is not None else ""
+
+
+def shown(text: str, limit: int = _SHOWN) -> str:
+    """A foreign text made fit for one line of a message: shortened, and control characters spelled out."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def show_path(path: KeyPath) -> str:
+    """A key path as a person writes it: ``messages[1].role``."""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(part, int):
+            parts.append(f"[{part}]")
+        else:
+            name = part if _BARE_KEY.fullmatch(part) else f'"{shown(part)}"'
+            parts.append(f".{name}" if parts else name)
+    return "".join(parts)
