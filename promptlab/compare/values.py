@@ -72,6 +72,28 @@ class Verdict(Struct, frozen=True):
     deltas: tuple[ExampleDelta, ...] = ()
 
 
+class GuardrailVerdict(Struct, frozen=True):
+    """Whether a metric that must not get worse did.
+
+    Attributes:
+        status: HELD when the interval excludes a loss beyond the limit, BROKEN when it holds nothing but such a loss,
+            UNCLEAR in between, INVALID for the reasons of a verdict or a ratio of values that are not positive.
+        effect: Mean paired difference, candidate − baseline; for a ratio the geometric mean of candidate ÷ baseline.
+        bound: The worst that the data allow, one-sided at ``1 - alpha``, on the scale of ``effect``.
+        limit: Where ``bound`` must not reach, on the scale of ``effect``.
+        p: One-sided p of the hypothesis that the loss reaches the limit; HELD is p < alpha.
+    """
+
+    status: Literal["HELD", "BROKEN", "UNCLEAR", "INVALID"]
+    metric: str
+    effect: float
+    bound: float
+    limit: float
+    p: float
+    n: int
+    sentence: str
+
+
 class DiffSpan(Struct, frozen=True):
     """A stretch of text. "same" and "removed" joined give the old text, "same" and "added" the new one."""
 

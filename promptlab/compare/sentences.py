@@ -1,0 +1,67 @@
+"""How numbers of a verdict are said: shares as points, other metrics in their unit."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+
+class Measure(NamedTuple):
+    """How differences of a metric are spoken of.
+
+    Attributes:
+        points: The metric is a share, and a difference of 0.05 is said as "5.0 points".
+        unit: Follows the number where the metric is no share.
+    """
+
+    points: bool
+    unit: str
+
+    def plain(self, value: float) -> str:
+        """``5.0 points``, ``0.42 s``: without a sign."""
+        return f"{self.number(abs(value))}{self.suffix}"
+
+    def signed(self, value: float) -> str:
+        """``+5.0``, ``−0.42``: without a unit."""
+        sign = "−" if value < 0 else "+"
+        return f"{sign}{self.number(abs(value))}"
+
+    def number(self, value: float) -> str:
+        """One decimal for points, else three digits that count."""
+        if not math.isfinite(value):
+            return "∞" if math.isinf(value) else "?"
+        return f"{100 * value:.1f}" if self.points else three_digits(value)
+
+    @property
+    def suffix(self) -> str:
+        """What stands behind a number of this metric."""
+        return " points" if self.points else f" {self.unit}" if self.unit else ""
+
+
+def three_digits(value: float) -> str:
+    """A number ≥ 0 with three digits that count, never in scientific notation: ``1234``, ``12.3``, ``0.00123``."""
+    if value == 0:
+        return "0"
+    before = math.floor(math.log10(value)) + 1
+    return f"{value:.{min(12, max(0, 3 - before))}f}"
+
+
+def p_text(test: str, p: float) -> str:
+    """``McNemar mid-p < 0.001``, ``sign-flip p = 0.042``."""
+    return f"{test} < 0.001" if p < 0.001 else f"{test} = {p:.3f}"
+
+
+def percent(level: float) -> str:
+    """``95 %``."""
+    return f"{round(100 * level, 2):g} %"
+
+
+def listed(names: tuple[str, ...], shown: int = 5) -> str:
+    """The first few names and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 example``, ``12,000 examples``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

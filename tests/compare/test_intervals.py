@@ -1,0 +1,94 @@
+"""The interval of one column against statsmodels, scipy and published worked examples."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from promptlab.compare.intervals import mean_interval
+
+
+def shares(right: int, n: int) -> list[float]:
+    return [1.0] * right + [0.0] * (n - right)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    # Newcombe 1998 (Statistics in Medicine 17, 857–872), table I, method 3.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_as_published(right: int, n: int, low: float, high: float) -> None:
+    interval = mean_interval(shares(right, n), "binary")
+    assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
+    assert (interval.mean, interval.n, interval.method) == (right / n, n, "Wilson")
+
+
+@given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_agrees_with_statsmodels(n: int, data: st.DataObject, level: float) -> None:
+    right = data.draw(st.integers(0, n))
+    interval = mean_interval(shares(right, n), "binary", level=level, missing=3)
+    oracle = proportion_confint(right, n, 1 - level, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx(oracle, abs=1e-12)
+    assert 0 <= interval.low <= interval.mean <= interval.high <= 1
+    assert interval.missing == 3
+
+
+def test_numbers_get_a_t_interval() -> None:
+    values = [random.Random(1).gauss(5, 2) for _ in range(3)] + [4.0, 9.5, 2.25]
+    interval = mean_interval(values, "numeric")
+    oracle = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx(tuple(oracle))
+    assert interval.method == "t"
+
+
+def test_means_over_trials_of_yes_or_no_scores_stay_within_0_and_1() -> None:
+    interval = mean_interval([1.0, 1.0, 0.75, 1.0], "binary")
+    assert interval.method == "t"
+    assert 0 <= interval.low < interval.high == 1.0
+
+
+def test_clusters_widen_the_interval() -> None:
+    values = [1.0] * 20 + [0.0] * 20
+    clusters = [f"g{index // 4}" for index in range(40)]
+    alone, together = mean_interval(values, "binary"), mean_interval(values, "binary", clusters)
+    assert together.method == "t, 10 clusters"
+    assert together.low < alone.low
+    assert together.high > alone.high
+
+
+def test_few_clusters_are_named() -> None:
+    interval = mean_interval([1.0, 2.0, 3.0, 5.0], "numeric", ["a", "a", "b", "c"])
+    assert interval.method == "t, 3 clusters (fewer than 10: the true spread may be larger)"
+
+
+def test_clusters_of_one_are_no_clusters() -> None:
+    assert mean_interval(shares(3, 8), "binary", [str(index) for index in range(8)]).method == "Wilson"
+
+
+def test_all_right_in_few_clusters_is_no_certainty() -> None:
+    interval = mean_interval([1.0] * 30, "binary", [f"g{index % 5}" for index in range(30)])
+    assert (interval.low, interval.high) == pytest.approx(proportion_confint(5, 5, 0.05, method="wilson"))
+    assert interval.method == "Wilson, 5 clusters without spread"
+
+
+def test_nothing_to_say() -> None:
+    empty = mean_interval([], "numeric", missing=4)
+    assert math.isnan(empty.mean)
+    assert (empty.n, empty.missing, empty.method) == (0, 4, "no values")
+    single = mean_interval([3.5], "numeric")
+    assert (single.mean, single.method) == (3.5, "no interval from 1 value")
+    assert math.isnan(single.low)
+    assert math.isnan(single.high)
+    one_cluster = mean_interval([3.5, 4.5], "numeric", ["a", "a"])
+    assert one_cluster.method == "no interval from 1 cluster"
+
+
+def test_equal_numbers_are_named() -> None:
+    interval = mean_interval([2.0, 2.0, 2.0], "numeric")
+    assert (interval.low, interval.high, interval.method) == (2.0, 2.0, "t, all values equal")
