@@ -175,8 +175,10 @@ class Git:
             _end(process, group=alone)
             return Answer(-signal.SIGKILL, b"", f"no answer within {limit:g} seconds")
         except BaseException:
-            if alone:
-                process.communicate()
+            # A Ctrl-C here: what runs alone comes to its end, anything else is gone before the caller cleans up.
+            if not alone:
+                process.kill()
+            process.communicate()
             raise
         if process.returncode == _NOT_FOUND and command[0] == "env":
             raise HistoryFault(NO_GIT)
@@ -223,6 +225,10 @@ def _explain(command: str, answer: Answer) -> str:
         return (
             f"git could not sign ({plain(_last_line(err))}). Nothing was changed; unlock your signing key (or turn"
             " off commit.gpgsign and tag.gpgsign here) and try again."
+        )
+    if "exists; cannot create" in err:
+        return (
+            f"Another tag is in the way ({plain(_last_line(err))}). Nothing was changed; rename or delete that tag."
         )
     if "by hook" in err or "hook declined" in err:
         return "A reference-transaction hook of this repository refused the tag. Nothing was changed."

@@ -155,11 +155,7 @@ class Repository:
         Raises:
             NotFound: The path is absolute, leaves the repository, or goes through a ``.git`` folder.
         """
-        full = posixpath.normpath(posixpath.join(self.prefix, path)) if path else ""
-        parts = full.split("/")
-        if not path or path.startswith("/") or "\0" in path or parts[0] == ".." or ".git" in map(str.lower, parts):
-            raise NotFound(f"{plain(path)!r} is not a path inside this repository.")
-        return full
+        return inside(self.prefix, path)
 
     def workspace_path(self, full: str) -> str:
         """The path relative to the workspace of a path from the repository's top."""
@@ -197,6 +193,19 @@ class Repository:
             if fields[1] == b"blob":
                 yield name, out[at : at + size]
             at += size + 1
+
+
+def inside(prefix: str, path: str) -> str:
+    """``path`` below ``prefix``, both with ``/`` between, as git names it from the repository's top.
+
+    Raises:
+        NotFound: The path is absolute, leaves the repository, or goes through a ``.git`` folder.
+    """
+    full = posixpath.normpath(posixpath.join(prefix, path)) if path else ""
+    parts = full.split("/")
+    if not path or path.startswith("/") or "\0" in path or parts[0] == ".." or ".git" in map(str.lower, parts):
+        raise NotFound(f"{plain(path)!r} is not a path inside this repository.")
+    return full
 
 
 def _own_filters(git: Git) -> tuple[str, ...]:

@@ -1,0 +1,170 @@
+"""Saves a run as a commit on no branch, held by an annotated tag.
+
+HEAD, the index, the working tree, an operation in progress and the branch's hooks are not involved: the commit is put
+together in an index of our own, and the only ref that is made is the tag's. The order matters: first a record on the
+disk, then objects that nothing points at, the ref last, so that a kill leaves either nothing or a whole run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from promptlab.errors import HistoryFault
+from promptlab.history.git import plain
+from promptlab.history.pending import Folder, Record
+from promptlab.history.repository import Repository
+from promptlab.history.trailers import TAG
+from promptlab.history.values import PendingRun, RunFiles, SavedRun
+
+_PASSPHRASE = 120.0  # seconds that a signing program may take to ask for one
+
+
+def save_run(repo: Repository, run_id: str, subject: str, files: RunFiles, message: str) -> SavedRun:
+    """Commits a run's inputs and results on top of HEAD, on no branch, and tags the commit.
+
+    Args:
+        repo: The repository.
+        run_id: ``20261121T195012Z-4f2a9c``.
+        subject: What the run is filed under, as ``support-triage``.
+        files: Inputs exactly as used, uncommitted edits included, and the results.
+        message: Text of commit and tag, as ``trailers.message`` makes it.
+
+    Raises:
+        HistoryFault: No identity, the tag exists or is refused, signing failed, or the repository cannot be written.
+            Nothing is staged or moved then.
+        NotFound: A file's path leads out of the repository.
+    """
+    tag = f"run/{subject}/{run_id}"
+    results_path = f"results/{subject}/{run_id}"
+    if not _possible(repo, tag):
+        raise HistoryFault(f"A run cannot be filed as {plain(tag)!r}: git does not accept that as the name of a tag.")
+    inputs = {repo.tree_path(path): data for path, data in files.inputs.items()}
+    results = {repo.tree_path(f"{results_path}/{name}"): data for name, data in files.results.items()}
+    # Asked first: without an identity nothing is written at all.
+    tagger = repo.git.write("var", "GIT_COMMITTER_IDENT").strip()
+    folder = Folder(repo.common_dir)
+    with folder.locked():
+        if _exists(repo, tag):
+            raise HistoryFault(f"The tag {tag} is there already: this run was saved before.")
+        try:
+            folder.write(Record(run_id, subject, tag))
+            commit = _commit(repo, folder, inputs, results, message)
+            folder.write(Record(run_id, subject, tag, commit))
+            _tag(repo, tag, commit, tagger, message)
+        finally:
+            # Whatever ended the save was told to the caller; only a kill leaves the record for the next start.
+            folder.sweep()
+            folder.remove(run_id)
+    return SavedRun(tag, commit, results_path)
+
+
+def recover(repo: Repository) -> list[PendingRun]:
+    """What a kill left behind: run this when a workspace is opened.
+
+    A run whose tag is there was complete, and its record is dropped. Any other keeps its record until the caller
+    saves it again under the same id, or gives it up with ``forget``.
+
+    Raises:
+        HistoryFault: The repository cannot be written.
+    """
+    folder = Folder(repo.common_dir)
+    # Without a record there is nothing to mend, and a repository that cannot be written may be opened all the same.
+    if not folder.records():
+        return []
+    found: list[PendingRun] = []
+    with folder.locked():
+        folder.sweep()
+        for record in folder.records():
+            complete = _exists(repo, record.tag)
+            if complete:
+                folder.remove(record.run)
+            else:
+                _unlock_tag(repo, record)
+            found.append(PendingRun(record.run, record.subject, complete))
+    return found
+
+
+def forget(repo: Repository, run_id: str) -> None:
+    """Gives up an unfinished save, when the run's journal is no more."""
+    Folder(repo.common_dir).remove(run_id)
+
+
+def _commit(
+    repo: Repository, folder: Folder, inputs: Mapping[str, bytes], results: Mapping[str, bytes], message: str
+) -> str:
+    """A commit of HEAD's tree plus the files, that nothing points at yet."""
+    git = repo.git
+    parent = repo.head()
+    # Inputs go through the filters that `git add` would use, so that an unchanged file is the same blob as in HEAD.
+    entries = [
+        (path, git.write("hash-object", "-w", "--stdin", f"--path={path}", stdin=data))
+        for path, data in inputs.items()
+    ]
+    # Results are read from the tag only, byte for byte: a filter such as LFS would put them elsewhere.
+    entries += [
+        (path, git.write("hash-object", "-w", "--stdin", "--no-filters", stdin=data))
+        for path, data in results.items()
+    ]
+    lines = b"".join(b"100644 %s\t%s\0" % (blob.strip(), os.fsencode(path)) for path, blob in entries)
+    index = {"GIT_INDEX_FILE": str(folder.temporary_index())}
+    git.write("read-tree", parent or "--empty", env=index)
+    # --replace: where HEAD has a folder and the working tree a file, or the other way round, what was used counts.
+    git.write("update-index", "--replace", "-z", "--index-info", stdin=lines, env=index)
+    tree = _line(git.write("write-tree", env=index))
+    parents = ("-p", parent) if parent else ()
+    # commit-tree itself does not look at commit.gpgsign.
+    sign = ("-S",) if _wanted(repo, "commit.gpgsign") else ()
+    return _line(
+        git.write("commit-tree", tree, *parents, *sign, "-F", "-", stdin=_encoded(message), limit=_PASSPHRASE)
+    )
+
+
+def _tag(repo: Repository, tag: str, commit: str, tagger: bytes, message: str) -> None:
+    """The annotated tag: the one step that makes the run part of the repository."""
+    git = repo.git
+    text = _encoded(message)
+    if _wanted(repo, "tag.gpgsign"):
+        # Only `git tag` can sign, and it makes the ref at once.
+        sign = ("tag", "-s", "--cleanup=verbatim", "-F", "-", "--end-of-options", tag, commit)
+        git.write(*sign, stdin=text, alone=True, limit=_PASSPHRASE)
+        return
+    header = f"object {commit}\ntype commit\ntag {tag}\ntagger ".encode()
+    tag_object = _line(git.write("mktag", stdin=header + tagger + b"\n\n" + text))
+    create = f"start\ncreate refs/tags/{tag} {tag_object}\nprepare\ncommit\n"
+    git.write("update-ref", "--stdin", stdin=create.encode(), alone=True)
+
+
+def _unlock_tag(repo: Repository, record: Record) -> None:
+    """Removes the lock file of a tag that was being made when the save died. A lock of anybody else stays."""
+    lock = repo.common_dir / "refs" / "tags" / f"{record.tag}.lock"
+    if not record.commit or not _possible(repo, record.tag) or not lock.is_file():
+        return
+    held = lock.read_bytes().strip()
+    # Git makes the file empty, then writes the tag's id into it; that tag points at the commit we recorded.
+    if (
+        not held
+        or repo.git.word("rev-parse", "--verify", "--quiet", "--end-of-options", f"{_line(held)}^{{commit}}")
+        == record.commit
+    ):
+        lock.unlink()
+
+
+def _possible(repo: Repository, tag: str) -> bool:
+    return bool(TAG.fullmatch(tag)) and repo.git.try_read("check-ref-format", f"refs/tags/{tag}").code == 0
+
+
+def _exists(repo: Repository, tag: str) -> bool:
+    return repo.git.word("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}") is not None
+
+
+def _wanted(repo: Repository, key: str) -> bool:
+    return repo.git.word("config", "--type=bool", "--get", key) == "true"
+
+
+def _encoded(message: str) -> bytes:
+    return (message.rstrip("\n") + "\n").encode("utf-8", "replace")
+
+
+def _line(out: bytes) -> str:
+    return out.decode("ascii", "replace").strip()

@@ -1,0 +1,168 @@
+"""The message of a run's tag and commit: a title, and what the run was as trailers, so that a list opens no file.
+
+Values hold only ``A-Z a-z 0-9 . _ @ / : = * + -``, so that no text of a model or a name can break a line or start a
+trailer of its own. Any other byte of a name is written ``=XX``, as in quoted-printable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from promptlab import __version__
+from promptlab.history.git import plain
+from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
+
+FORMAT = "1"
+TAG = re.compile(r"run/(?P<subject>.+)/(?P<run>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6})")
+_UNSAFE = re.compile(rb"[^A-Za-z0-9._@/:*+-]")
+_ESCAPE = re.compile(rb"=([0-9A-F]{2})")
+_LINE = re.compile(r"Promptlab-(?P<key>[A-Z][a-z]+): (?P<words>[A-Za-z0-9._@/:=*+ -]*)")
+
+
+def message(
+    *,
+    run: str,
+    title: str,
+    evalset: str,
+    evalset_content: str,
+    n: int,
+    columns: Iterable[ColumnLine],
+    scores: Iterable[ScoreLine],
+    results: Mapping[str, bytes],
+    partial: bool = False,
+) -> str:
+    """The text that a run's commit and tag carry.
+
+    Args:
+        run: The run's id.
+        title: The first line; control characters and line ends are taken out.
+        evalset: Name of the eval set.
+        evalset_content: Its content hash.
+        n: Number of examples.
+        columns: What each column was.
+        scores: Means worth reading in the tag; one that is not a finite number is left out.
+        results: The result files, for their SHA-256.
+        partial: The run was stopped before all its cells had an outcome.
+    """
+    lines = [
+        f"Format: {FORMAT}",
+        f"Run: {run}",
+        f"State: {'partial' if partial else 'complete'}",
+        f"Evalset: {_quote(evalset)}@{_quote(evalset_content)} n={n}",
+        *(_column_words(column) for column in columns),
+        *(_score_words(score) for score in scores if math.isfinite(score.mean)),
+        *(f"Results: {_quote(name)} sha256={hashlib.sha256(data).hexdigest()}" for name, data in results.items()),
+        f"Tool: promptlab {_quote(__version__)}",
+    ]
+    head = plain(title) or f"run {run}"
+    return f"{head}\n\n" + "".join(f"Promptlab-{line}\n" for line in lines)
+
+
+def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRecord | None:
+    """What ``message`` wrote, or None when the text is not of that form: a tag of somebody else's, or a damaged one.
+
+    Args:
+        text: The tag's message, without a signature.
+        tag: The tag's name, ``run/<subject>/<id>``.
+        commit: The snapshot commit.
+        parent: Its parent, "" for none.
+        time: Tagger time.
+    """
+    name = TAG.fullmatch(tag)
+    title, _, body = text.strip().partition("\n\n")
+    words: dict[str, list[list[str]]] = {}
+    for line in body.rpartition("\n\n")[2].splitlines():
+        trailer = _LINE.fullmatch(line)
+        if trailer:
+            words.setdefault(trailer["key"], []).append(trailer["words"].split(" "))
+    if name is None or words.get("Format") != [[FORMAT]] or words.get("Run") != [[name["run"]]]:
+        return None
+    try:
+        ((evalset, count),) = words["Evalset"]
+        ((state,),) = words["State"]
+        evalset_name, evalset_content = _pair(evalset)
+        return RunRecord(
+            id=name["run"],
+            subject=name["subject"],
+            tag=tag,
+            commit=commit,
+            parent=parent,
+            time=time,
+            title=plain(title),
+            evalset=evalset_name,
+            evalset_content=evalset_content,
+            n=int(count.removeprefix("n=")),
+            columns=tuple(_column(line) for line in words.get("Variant", [])),
+            scores=tuple(_score(line) for line in words.get("Score", [])),
+            partial=state == "partial",
+        )
+    except (KeyError, ValueError, IndexError):
+        return None
+
+
+def _column_words(column: ColumnLine) -> str:
+    return (
+        f"Variant: {_quote(column.column)} prompt={_quote(column.prompt)}@{_quote(column.content)}"
+        f" version={_quote(column.version)} model={_quote(column.model)} identity={_quote(column.identity)}"
+    )
+
+
+def _column(words: list[str]) -> ColumnLine:
+    values = _values(words[1:])
+    prompt, content = _pair(values["prompt"])
+    return ColumnLine(
+        column=_unquote(words[0]),
+        prompt=prompt,
+        content=content,
+        version=_unquote(values["version"]),
+        model=_unquote(values["model"]),
+        identity=_unquote(values["identity"]),
+    )
+
+
+def _score_words(score: ScoreLine) -> str:
+    se = "" if score.se is None or not math.isfinite(score.se) else f" se={score.se:.6g}"
+    missing = f" missing={score.missing}" if score.missing else ""
+    return f"Score: {_quote(score.column)} {_quote(score.metric)}={score.mean:.6g} n={score.n}{se}{missing}"
+
+
+def _score(words: list[str]) -> ScoreLine:
+    values = _values(words[2:])
+    metric, _, mean = words[1].rpartition("=")
+    return ScoreLine(
+        column=_unquote(words[0]),
+        metric=_unquote(metric),
+        mean=_finite(mean),
+        n=int(values["n"]),
+        se=_finite(values["se"]) if "se" in values else None,
+        missing=int(values.get("missing", 0)),
+    )
+
+
+def _values(words: list[str]) -> dict[str, str]:
+    pairs = (word.partition("=") for word in words)
+    return {key: value for key, _, value in pairs}
+
+
+def _pair(word: str) -> tuple[str, str]:
+    """``name@content``: the content is a hash, so the last ``@`` divides them."""
+    name, _, content = word.rpartition("@")
+    return _unquote(name), _unquote(content)
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(word)
+    return value
+
+
+def _quote(text: str) -> str:
+    return _UNSAFE.sub(lambda found: b"=%02X" % found[0][0], text.encode("utf-8", "replace")).decode()
+
+
+def _unquote(word: str) -> str:
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), word.encode()).decode("utf-8", "replace")

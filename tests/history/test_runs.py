@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from promptlab.errors import NotFound
+from promptlab.history import trailers
+from promptlab.history.repository import Repository
+from promptlab.history.runs import list_runs, read_inputs, read_results
+from promptlab.history.snapshot import save_run
+from promptlab.history.values import ColumnLine, RunFiles, RunRecord, ScoreLine
+
+from .conftest import V1, commit, sh
+
+FIRST = "20261121T195012Z-4f2a9c"
+SECOND = "20261122T080000Z-000001"
+COLUMN = ColumnLine("a", "triage", "5c8e33c836e2", "v1", "mini", "gguf:0f0f")
+SCORE = ScoreLine("a", "exact", 0.5, 2, 0.25)
+
+
+def message(run: str) -> str:
+    return trailers.message(
+        run=run,
+        title="run triage on support: exact 0.5",
+        evalset="support",
+        evalset_content="9f00ab12cd34",
+        n=2,
+        columns=[COLUMN],
+        scores=[SCORE],
+        results={"outputs.jsonl": b'{"text":"a\\r\\n"}\r\n'},
+    )
+
+
+def save(repo: Repository, run: str = FIRST, subject: str = "triage") -> None:
+    files = RunFiles(
+        results={"run.toml": b"x = 1\n", "outputs.jsonl": b'{"text":"a\\r\\n"}\r\n'},
+        inputs={"prompts/triage.toml": V1.encode()},
+    )
+    save_run(repo, run, subject, files, message(run))
+
+
+def test_a_saved_run_comes_back_whole(top: Path) -> None:
+    repo = Repository.open(top)
+    save(repo)
+    (record,) = list_runs(repo)
+    tag = f"run/triage/{FIRST}"
+    assert record == RunRecord(
+        id=FIRST,
+        subject="triage",
+        tag=tag,
+        commit=sh(top, "rev-parse", f"{tag}^{{commit}}").strip(),
+        parent=sh(top, "rev-parse", "HEAD").strip(),
+        time=int(sh(top, "for-each-ref", "--format=%(taggerdate:unix)", "refs/tags/run")),
+        title="run triage on support: exact 0.5",
+        evalset="support",
+        evalset_content="9f00ab12cd34",
+        n=2,
+        columns=(COLUMN,),
+        scores=(SCORE,),
+    )
+    assert read_results(repo, record) == {"run.toml": b"x = 1\n", "outputs.jsonl": b'{"text":"a\\r\\n"}\r\n'}
+    assert read_inputs(repo, record, ["prompts/triage.toml", "prompts/none.toml", "a\nb"]) == {
+        "prompts/triage.toml": V1.encode()
+    }
+
+
+def test_inputs_stay_inside_the_repository(top: Path) -> None:
+    repo = Repository.open(top)
+    save(repo)
+    with pytest.raises(NotFound, match=r"'\.\./x' is not a path inside this repository"):
+        read_inputs(repo, list_runs(repo)[0], ["../x"])
+
+
+def test_newest_first_whatever_the_subject(top: Path) -> None:
+    repo = Repository.open(top)
+    save(repo, SECOND)
+    save(repo, FIRST, "judges/helpful")
+    assert [(record.id, record.subject) for record in list_runs(repo)] == [
+        (SECOND, "triage"),
+        (FIRST, "judges/helpful"),
+    ]
+    sh(top, "pack-refs", "--all")
+    assert len(list_runs(repo)) == 2
+
+
+def test_no_runs(top: Path) -> None:
+    assert list_runs(Repository.open(top)) == []
+
+
+def test_foreign_and_broken_tags_are_passed_over(top: Path) -> None:
+    repo = Repository.open(top)
+    save(repo)
+    head = sh(top, "rev-parse", "HEAD").strip()
+    sh(top, "tag", "run/triage/light")
+    sh(top, "tag", f"run/triage/{SECOND}")
+    sh(top, "tag", "-a", "-m", "mine", "run/other/20261122T080000Z-000002")
+    sh(top, "tag", "-a", "-F", "-", "run/tree/20261122T080000Z-000003", "HEAD^{tree}", stdin=message(SECOND).encode())
+    latin = (
+        b"object %s\ntype commit\ntag run/l/1\ntagger A <a@b> 1 +0000\n\ncaf\xe9\n\nPromptlab-Run: \xff\n"
+        % head.encode()
+    )
+    sh(top, "update-ref", "refs/tags/run/l/20261122T080000Z-000004", sh(top, "mktag", stdin=latin).strip())
+    assert [record.id for record in list_runs(repo)] == [FIRST]
+
+
+def test_a_tag_whose_object_is_missing_does_not_hide_the_others(top: Path) -> None:
+    repo = Repository.open(top)
+    save(repo)
+    save(repo, SECOND)
+    lost = sh(top, "rev-parse", f"refs/tags/run/triage/{SECOND}").strip()
+    (top / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    assert [record.id for record in list_runs(repo)] == [FIRST]
+
+
+def test_a_signed_tag_is_read_without_its_signature(top: Path) -> None:
+    head = sh(top, "rev-parse", "HEAD").strip()
+    signature = "-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n"
+    tag = f"run/triage/{FIRST}"
+    body = f"object {head}\ntype commit\ntag {tag}\ntagger A <a@b> 9 +0000\n\n{message(FIRST)}{signature}"
+    sh(top, "update-ref", f"refs/tags/{tag}", sh(top, "mktag", stdin=body.encode()).strip())
+    repo = Repository.open(top)
+    (record,) = list_runs(repo)
+    assert (record.scores, record.time) == ((SCORE,), 9)
+    with pytest.raises(NotFound, match=f"The commit of {tag} holds no results"):
+        read_results(repo, record)
+
+
+def test_results_are_found_after_the_workspace_moved(top: Path) -> None:
+    folder = top / "näme ü" / "work space"
+    (folder / "prompts").mkdir(parents=True)
+    save(Repository.open(folder))
+    sh(top, "mv", "prompts", "prompts2")
+    commit(top, "moved")
+    repo = Repository.open(top)
+    (record,) = list_runs(repo)
+    assert read_results(repo, record)["run.toml"] == b"x = 1\n"
+    assert read_inputs(repo, record, ["prompts/triage.toml"]) == {"prompts/triage.toml": V1.encode()}
