@@ -74,7 +74,8 @@ def check_git() -> None:
     """Refuse to go on without git: versions and runs are kept in it."""
     if not shutil.which("git"):
         raise SetupFault(
-            "git was not found. promptlab keeps versions of prompts and saved runs in it: install it, run this again."
+            "git was not found: promptlab keeps versions of prompts and saved runs in it. "
+            "Install git and run this again."
         )
 
 
@@ -168,7 +169,7 @@ STEPS = {
 
 def stage_of(line: str) -> str | None:
     """What a line of ``pip install --verbose`` says is happening, or None when it says nothing worth showing."""
-    compiled = re.search(r"\[(\d+)/(\d+)\] (?:Building|Linking|Generating)", line)
+    compiled = re.match(r"\s*\[(\d+)/(\d+)\] ", line)
     if compiled:
         return f"compiling llama-cpp-python, step {compiled[1]} of {compiled[2]}"
     words = re.match(rf"\s*({'|'.join(STEPS)})\b:?\s*(.*)", line)
@@ -177,6 +178,7 @@ def stage_of(line: str) -> str | None:
     if words[1] == "Installing collected packages":
         return STEPS[words[1]]
     what = re.split(r"[\s(=<>!~;\[]", words[2].strip(), maxsplit=1)[0].rsplit("/", 1)[-1]
+    what = re.sub(r"(-py\d|-cp\d|\.tar\.gz).*", "", what)
     return f"{STEPS[words[1]]} {what}"
 
 

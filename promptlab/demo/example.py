@@ -11,21 +11,17 @@ import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from promptlab.errors import PromptlabError, StorageFault, UsageFault
 
-if TYPE_CHECKING:
-    from promptlab.history.repository import Repository
-
 _HERE = Path(__file__).parent
 _PAST = _HERE / "history"
 # In .git, where no clone and no copy of the files takes it along: only a folder made here is replaced on request.
 _MARK = "promptlab-demo"
-_AUTHOR = ("promptlab demo", "demo@promptlab.invalid")
+_AUTHOR, _EMAIL = "promptlab demo", "demo@promptlab.invalid"
 _STAND_IN = {"user.name": "demo user", "user.email": "user@promptlab.invalid"}
 
 
@@ -143,6 +139,7 @@ def _refuse_occupied(target: Path) -> None:
 def _fill(folder: Path) -> None:
     """Makes ``folder`` a repository and plays the story in it."""
     # Only here: the history room starts git, and asking where the demo is must stay quick.
+    from promptlab.history.fresh import commit_files
     from promptlab.history.repository import Repository
 
     repo = Repository.init(folder)
@@ -150,31 +147,13 @@ def _fill(folder: Path) -> None:
     for step in story():
         contents = {path: (workspace_folder() / path).read_bytes() for path in step.files}
         contents |= {path: (_PAST / name).read_bytes() for path, name in step.past.items()}
-        for path, data in contents.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(data)
-        _commit(repo, list(contents), step.message, now - 60 * step.minutes_ago)
+        when = now - 60 * step.minutes_ago
+        commit_files(repo, contents, step.message, author_name=_AUTHOR, author_email=_EMAIL, time=when)
     for key, value in _STAND_IN.items():
         if not repo.git.word("config", "--get", key):
             repo.git.write("config", "--local", key, value)
     (repo.git_dir / _MARK).write_bytes(b"")
     repo.close()
-
-
-def _commit(repo: Repository, paths: list[str], message: str, when: int) -> None:
-    """Commits ``paths`` of a repository of our own: by plumbing, so that nobody's hooks or signing keys take part."""
-    name, email = _AUTHOR
-    who = {
-        f"GIT_{role}_{key}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for key, value in (("NAME", name), ("EMAIL", email), ("DATE", f"@{when} +0000"))
-    }
-    repo.git.write("add", "--", *paths)
-    tree = repo.git.write("write-tree").decode().strip()
-    parent = repo.head()
-    parents = ["-p", parent] if parent else []
-    commit = repo.git.write("commit-tree", *parents, "-F", "-", tree, stdin=message.encode(), env=who)
-    repo.git.write("update-ref", "HEAD", commit.decode().strip(), env=who)
 
 
 def _move_up(staging: Path) -> None:
