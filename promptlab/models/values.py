@@ -27,14 +27,14 @@ FATAL_FAULTS: frozenset[FaultKind] = frozenset({"unavailable", "auth", "not_foun
 """Faults that every further request to the same model would meet: the run of that model stops."""
 
 
-class Constraint(Struct, frozen=True, omit_defaults=True):
+class Constraint(Struct, frozen=True, omit_defaults=True, gc=False):
     """What decoding is held to, where the model can: exactly one of the two."""
 
     choices: tuple[str, ...] | None = None
     json_schema: dict[str, object] | None = None
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """One thing to ask a model.
 
     Attributes:
@@ -49,7 +49,7 @@ class Request(Struct, frozen=True):
     constraint: Constraint | None = None
 
 
-class Usage(Struct, frozen=True, omit_defaults=True):
+class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
     """Token counts as the model gave them."""
 
     prompt: int = 0
@@ -58,14 +58,14 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     reasoning: int = 0
 
 
-class Fault(Struct, frozen=True):
+class Fault(Struct, frozen=True, gc=False):
     """Why there is no answer. ``message`` is a sentence for the person."""
 
     kind: FaultKind
     message: str
 
 
-class Outcome(Struct, frozen=True, omit_defaults=True):
+class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     """What came back for one request.
 
     Attributes:

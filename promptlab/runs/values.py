@@ -1,4 +1,8 @@
-"""A run: its columns, its cells, what was planned and how far it is."""
+"""A run: its columns, its cells, what was planned and how far it is.
+
+Values of which a run has thousands are left out of garbage collection (``gc=False``): being frozen they are never part
+of a cycle, and walking over all of them would hold up the screen for tens of milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,7 @@ class Variant(Struct, frozen=True):
         return f"{self.prompt}{mark} · {self.model}"
 
 
-class Cell(Struct, frozen=True):
+class Cell(Struct, frozen=True, gc=False):
     """One variant on one example, one trial. ``request`` is None when the template could not be rendered."""
 
     column: str
@@ -80,7 +84,7 @@ class Plan(Struct, frozen=True):
     prompts: dict[str, bytes] = {}
 
 
-class JournalLine(Struct, frozen=True, omit_defaults=True):
+class JournalLine(Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of ``outcomes.jsonl``: an outcome as it arrived."""
 
     column: str
@@ -145,7 +149,7 @@ class Started(Struct, frozen=True):
     resumed: int
 
 
-class CellDone(Struct, frozen=True):
+class CellDone(Struct, frozen=True, gc=False):
     """A cell has its outcome, and it is in the journal."""
 
     column: str

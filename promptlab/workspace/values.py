@@ -14,7 +14,7 @@ Role = Literal["system", "user", "assistant"]
 Variables = dict[str, object]
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     """One message of a prompt: a template before rendering, plain text after."""
 
     role: Role
