@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from promptlab.workspace.values import Message
 
-CONTINUE = "{% for message in messages %}{{ message.content }}{% if not loop.last %}\n\n{% endif %}{% endfor %}"
+CONTINUE = "{% for message in messages %}{{ message.content }}{{ '' if loop.last else '\\n\\n' }}{% endfor %}"
 """Template of a model that brings none: a base model, which continues the text."""
 
 _TODAY = datetime(2025, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ class ChatTemplate:
         try:
             self._template = environment.from_string(source)
         except jinja2.TemplateError as fault:
-            raise TemplateRefusal(f"the chat template is not valid: {fault}") from None
+            raise TemplateRefusal(f"the chat template is not valid: {_words(fault)}") from None
         self._source = source
         self._names = {
             "bos_token": bos,
@@ -86,7 +86,7 @@ class ChatTemplate:
         try:
             return self._template.render(messages=safe, **self._names).split(cut)
         except jinja2.TemplateError as fault:
-            raise TemplateRefusal(str(fault)) from None
+            raise TemplateRefusal(_words(fault)) from None
         except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as fault:
             raise TemplateRefusal(f"{type(fault).__name__}: {fault}") from None
 
@@ -96,6 +96,10 @@ class ChatTemplate:
         starts = [found.start() + 1 for found in self._marker.finditer(text)]
         edges = [0, *starts, len(text)]
         return cut.join(text[begin:end] for begin, end in pairwise(edges))
+
+
+def _words(fault: Exception) -> str:
+    return str(fault).rstrip(".")
 
 
 def _refuse(message: str) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import llama_cpp as native  # noqa: TID251  (only the child process imports this module)
 from llama_cpp.llama_grammar import json_schema_to_gbnf  # noqa: TID251
 
 from promptlab.models.gguf.chat import CONTINUE, ChatTemplate, TemplateRefusal
-from promptlab.models.gguf.grammar import choices_grammar
+from promptlab.models.gguf.grammar import check_depth, choices_grammar
 from promptlab.models.values import Constraint, Fault, FaultKind, Outcome, Request, Usage
 from promptlab.workspace.values import Message, Params
 
@@ -64,7 +66,10 @@ class Engine:
         params.use_extra_bufts = not plain
         model = native.llama_model_load_from_file(path, params)
         if model is None:
-            raise CannotLoad(f"cannot be loaded: {self._log.reason()}. Download or copy the file again.")
+            raise CannotLoad(
+                f"cannot be loaded: {self._log.reason()}. "
+                "Download or copy the file again, or update llama-cpp-python if the model is newer than that."
+            )
         self._model = model
         if native.llama_model_has_encoder(model) or not native.llama_model_has_decoder(model):
             raise CannotLoad("this model does not generate text on its own. Choose a chat model.")
@@ -162,7 +167,9 @@ class Engine:
 
     def _generate(self, prompt: Sequence[int], sampler: native.llama_sampler_p, budget: int) -> Iterator[int]:
         """Tokens of the answer, until the model ends it or the budget is spent."""
-        native.llama_memory_clear(native.llama_get_memory(self._context), False)
+        memory = native.llama_get_memory(self._context)
+        assert memory is not None
+        native.llama_memory_clear(memory, False)
         # More than a batch at once is not an error of the native code, but its end.
         for begin in range(0, len(prompt), self._batch):
             self._decode(prompt[begin : begin + self._batch])
@@ -208,20 +215,23 @@ class Engine:
         return chain
 
     def _new_grammar(self, constraint: Constraint) -> native.llama_sampler_p:
+        self._log.reason()  # what was said before is not about this grammar
         try:
             if constraint.choices is not None:
-                what, grammar = "choices", choices_grammar(constraint.choices)
+                grammar = choices_grammar(constraint.choices)
             else:
-                what, grammar = "JSON schema", json_schema_to_gbnf(json.dumps(constraint.json_schema))
+                grammar = json_schema_to_gbnf(json.dumps(constraint.json_schema))
+            check_depth(grammar)
+            sampler = native.llama_sampler_init_grammar(self._vocab.native, grammar.encode(), b"root")
+            if not sampler:  # a null pointer
+                raise ValueError(self._log.reason())
         except (
             Exception
         ) as fault:  # the converter raises what it likes: ValueError, KeyError, AssertionError, Exception
-            raise Refused("rejected", f"The local engine cannot hold the answer to this contract: {fault}.") from None
-        sampler = native.llama_sampler_init_grammar(self._vocab.native, grammar.encode(), b"root")
-        if sampler is None:
+            reason = str(fault).rstrip(".")
             raise Refused(
-                "rejected", f"The local engine cannot hold the answer to these {what}: {self._log.reason()}."
-            )
+                "rejected", f"The local engine cannot hold the answer to this contract: {reason}."
+            ) from None
         return sampler
 
 
@@ -253,10 +263,11 @@ class _Vocabulary:
     """Tokens and their texts."""
 
     def __init__(self, model: native.llama_model_p) -> None:
-        self.native = native.llama_model_get_vocab(model)
+        self.native = cast("native.llama_vocab_p", native.llama_model_get_vocab(model))
         self.size = native.llama_vocab_n_tokens(self.native)
-        self.bos = native.llama_vocab_bos(self.native)
-        self.eos = native.llama_vocab_eos(self.native)
+        # ctypes gives plain integers here, whatever its declarations say.
+        self.bos = cast("int", native.llama_vocab_bos(self.native))
+        self.eos = cast("int", native.llama_vocab_eos(self.native))
         self.begins = native.llama_vocab_get_add_bos(self.native) and self.bos >= 0
         self._piece = ctypes.create_string_buffer(64)
 
@@ -317,15 +328,14 @@ class _Log:
                 sys.stderr.write(line)
                 sys.stderr.flush()
                 if level_of_line == _ERROR:
-                    self._errors = [*self._errors[-20:], line.strip()]
+                    self._errors.append(line.strip())
 
         self._callback = native.llama_log_callback(take)  # the native code keeps only a pointer to it
         native.llama_log_set(self._callback, ctypes.c_void_p(0))
 
     def reason(self) -> str:
-        """The most telling error since the last call, without the native function's name."""
+        """The first error since the last call (the later ones follow from it), without the native function's name."""
         errors, self._errors = self._errors, []
-        telling = next((line for line in errors if "error loading model: " in line), errors[0] if errors else "")
         return (
-            telling.rpartition("error loading model: ")[2].rpartition("_impl: ")[2].rstrip(".") or "no reason given"
+            re.sub(r"^(\w+: )?(error loading model: )?", "", errors[0]).rstrip(".") if errors else "no reason given"
         )

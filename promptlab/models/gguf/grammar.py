@@ -1,9 +1,12 @@
-"""Exact alternatives as a GBNF grammar."""
+"""Grammars in GBNF: exact alternatives, and what the native parser can take."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
+
+_MOST_DEPTH = 1000
 
 
 def choices_grammar(choices: Sequence[str]) -> str:
@@ -17,6 +20,20 @@ def choices_grammar(choices: Sequence[str]) -> str:
     if any("\0" in choice for choice in choices):
         raise ValueError("a choice holds the character NUL")
     return "root ::= " + " | ".join(f'"{_escaped(choice)}"' for choice in choices) + "\n"
+
+
+def check_depth(grammar: str) -> None:
+    """Make sure that the native parser, which is recursive, does not run out of stack.
+
+    A text of at most n characters becomes n nested groups.
+
+    Raises:
+        ValueError: Groups are nested too deeply.
+    """
+    bare = re.sub(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]', "", grammar)
+    depth = max(accumulate((char == "(") - (char == ")") for char in bare), default=0)
+    if depth > _MOST_DEPTH:
+        raise ValueError(f"it nests or repeats something {depth} times, and {_MOST_DEPTH} is the most")
 
 
 def _escaped(text: str) -> str:

@@ -322,9 +322,9 @@ class _Child:
         code = self.process.returncode or 0
         if code >= 0:
             return f"exit code {code}"
-        name = signal.Signals(-code).name
+        cause = signal.Signals(-code)
         hints = {signal.SIGKILL: "killed, often for want of memory", signal.SIGILL: "compiled for another processor"}
-        return f"{name}: {hints[-code]}" if -code in hints else name
+        return f"{cause.name}: {hints[cause]}" if cause in hints else cause.name
 
 
 def default_log() -> Path:
