@@ -230,8 +230,11 @@ def follow(command: list[str], log: IO[str]) -> int:
             reader.join(0.2)
         return child.wait()
     except KeyboardInterrupt:
-        child.terminate()
-        child.wait()
+        # From a terminal pip got the Ctrl-C as well, and takes a moment to remove its temporary folders.
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.terminate()
         raise
     finally:
         progress.close()
