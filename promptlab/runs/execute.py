@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -53,12 +53,13 @@ async def execute(
     stop: asyncio.Event,
     use_cache: bool = True,
     currencies: Mapping[str, str] | None = None,
-) -> AsyncIterator[RunEvent]:
+) -> AsyncGenerator[RunEvent, None]:
     """Carry out a plan and yield what happens; the last event is ``Ended``.
 
     Known outcomes come first: those of the journal, then those of the cache. Then each model is asked in turn for
     what is left, every key once. A fault of one cell is its outcome; a fault of a whole model is the outcome of all
     cells it still had, and the next model has its turn. The journal is closed when this ends; models are left open.
+    Whoever leaves before the end closes the generator (``contextlib.aclosing``), which ends the run as stopped.
 
     Args:
         plan: With the requests, as :func:`promptlab.runs.plan.make_plan` gives it.

@@ -5,6 +5,7 @@
         plan.json        the Plan without its requests: reopens the run without the workspace
         outcomes.jsonl   one JournalLine a line, appended only
         state            "running <pid> <host> <start>", "partial", "complete" or "committed <tag>"
+        metrics.jsonl    what was measured on it, once it ended: the lab's own lines
         lock             held with flock by the process that writes
 
 A process that is killed leaves whole lines and at most one torn one, which is cut before anything is appended:

@@ -94,6 +94,24 @@ def read_outcomes(root: Path, run: str) -> Journalled:
         return read_lines(path)
 
 
+def keep_metrics(root: Path, run: str, data: bytes) -> None:
+    """Keep what was scored beside the outcomes, so that judges need not be asked again.
+
+    Raises:
+        StorageFault: It cannot be written.
+    """
+    path = run_folder(root, run) / "metrics.jsonl"
+    with faults_of(path):
+        replace_file(path, data)
+
+
+def read_metrics(root: Path, run: str) -> bytes:
+    """What ``keep_metrics`` kept, or b"" when the run ended before it."""
+    path = run_folder(root, run) / "metrics.jsonl"
+    with faults_of(path):
+        return path.read_bytes() if path.exists() else b""
+
+
 def find_resumable(root: Path, digest: str) -> str | None:
     """The newest run of this plan that stopped before its end and that no process is writing."""
     for run in list_runs(root):

@@ -1,7 +1,7 @@
 """A run: its columns, its cells, what was planned and how far it is.
 
-Values of which a run has thousands are left out of garbage collection (``gc=False``): being frozen they are never part
-of a cycle, and walking over all of them would hold up the screen for tens of milliseconds.
+Values of which a run has thousands are left out of garbage collection (``gc=False``): being frozen they are never
+part of a cycle, and walking over all of them would hold up the screen for tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Plan(Struct, frozen=True):
         digest: Hash over all cell keys, metrics and decision: two equal plans do the same work.
         baseline: Column that the others are compared with.
         sources: Path relative to the workspace root to bytes of every input file, exactly as used.
-        prompts: ``name@content`` to the bytes of the prompt file of every column, old versions included.
+        prompts: ``name@content`` to the bytes of the prompt file of every column, old versions and judges included.
+        judges: Name of each judge metric to the ``name@content`` of its judge.
+        currency: Of all costs of the run, "" when nothing has a price or prices differ in currency.
     """
 
     subject: str
@@ -82,6 +84,8 @@ class Plan(Struct, frozen=True):
     cells: tuple[Cell, ...]
     sources: dict[str, bytes]
     prompts: dict[str, bytes] = {}
+    judges: dict[str, str] = {}
+    currency: str = ""
 
 
 class JournalLine(Struct, frozen=True, omit_defaults=True, gc=False):

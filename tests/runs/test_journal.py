@@ -21,9 +21,11 @@ from promptlab.runs.journal import Journal, open_journal
 from promptlab.runs.storage import storage_fault
 from promptlab.runs.stored import (
     find_resumable,
+    keep_metrics,
     list_runs,
     mark_committed,
     read_lines,
+    read_metrics,
     read_outcomes,
     read_plan,
     remove,
@@ -289,6 +291,17 @@ def test_a_run_is_removed_whole(tmp_path: Path) -> None:
             remove(tmp_path, name)
         with pytest.raises(NotFound):
             read_plan(tmp_path, name)
+
+
+def test_what_was_measured_is_kept_beside_the_outcomes(tmp_path: Path) -> None:
+    run = stopped(tmp_path, small_plan(2))
+    assert read_metrics(tmp_path, run) == b""
+    for data in (b'{"exact":1}\n', b'{"exact":0}\n'):
+        keep_metrics(tmp_path, run, data)
+        assert read_metrics(tmp_path, run) == data
+    with pytest.raises(StorageFault, match="no such file or directory"):
+        keep_metrics(tmp_path, "20261121T120000Z-abcdef", b"")
+    remove(tmp_path, run)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
