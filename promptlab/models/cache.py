@@ -24,6 +24,8 @@ FILE_NAME = "outcomes.sqlite"
 SCHEMA = 1
 SIZE_LIMIT = 512 * 1024 * 1024
 """Bytes of used pages above which the oldest outcomes are dropped."""
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that writes."""
 
 _KEYS_A_QUERY = 900  # Every SQLite build takes 999 variables in one statement.
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -136,7 +138,7 @@ def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Answers may hold private text: like a shell history, they are for this person's eyes only.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         if _scalar(database, "PRAGMA user_version") > SCHEMA:
             raise NewerSchema

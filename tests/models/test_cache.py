@@ -4,12 +4,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -41,10 +42,9 @@ def test_an_outcome_comes_back_as_it_was_and_marked_cached(tmp_path: Path) -> No
     cache.close()
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(st.text("0123456789abcdef", min_size=1), st.text(), max_size=8))
 def test_what_is_put_is_what_is_got(texts: dict[str, str]) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
         cache.put_many(outcome(key, text) for key, text in texts.items())
@@ -206,6 +206,23 @@ def test_a_row_that_does_not_decode_is_a_miss(tmp_path: Path) -> None:
         database.execute("UPDATE outcome SET body = x'93' WHERE key = 'a'")
     database.close()
     assert set(cache.get_many(["a", "b"])) == {"b"}
+    cache.close()
+
+
+def test_a_writer_that_takes_too_long_costs_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlab.models.cache.BUSY_TIMEOUT", 0.05)
+    cache = Cache(tmp_path)
+    cache.put_many([outcome("before")])
+    other = sqlite3.connect(cache.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    cache.put_many([outcome("meanwhile")])
+    assert cache.problem == f"Answers are not cached in {cache.path}: database is locked."
+    assert set(cache.get_many(["before", "meanwhile"])) == {"before"}
+    other.execute("COMMIT")
+    other.close()
+    cache.put_many([outcome("after")])
+    assert set(cache.get_many(["after"])) == {"after"}
+    assert cache.problem == ""
     cache.close()
 
 
