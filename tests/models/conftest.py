@@ -11,3 +11,10 @@ def server() -> Iterator[LoopbackServer]:
     """A server that repeats the last user message."""
     with LoopbackServer(echo) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that the ``openai`` package would read from whoever runs the tests."""
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS", "OPENAI_ADMIN_KEY", "OPENAI_LOG"):
+        monkeypatch.delenv(name, raising=False)
