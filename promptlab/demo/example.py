@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 import time
 import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -85,13 +85,13 @@ def create(target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Made beside or inside and moved in at the end: whatever stops this half way leaves no half copy behind.
         inside = target.is_dir()
-        staging = Path(tempfile.mkdtemp(prefix=".promptlab-", dir=target if inside else target.parent))
+        staging = (target if inside else target.parent) / f".promptlab-{uuid4().hex[:8]}"
+        staging.mkdir()
         try:
             _fill(staging)
             if inside:
                 _move_up(staging)
             else:
-                staging.chmod(0o777 & ~_umask())
                 staging.rename(target)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
@@ -166,12 +166,6 @@ def _move_up(staging: Path) -> None:
 def _free_name(path: Path) -> Path:
     names = (path.with_name(f"{path.name}-{number}") for number in range(2, 1000))
     return path if not path.exists() else next(name for name in names if not name.exists())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextmanager
