@@ -32,6 +32,7 @@ def message(
     columns: Iterable[ColumnLine],
     scores: Iterable[ScoreLine],
     results: Mapping[str, bytes],
+    plan: str = "",
     partial: bool = False,
 ) -> str:
     """The text that a run's commit and tag carry.
@@ -45,6 +46,7 @@ def message(
         columns: What each column was.
         scores: Means worth reading in the tag; one that is not a finite number is left out.
         results: The result files, for their SHA-256.
+        plan: Digest of the plan, by which the same work is known again.
         partial: The run was stopped before all its cells had an outcome.
     """
     lines = [
@@ -55,6 +57,7 @@ def message(
         *(_column_words(column) for column in columns),
         *(_score_words(score) for score in scores if math.isfinite(score.mean)),
         *(f"Results: {_quote(name)} sha256={hashlib.sha256(data).hexdigest()}" for name, data in results.items()),
+        *([f"Plan: {_quote(plan)}"] if plan else []),
         f"Tool: promptlab {_quote(__version__)}",
     ]
     head = plain(title) or f"run {run}"
@@ -98,6 +101,7 @@ def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRec
             columns=tuple(_column(line) for line in words.get("Variant", [])),
             scores=tuple(_score(line) for line in words.get("Score", [])),
             partial=state == "partial",
+            plan=_unquote(words["Plan"][0][0]) if "Plan" in words else "",
         )
     except (KeyError, ValueError, IndexError):
         return None

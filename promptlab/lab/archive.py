@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from promptlab import __version__
 from promptlab.errors import InvalidFile, Problem
-from promptlab.lab.planning import prompts_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored
 from promptlab.models.values import Outcome, Usage
@@ -65,6 +64,8 @@ class RunHead(Struct):
     columns: list[Variant]
     metrics: list[MetricSpec] = []
     decision: Decision = Decision()
+    judges: dict[str, str] = {}
+    currency: str = ""
 
 
 def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
@@ -85,8 +86,12 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
         columns=list(table.variants),
         metrics=list(table.metrics),
         decision=table.decision,
+        judges=plan.judges,
+        currency=plan.currency,
     )
-    plain = _without_none(msgspec.to_builtins(head))
+    plain: dict[str, object] = {
+        key: _without_none(value) for key, value in msgspec.to_builtins(head).items() if value is not None
+    }
     return {
         RUN: tomli_w.dumps(plain).encode(),
         METRICS: metrics_lines(table),
@@ -110,7 +115,7 @@ def reopen(plan: Plan, outcomes: Iterable[JournalLine], metrics: bytes) -> RunTa
     """
     from promptlab.scoring.metrics import score
 
-    table = RunTable.of_plan(plan, prompts_of(plan))
+    table = RunTable.of_plan(plan)
     measured = {(m.column, m.example, m.trial): m for m in _read(metrics, MetricsLine)}
     for line in outcomes:
         found = measured.get((line.column, line.example, line.trial))
@@ -135,7 +140,8 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
         examples = [msgspec.json.decode(line, type=Example) for line in files[EXAMPLES].splitlines()]
         metrics = {(m.column, m.example, m.trial): m for m in _read(files[METRICS], MetricsLine)}
         outputs = list(_read(files[OUTPUTS], OutputsLine))
-        prompts = {variant.column: _prompt_of(files, variant) for variant in head.columns}
+        prompts = {v.column: _prompt_of(files, f"{v.prompt}@{v.content}") for v in head.columns}
+        judges = {metric: _prompt_of(files, version) for metric, version in head.judges.items()}
     except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, msgspec.DecodeError) as e:
         raise InvalidFile(
             Problem(f"this saved run cannot be read: {e}.", where, hint="Was it made by a newer promptlab?")
@@ -151,6 +157,8 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
         metrics=head.metrics,
         decision=head.decision,
         prompts=prompts,
+        judges=judges,
+        currency=head.currency,
     )
     table.run = head.run
     for line in outputs:
@@ -217,9 +225,8 @@ def _cell(line: OutputsLine, measured: MetricsLine | None) -> CellScored:
     return CellScored(line.column, line.example, line.trial, outcome, scores)
 
 
-def _prompt_of(files: Mapping[str, bytes], variant: Variant) -> Prompt:
-    file = _prompt_file(f"{variant.prompt}@{variant.content}")
-    return parse_prompt(files[file], variant.prompt, f"{variant.prompt}@{variant.content}")
+def _prompt_of(files: Mapping[str, bytes], version: str) -> Prompt:
+    return parse_prompt(files[_prompt_file(version)], version.rpartition("@")[0], version)
 
 
 def _prompt_file(name: str) -> str:

@@ -35,7 +35,9 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     return Comparison(
         before=_label(before, before_column),
         after=_label(after, after_column),
-        means=tuple((metric, before.mean(before_column, metric), after.mean(after_column, metric)) for metric in ordered),
+        means=tuple(
+            (metric, before.mean(before_column, metric), after.mean(after_column, metric)) for metric in ordered
+        ),
         verdicts=tuple(verdicts),
         changed=tuple(_changes(verdicts[0] if verdicts else None, before, before_column, after, after_column)),
         notes=notes,
@@ -54,7 +56,9 @@ def _common(before: RunTable, after: RunTable) -> tuple[frozenset[str], tuple[st
     left_out = sorted((ours.keys() | theirs.keys()) - common)
     if left_out:
         shown = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
-        notes.append(f"{len(left_out)} examples are in one run only, or changed between them, and are left out: {shown}.")
+        notes.append(
+            f"{len(left_out)} examples are in one run only, or changed between them, and are left out: {shown}."
+        )
     if before.evalset != after.evalset:
         notes.append(f"The runs used different eval sets: {before.evalset} and {after.evalset}.")
     return common, tuple(notes)
@@ -69,10 +73,11 @@ def _decide(
         {example: value for example, value in before.values(before_column, metric).items() if example in common},
         {example: value for example, value in after.values(after_column, metric).items() if example in common},
         metric=metric,
-        direction="min" if info.direction == "min" else "max",
-        kind=info.kind if before.trials == after.trials == 1 else "numeric",
+        direction=info.direction,
+        kind=info.kind,
         decision=before.decision,
         clusters={example: group for example, group in clusters.items() if example in common} if clusters else None,
+        trials=max(before.trials, after.trials),
         unit=info.unit,
     )
 

@@ -6,8 +6,10 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -17,13 +19,17 @@ from promptlab.lab import archive, planning
 from promptlab.lab.reading import Reader
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, LabEvent, RunRequest, RunSummary, SubjectDiff
-from promptlab.models import registry
+from promptlab.models import registry, trust
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
-from promptlab.runs.values import Plan
+from promptlab.runs.stored import keep_metrics, list_runs, read_metrics, read_outcomes, read_plan, remove
+from promptlab.runs.values import Plan, StoredRun
 from promptlab.workspace import watch
 from promptlab.workspace.folder import Workspace
-from promptlab.workspace.values import MetricSpec
+from promptlab.workspace.values import MetricSpec, Prompt
+
+if TYPE_CHECKING:
+    from promptlab.lab.running import Judging
 
 TABLES_FOR_DIFF = 20  # newest saved runs that are opened to find stored outputs of a version
 
@@ -85,14 +91,12 @@ class Lab(Reader):
         if name not in self._models:
             planning.model_names(self.workspace, (name,))
             entry = self.settings.models[name]
-            self._models[name] = registry.open_model(
-                entry, self.root, trusted=registry.is_trusted(self.root, entry)
-            )
+            self._models[name] = registry.open_model(entry, self.root, trusted=trust.is_trusted(self.root, entry))
         return self._models[name]
 
     def table(self, plan: Plan) -> RunTable:
         """The empty table of a plan."""
-        return RunTable.of_plan(plan, planning.prompts_of(plan))
+        return RunTable.of_plan(plan)
 
     async def run(
         self,
@@ -102,7 +106,7 @@ class Lab(Reader):
         stop: asyncio.Event | None = None,
         use_cache: bool = True,
         scratch: bool = False,
-    ) -> AsyncIterator[LabEvent]:
+    ) -> AsyncGenerator[LabEvent, None]:
         """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
 
         Args:
@@ -110,39 +114,43 @@ class Lab(Reader):
             scratch: Keep nothing: the run does not appear in the list of runs.
         """
         from promptlab.lab.running import run_plan
-        from promptlab.runs.journal import Journal
+        from promptlab.runs.journal import open_journal
 
+        models = {name: self.model(name) for name in dict.fromkeys(v.model for v in plan.variants)}
+        judges = self._judging(plan.metrics, table.judges)
         with tempfile.TemporaryDirectory(prefix="promptlab-") as nowhere:
             root = Path(nowhere) if scratch else self.journal_root()
-            journal = Journal.take_up(root, plan)
+            journal = await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
+            events = run_plan(
+                plan,
+                table,
+                models,
+                judges,
+                self.cache(),
+                journal,
+                stop=stop or asyncio.Event(),
+                use_cache=use_cache,
+                currencies=self._currencies(),
+            )
             try:
-                async for event in run_plan(
-                    plan,
-                    table,
-                    {name: self.model(name) for name in {variant.model for variant in plan.variants}},
-                    self._judges(plan.metrics),
-                    self.cache(),
-                    journal,
-                    stop=stop or asyncio.Event(),
-                    use_cache=use_cache,
-                    currencies=self._currencies(),
-                ):
-                    yield event
+                async with aclosing(events):
+                    async for event in events:
+                        yield event
             finally:
-                journal.close(archive.metrics_lines(table))
+                journal.close()
                 if not scratch:
+                    keep_metrics(root, journal.run, archive.metrics_lines(table))
                     self._finished[table.run] = (table, plan)
 
-    def _judges(self, metrics: Sequence[MetricSpec]) -> list[Judging]:
+    def _judging(self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> list[Judging]:
         from promptlab.lab.running import Judging
 
-        prompts = planning.judge_prompts(self.workspace, metrics)
-        fallback = planning.model_names(self.workspace, ())[0] if prompts else ""
+        fallback = planning.model_names(self.workspace, ())[0] if judges else ""
         return [
-            Judging(spec, prompts[spec.name], self.model(str(spec.options.get("model", fallback))))
+            Judging(spec, judges[spec.name], self.model(str(spec.options.get("model", fallback))))
             for spec in metrics
-            if spec.name in prompts
+            if spec.name in judges
         ]
 
     def _currencies(self) -> dict[str, str]:
@@ -164,6 +172,22 @@ class Lab(Reader):
 
     # -- keeping runs -----------------------------------------------------------------------------
 
+    def recover(self) -> list[SavedRun]:
+        """Save again the runs whose saving was killed half way. Gives those that were saved now."""
+        from promptlab.history.snapshot import forget, recover
+
+        if self.history_problem():
+            return []
+        saved: list[SavedRun] = []
+        for pending in recover(self.repository()):
+            if pending.complete:
+                continue
+            try:
+                saved.append(self.save(pending.run))
+            except NotFound:
+                forget(self.repository(), pending.run)  # its journal is gone: nothing is left to save
+        return saved
+
     def save(self, run: str) -> SavedRun:
         """Commit a run that ended and tag it. HEAD, index and working tree are not touched.
 
@@ -174,7 +198,6 @@ class Lab(Reader):
         from promptlab.history.snapshot import save_run
         from promptlab.history.values import RunFiles
         from promptlab.lab.message import run_message
-        from promptlab.runs import journal
 
         table, plan = self._finished.get(run) or self._from_journal(run)
         if table.tag:
@@ -184,36 +207,18 @@ class Lab(Reader):
         saved = save_run(self.repository(), run, table.subject, files, run_message(table, plan.digest, results))
         table.tag = saved.tag
         if self._results(self.record(run)) == results:
-            journal.remove(self.journal_root(), run)
+            remove(self.journal_root(), run)
         return saved
 
     def same_run(self, plan: Plan) -> RunRecord | None:
         """The newest complete saved run that did exactly this plan."""
-        return next(
-            (record for record in self.records() if record.plan == plan.digest and not record.partial), None
-        )
+        return next((record for record in self.records() if record.plan == plan.digest and not record.partial), None)
 
     def runs(self, subject: str = "") -> list[RunSummary]:
         """Saved runs and runs that are only in the journal, newest first."""
-        from promptlab.runs import journal
-
-        saved = [
-            RunSummary(
-                id=record.id,
-                subject=record.subject,
-                time=record.time,
-                state="partial" if record.partial else "saved",
-                title=record.title,
-                record=record,
-            )
-            for record in self.records()
-        ]
+        saved = [_saved(record) for record in self.records()]
         there = {summary.id for summary in saved}
-        unsaved = [
-            RunSummary(id=entry.run, subject=entry.subject, time=entry.time, state=entry.state, title=entry.title)
-            for entry in journal.list_runs(self.journal_root())
-            if entry.run not in there
-        ]
+        unsaved = [_unsaved(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
         found = [summary for summary in (*saved, *unsaved) if subject in ("", summary.subject)]
         return sorted(found, key=lambda summary: (summary.time, summary.id), reverse=True)
 
@@ -247,7 +252,9 @@ class Lab(Reader):
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotFound(f"“{ref}” could be {len(found)} runs: {', '.join(run.id for run in found[:4])}. Write more.")
+            raise NotFound(
+                f"“{ref}” could be {len(found)} runs: {', '.join(run.id for run in found[:4])}. Write more."
+            )
         raise NotFound(f"There is no run “{ref}”. `promptlab runs` lists them; `last` is the newest.")
 
     def record(self, run: str) -> RunRecord:
@@ -262,12 +269,11 @@ class Lab(Reader):
         return read_results(self.repository(), record)
 
     def _from_journal(self, run: str) -> tuple[RunTable, Plan]:
-        from promptlab.runs import journal
-
-        kept = journal.read(self.journal_root(), run)
-        table = archive.reopen(kept.plan, kept.lines, kept.metrics)
+        root = self.journal_root()
+        plan = read_plan(root, run)
+        table = archive.reopen(plan, read_outcomes(root, run).lines.values(), read_metrics(root, run))
         table.run = run
-        return table, kept.plan
+        return table, plan
 
     # -- comparing --------------------------------------------------------------------------------
 
@@ -306,10 +312,29 @@ class Lab(Reader):
 
     async def score(self, ref: str, metrics: Sequence[MetricSpec], stop: asyncio.Event | None = None) -> RunTable:
         """Score the stored outcomes of a run with other metrics. No candidate model is asked; judges are."""
-        from promptlab.lab.running import judge_table
         from promptlab.lab.rescoring import rescored
+        from promptlab.lab.running import judge_table
 
-        table = rescored(await asyncio.to_thread(self.open_run, ref), metrics)
-        async for _ in judge_table(table, self._judges(metrics), self.cache(), stop or asyncio.Event()):
+        judges = planning.judge_prompts(self.workspace, metrics)
+        table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges)
+        asked = self._judging(metrics, judges)
+        async for _ in judge_table(table, asked, self.cache(), stop or asyncio.Event()):
             pass
         return table
+
+
+def _saved(record: RunRecord) -> RunSummary:
+    return RunSummary(
+        id=record.id,
+        subject=record.subject,
+        time=record.time,
+        state="partial" if record.partial else "saved",
+        title=record.title,
+        record=record,
+    )
+
+
+def _unsaved(stored: StoredRun) -> RunSummary:
+    state = "unsaved" if stored.state in ("complete", "committed") else stored.state
+    title = f"run {stored.subject} on {stored.evalset}: {', '.join(stored.columns)}"
+    return RunSummary(id=stored.id, subject=stored.subject, time=stored.time, state=state, title=title)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 
 import msgspec
 
 from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
 from promptlab.lab.values import RunRequest, Subject
 from promptlab.models.values import Model
-from promptlab.runs.plan import ColumnSpec, apply_overrides, choose_examples, make_plan, parse_override
+from promptlab.runs.options import apply_overrides, choose_examples
+from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
+from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.templates import missing_variables
-from promptlab.workspace.toml import nearest
-from promptlab.workspace.values import EvalSet, MetricSpec, Prompt
+from promptlab.workspace.templates import missing_variables, render
+from promptlab.workspace.toml import did_you_mean
+from promptlab.workspace.values import EvalSet, Example, MetricSpec, Prompt
 
 
 def build(
@@ -41,7 +44,6 @@ def build(
     for subject in subjects:
         _check_variables(subject, evalset)
     models = [model_of(name) for name in model_names(workspace, request.models)]
-    overrides = {name: parse_override(name, text) for name, text in request.overrides}
     ordered = _with_baseline(subjects, request.baseline, subject_of)
     columns = [
         ColumnSpec(
@@ -50,7 +52,7 @@ def build(
             version=subject.version,
             model=model.name,
             identity=model.identity,
-            params=apply_overrides(subject.prompt.params, overrides),
+            params=apply_overrides(subject.prompt.params, request.overrides),
             capabilities=model.capabilities,
         )
         for subject in ordered
@@ -66,23 +68,51 @@ def build(
         decision=evalset.decision,
         sources=_sources(workspace, ordered, evalset, metrics),
     )
-    prompts = {f"{subject.prompt.name}@{subject.prompt.content}": subject.data for subject in ordered}
-    return msgspec.structs.replace(plan, prompts=prompts)
+    judges = judge_prompts(workspace, metrics)
+    return msgspec.structs.replace(
+        plan,
+        digest=_digest(plan, judges),
+        prompts={_version(subject.prompt): subject.data for subject in ordered}
+        | {_version(judge): workspace.read(judge.source) for judge in judges.values()},
+        judges={metric: _version(judge) for metric, judge in judges.items()},
+        currency=_currency(workspace, (model.name for model in models)),
+    )
+
+
+def _version(prompt: Prompt) -> str:
+    return f"{prompt.name}@{prompt.content}"
+
+
+def _digest(plan: Plan, judges: Mapping[str, Prompt]) -> str:
+    """A changed judge makes other scores, so it makes another plan."""
+    if not judges:
+        return plan.digest
+    words = sorted(f"{metric} {judge.content}" for metric, judge in judges.items())
+    return sha256("\n".join([plan.digest, *words]).encode()).hexdigest()
+
+
+def _currency(workspace: Workspace, models: Iterable[str]) -> str:
+    prices = [entry.price for name in models if (entry := workspace.settings.models[name]).price]
+    currencies = {price.currency for price in prices if price}
+    return currencies.pop() if len(currencies) == 1 else ""
 
 
 def prompts_of(plan: Plan) -> dict[str, Prompt]:
     """The prompt of each column."""
-    return {
-        variant.column: parse_prompt(
-            plan.prompts[f"{variant.prompt}@{variant.content}"], variant.prompt, variant.subject
-        )
-        for variant in plan.variants
-    }
+    return {variant.column: _prompt(plan, f"{variant.prompt}@{variant.content}") for variant in plan.variants}
 
 
-def _with_baseline(
-    subjects: Sequence[Subject], baseline: str, subject_of: Callable[[str], Subject]
-) -> list[Subject]:
+def judges_of(plan: Plan) -> dict[str, Prompt]:
+    """The judge of each judge metric."""
+    return {metric: _prompt(plan, version) for metric, version in plan.judges.items()}
+
+
+def _prompt(plan: Plan, version: str) -> Prompt:
+    name = version.rpartition("@")[0]
+    return parse_prompt(plan.prompts[version], name, f"prompts/{name}.toml")
+
+
+def _with_baseline(subjects: Sequence[Subject], baseline: str, subject_of: Callable[[str], Subject]) -> list[Subject]:
     """The subjects with the baseline first: its columns are then the first of the run."""
     if not baseline:
         return list(subjects)
@@ -105,7 +135,7 @@ def evalset_name(workspace: Workspace, asked: str) -> str:
         raise NotFound("There is no eval set yet. Create evalsets/NAME.toml with [[examples]] and [[metrics]].")
     if not name:
         raise UsageFault(f"Say which eval set to use with -e: {', '.join(names)}. Or set defaults.evalset.")
-    raise NotFound(f"There is no eval set “{name}”.{_did_you_mean(name, names)} Eval sets here: {', '.join(names)}.")
+    raise NotFound(f"There is no eval set “{name}”.{_hint(name, names)} Eval sets here: {', '.join(names)}.")
 
 
 def model_names(workspace: Workspace, asked: Sequence[str]) -> tuple[str, ...]:
@@ -120,9 +150,7 @@ def model_names(workspace: Workspace, asked: Sequence[str]) -> tuple[str, ...]:
         raise NotFound("No model is declared. Add [models.NAME] with gguf = … or model = … to promptlab.toml.")
     for name in asked:
         if name not in there:
-            raise NotFound(
-                f"There is no model “{name}”.{_did_you_mean(name, there)} Models here: {', '.join(there)}."
-            )
+            raise NotFound(f"There is no model “{name}”.{_hint(name, there)} Models here: {', '.join(there)}.")
     names = tuple(dict.fromkeys(asked)) or workspace.settings.defaults.models
     if not names and len(there) > 1:
         raise UsageFault(f"Say which model to use with -m: {', '.join(there)}. Or set defaults.models.")
@@ -147,16 +175,17 @@ def _check_metrics(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> None:
 
 
 def _check_variables(subject: Subject, evalset: EvalSet) -> None:
-    """A variable that no example has is a mistake of the command, not of the cells."""
-    missing = missing_variables(subject.prompt, evalset)
-    if len({problem.key.partition(".")[0] for problem in missing}) >= len(evalset.examples) and missing:
-        raise InvalidFile(
-            Problem(
-                f"{subject.asked} needs a variable that no example of “{evalset.name}” has: {missing[0].message}",
-                file=evalset.source,
-                hint="Choose another eval set with -e, or add the variable to the examples.",
-            )
-        )
+    """A prompt that no example can fill is a mistake of the command, not of the cells."""
+    if not any(_fills(subject.prompt, example) for example in evalset.examples):
+        raise InvalidFile(*missing_variables(subject.prompt, evalset))
+
+
+def _fills(prompt: Prompt, example: Example) -> bool:
+    try:
+        render(prompt, example.vars)
+    except TemplateFault as fault:
+        return not fault.variable
+    return True
 
 
 def judge_prompts(workspace: Workspace, metrics: Iterable[MetricSpec]) -> dict[str, Prompt]:
@@ -171,12 +200,14 @@ def judge_prompts(workspace: Workspace, metrics: Iterable[MetricSpec]) -> dict[s
             continue
         name = str(spec.options.get("judge", ""))
         if name not in workspace.prompt_names():
-            close = _did_you_mean(name, workspace.prompt_names())
+            close = _hint(name, workspace.prompt_names())
             raise InvalidFile(Problem(f"metric “{spec.name}” names the judge “{name}”, which does not exist.{close}"))
         prompt = workspace.load_prompt(name)
         if prompt.judge is None:
             raise InvalidFile(
-                Problem(f"“{name}” is used as a judge by metric “{spec.name}” but has no [judge] table.", prompt.source)
+                Problem(
+                    f"“{name}” is used as a judge by metric “{spec.name}” but has no [judge] table.", prompt.source
+                )
             )
         found[spec.name] = prompt
     return found
@@ -199,6 +230,5 @@ def _sources(
     return sources
 
 
-def _did_you_mean(name: str, known: Iterable[str] | Mapping[str, object]) -> str:
-    close = nearest(name, known)
-    return f" Did you mean “{close}”?" if close else ""
+def _hint(word: str, known: Iterable[str]) -> str:
+    return f" {near}" if (near := did_you_mean(word, known)) else ""

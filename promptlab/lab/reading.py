@@ -9,13 +9,16 @@ from promptlab.history.repository import Repository
 from promptlab.history.values import RepoState, RunRecord, Version
 from promptlab.lab import planning, subjects
 from promptlab.lab.values import Conflict, FileText, PromptPast, PromptRow, Subject
-from promptlab.models import registry
+from promptlab.models import registry, trust
+from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelInfo
 from promptlab.scoring import catalogue
-from promptlab.workspace import edit, folder, templates
+from promptlab.workspace import edit, folder, starters, templates
+from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
+from promptlab.workspace.names import is_name
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.values import EvalSet, Prompt, Rendered, Settings, Variables
+from promptlab.workspace.values import EvalSet, ModelEntry, Prompt, Rendered, Settings, Variables
 
 
 class Reader:
@@ -67,7 +70,7 @@ class Reader:
         path = self.workspace.prompt_path(name)
         try:
             edit.write_if_unchanged(path, text.encode(), stamp)
-        except edit.FileChanged:
+        except FileChanged:
             return Conflict(mine=text, theirs=self.read_file(name))
         return self.read_file(name)
 
@@ -77,12 +80,12 @@ class Reader:
         Raises:
             UsageFault: The name is taken or cannot be a file name.
         """
-        if not folder.is_prompt_name(name):
+        if not is_name(name):
             raise UsageFault(f"“{name}” cannot be a prompt's name: use letters, digits, - and _, with / for folders.")
         path = self.workspace.prompt_path(name)
         if path.exists():
             raise UsageFault(f"There is already a prompt “{name}”.")
-        edit.write_if_unchanged(path, folder.new_prompt_text(name).encode(), None)
+        edit.write_if_unchanged(path, starters.new_prompt_text(name).encode(), None)
         return self.read_file(name)
 
     def _source(self, name: str) -> str:
@@ -125,6 +128,18 @@ class Reader:
 
     def models(self) -> list[ModelInfo]:
         return [registry.info(entry, self.root) for entry in self.settings.models.values()]
+
+    def untrusted(self) -> list[ModelEntry]:
+        """Endpoints that would receive a key and that the person has not trusted yet."""
+        return [
+            entry
+            for entry in self.settings.models.values()
+            if needs_trust(entry) and not trust.is_trusted(self.root, entry)
+        ]
+
+    def trust(self, entry: ModelEntry) -> None:
+        """Remember, outside the workspace, that this endpoint may receive its key."""
+        trust.trust(self.root, entry)
 
     def check(self) -> list[Problem]:
         """Everything that is wrong in the workspace's files, metrics and judges included."""
@@ -195,6 +210,22 @@ class Reader:
         trend = tuple(means.get(version.content) for version in versions)
         return PromptPast(name=name, versions=tuple(versions), current=current, trend=trend, metric=metric)
 
+    def name_of(self, text: str) -> str:
+        """A prompt's name from a name, a path or a subject with a version.
+
+        Raises:
+            NotFound: No prompt has that name.
+        """
+        return subjects.name_of(self.workspace, subjects.split(text)[0])
+
+    def is_subject(self, text: str) -> bool:
+        """Whether the text names a prompt rather than a run."""
+        try:
+            self.name_of(text)
+        except (NotFound, UsageFault):
+            return False
+        return True
+
     def subject(self, text: str, drafts: dict[str, str] | None = None) -> Subject:
         """Resolve ``triage``, ``triage@v3``, ``triage@<hash>``, ``triage@<revision>`` or a path.
 
@@ -219,7 +250,7 @@ def _name_in_past(workspace: Workspace, word: str) -> str:
     try:
         return subjects.name_of(workspace, word)
     except NotFound:
-        if folder.is_prompt_name(word):
+        if is_name(word):
             return word
         raise
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from promptlab.errors import InvalidFile
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored
 from promptlab.scoring import catalogue
 from promptlab.scoring.metrics import score
-from promptlab.workspace.values import Decision, MetricSpec
+from promptlab.workspace.values import Decision, MetricSpec, Prompt
 
 
-def rescored(table: RunTable, metrics: Sequence[MetricSpec]) -> RunTable:
+def rescored(table: RunTable, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> RunTable:
     """A copy of the table with scores of the given metrics only; judge metrics are left to be asked.
 
     The decision keeps its thresholds; its primary metric stays only where it is among the new ones.
@@ -42,6 +42,8 @@ def rescored(table: RunTable, metrics: Sequence[MetricSpec]) -> RunTable:
             trials=old.trials,
         ),
         prompts=table.prompts,
+        judges=judges,
+        currency=table.currency,
     )
     fresh.run, fresh.tag, fresh.time, fresh.state = table.run, table.tag, table.time, table.state
     for variant in table.variants:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from promptlab.errors import ModelFault
 from promptlab.lab.table import RunTable
@@ -13,10 +14,12 @@ from promptlab.models.values import Model
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal
 from promptlab.runs.values import CellDone, Ended, ModelLoading, Plan, Progress
-from promptlab.scoring.judge import JudgeItem, judge_outcomes
 from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import MetricSpec, Prompt
+
+if TYPE_CHECKING:
+    from promptlab.scoring.judge import JudgeItem
 
 
 class Judging:
@@ -39,12 +42,10 @@ async def run_plan(
     stop: asyncio.Event,
     use_cache: bool,
     currencies: Mapping[str, str],
-) -> AsyncIterator[LabEvent]:
+) -> AsyncGenerator[LabEvent, None]:
     """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
     ended: Ended | None = None
-    async for event in execute(
-        plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies
-    ):
+    async for event in execute(plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies):
         match event:
             case CellDone():
                 scored = _scored(event, table)
@@ -58,21 +59,23 @@ async def run_plan(
     if ended.state != "cancelled":
         async for event in judge_table(table, judges, cache if use_cache else None, stop):
             yield event
-    table.state = "cancelled" if stop.is_set() else ended.state
+    table.state = "cancelled" if judges and stop.is_set() else ended.state
     yield Ended(run=ended.run, state=table.state, progress=ended.progress, reason=ended.reason)
 
 
 def _scored(event: CellDone, table: RunTable) -> CellScored:
-    scores = score(
-        table.metrics, table.example(event.example), event.outcome, table.prompts[event.column].output
-    )
+    scores = score(table.metrics, table.example(event.example), event.outcome, table.prompts[event.column].output)
     return CellScored(event.column, event.example, event.trial, event.outcome, scores)
 
 
 async def judge_table(
     table: RunTable, judges: Sequence[Judging], cache: Cache | None, stop: asyncio.Event
-) -> AsyncIterator[CellScored | ModelLoading | Progress]:
+) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
     """Ask every judge about every answer of the table. A judge that cannot be used gives missing scores."""
+    if not judges:
+        return
+    from promptlab.scoring.judge import judge_outcomes
+
     for judging in judges:
         items = _items(table)
         yield ModelLoading(judging.model.name)
@@ -94,6 +97,8 @@ async def judge_table(
 
 def _items(table: RunTable) -> list[JudgeItem]:
     """Every answer of the table, named by its place in it."""
+    from promptlab.scoring.judge import JudgeItem
+
     found: list[JudgeItem] = []
     for variant in table.variants:
         for example in table.examples:

@@ -11,7 +11,7 @@ from promptlab.history.values import Version
 from promptlab.lab.values import Subject
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.toml import nearest
+from promptlab.workspace.toml import did_you_mean
 
 VERSION = re.compile(r"v([1-9][0-9]*)")
 HASH = re.compile(r"[0-9a-f]{4,12}")
@@ -43,10 +43,8 @@ def name_of(workspace: Workspace, text: str) -> str:
                 continue
             if (found := relative.with_suffix("").as_posix()) in names:
                 return found
-    close = nearest(text, names)
-    hint = f" Did you mean “{close}”?" if close else ""
     there = ", ".join(names) if names else "none yet; create prompts/NAME.toml"
-    raise NotFound(f"There is no prompt “{text}”.{hint} Prompts here: {there}.")
+    raise NotFound(f"There is no prompt “{text}”. {_hint(text, names)}Prompts here: {there}.")
 
 
 def working_copy(workspace: Workspace, name: str, asked: str, versions: list[Version], text: str | None) -> Subject:
@@ -109,3 +107,7 @@ def _at_revision(repository: Repository, name: str, at: str, versions: list[Vers
     return Subject(
         asked=f"{name}@{at}", prompt=prompt, version=label_of(prompt.content, versions), data=data, source=source
     )
+
+
+def _hint(word: str, known: list[str]) -> str:
+    return f"{near} " if (near := did_you_mean(word, known)) else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from promptlab.compare.values import Interval, Verdict
+from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
 from promptlab.runs.values import Plan, Variant
@@ -22,6 +23,8 @@ class RunTable:
     Attributes:
         run: The run's id, "" for a table of a plan that was not started.
         prompts: Column letter to the prompt as it was used.
+        judges: Name of each judge metric to its judge as it was used.
+        currency: Of all costs, "" when there are none or they differ.
         revision: Rises with every cell that arrives; a screen repaints when it changed.
         tag: The tag that holds the run in git, "" when it is not saved.
     """
@@ -39,6 +42,8 @@ class RunTable:
         metrics: Sequence[MetricSpec],
         decision: Decision,
         prompts: Mapping[str, Prompt],
+        judges: Mapping[str, Prompt],
+        currency: str = "",
     ) -> None:
         from promptlab.scoring.catalogue import describe
 
@@ -57,7 +62,12 @@ class RunTable:
         self.metrics = tuple(metrics)
         self.decision = decision
         self.prompts = dict(prompts)
-        self.infos: dict[str, MetricInfo] = {spec.name: describe(spec) for spec in metrics}
+        self.judges = dict(judges)
+        self.currency = currency
+        self.infos: dict[str, MetricInfo] = {
+            spec.name: describe(spec, judges[spec.name].judge if spec.name in judges else None, currency)
+            for spec in metrics
+        }
         self.primary = decision.primary or next(iter(self.infos), "")
         self._examples = {example.id: example for example in self.examples}
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
@@ -66,7 +76,8 @@ class RunTable:
         self._verdicts: dict[tuple[str, str], tuple[int, Verdict | None]] = {}
 
     @classmethod
-    def of_plan(cls, plan: Plan, prompts: Mapping[str, Prompt]) -> RunTable:
+    def of_plan(cls, plan: Plan) -> RunTable:
+        """The empty table of a plan."""
         return cls(
             subject=plan.subject,
             evalset=plan.evalset,
@@ -77,7 +88,9 @@ class RunTable:
             trials=plan.trials,
             metrics=plan.metrics,
             decision=plan.decision,
-            prompts=prompts,
+            prompts=prompts_of(plan),
+            judges=judges_of(plan),
+            currency=plan.currency,
         )
 
     # -- filling ----------------------------------------------------------------------------------
@@ -125,10 +138,29 @@ class RunTable:
         score = self.scores(column, example).get(metric or self.primary)
         return score.value if score else None
 
+    def baseline_of(self, column: str) -> str:
+        """The column that this one is held against: the baseline's prompt on the same model, where the run has it.
+
+        The baseline's own prompt on another model is held against the baseline itself.
+        """
+        base, mine = self.variant(self.baseline), self.variant(column)
+        if (mine.prompt, mine.content, mine.params) == (base.prompt, base.content, base.params):
+            return self.baseline
+        return next(
+            (
+                v.column
+                for v in self.variants
+                if (v.prompt, v.content, v.params) == (base.prompt, base.content, base.params)
+                and v.model == mine.model
+            ),
+            self.baseline,
+        )
+
     def delta(self, column: str, example: str, metric: str = "") -> float | None:
-        """Difference to the baseline on one example, signed so that positive is better; None where one lacks."""
+        """Difference to its baseline on one example, signed so that positive is better; None where one lacks."""
         metric = metric or self.primary
-        mine, base = self.value(column, example, metric), self.value(self.baseline, example, metric)
+        base_column = self.baseline_of(column)
+        mine, base = self.value(column, example, metric), self.value(base_column, example, metric)
         if mine is None or base is None:
             return None
         return base - mine if self.infos[metric].direction == "min" else mine - base
@@ -159,17 +191,14 @@ class RunTable:
         clusters = self.clusters()
         return mean_interval(
             list(present.values()),
-            kind=self._kind(metric),
+            kind=self.infos[metric].kind if self.trials == 1 else "numeric",
             clusters=[clusters[example] for example in present] if clusters else None,
             level=LEVEL,
             missing=len(values) - len(present),
         )
 
-    def _kind(self, metric: str) -> Literal["binary", "numeric"]:
-        return self.infos[metric].kind if self.trials == 1 else "numeric"
-
     def verdict(self, column: str, metric: str = "") -> Verdict | None:
-        """The column against the baseline; None for the baseline itself and for metrics that never decide."""
+        """The column against its baseline; None for the baseline itself and for metrics that never decide."""
         metric = metric or self.primary
         if column == self.baseline or not metric or self.infos[metric].direction == "info":
             return None
@@ -182,7 +211,7 @@ class RunTable:
     def _decide(self, column: str, metric: str) -> Verdict | None:
         from promptlab.compare.verdict import decide
 
-        candidate, baseline = self.values(column, metric), self.values(self.baseline, metric)
+        candidate, baseline = self.values(column, metric), self.values(self.baseline_of(column), metric)
         if not candidate or not baseline:
             return None
         info = self.infos[metric]
@@ -190,10 +219,11 @@ class RunTable:
             baseline,
             candidate,
             metric=metric,
-            direction="min" if info.direction == "min" else "max",
-            kind=self._kind(metric),
+            direction=info.direction,
+            kind=info.kind,
             decision=self.decision,
             clusters=self.clusters(),
+            trials=self.trials,
             unit=info.unit,
         )
 
@@ -226,9 +256,9 @@ class RunTable:
             verdict=self.verdict(column),
         )
 
-    def _cost(self, outcomes: Sequence[Outcome]) -> str:
+    def _cost(self, outcomes: Sequence[Outcome]) -> float | None:
         costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
-        return f"{sum(costs):.4g}" if costs else ""
+        return sum(costs) if costs else None
 
     # -- what was sent ----------------------------------------------------------------------------
 

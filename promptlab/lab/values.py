@@ -105,7 +105,7 @@ class ColumnSummary(Struct, frozen=True):
     Attributes:
         means: Metric name to mean with interval; metrics without any value are left out.
         latency_p50, latency_p95: Seconds over the outcomes that a model gave; None without any.
-        cost: Text such as "$0.0021", or "local".
+        cost: Sum over the answers, in the currency of the model's price; None when the model has none.
     """
 
     variant: Variant
@@ -118,7 +118,7 @@ class ColumnSummary(Struct, frozen=True):
     tokens_in: int
     tokens_out: int
     tokens_per_second: float | None
-    cost: str
+    cost: float | None
     verdict: Verdict | None = None
 
 

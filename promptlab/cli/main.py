@@ -1,0 +1,110 @@
+"""The group of all commands. A command's module is imported when the command is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from promptlab import __version__
+from promptlab.errors import Cancelled, ExitCode, PromptlabError
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and its one line in `promptlab --help`."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "demo": Entry("start", "Open the packaged example."),
+    "init": Entry("start", "Create a workspace."),
+    "check": Entry("workspace", "Load and validate everything, say what is wrong."),
+    "run": Entry("run", "Run prompts side by side over an eval set."),
+    "compare": Entry("results", "Compare two columns of stored runs."),
+    "diff": Entry("results", "Words that changed between two versions, and in their outputs."),
+    "log": Entry("results", "Versions of a prompt with date, author, message, scores."),
+    "runs": Entry("results", "List past runs."),
+    "show": Entry("results", "Show a run, one of its examples, or a version of a prompt."),
+    "score": Entry("run", "Score the stored outputs of a run with other metrics."),
+    "models": Entry("workspace", "List the models of the workspace."),
+    "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint."),
+    "completion": Entry("start", "Print the shell completion script."),
+    "open": Entry("start", "Open the terminal program on a workspace."),
+}
+HIDDEN = {"open"}
+
+
+class Commands(click.Group):
+    """All commands by name; a word that is no command is the path of a workspace to open."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if name not in HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"promptlab.cli.{COMMANDS[cmd_name].module}")
+        command = getattr(module, f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if word not in COMMANDS and not ctx.resilient_parsing and (Path(word).is_dir() or "/" in word):
+            return "open", self.get_command(ctx, "open"), args
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands from the table, so that `--help` imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
+
+
+@click.command(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`promptlab [PATH]` without a command opens the terminal program on a workspace.",
+)
+@click.option("-C", "--workspace", type=click.Path(path_type=Path), default=None, help="Work in this folder.")
+@click.version_option(__version__, prog_name="promptlab")
+@click.pass_context
+def cli(ctx: click.Context, workspace: Path | None) -> None:
+    """Iterate on LLM prompts in a git repository: run versions side by side, read an honest verdict, keep it."""
+    ctx.obj = workspace or Path()
+    if ctx.invoked_subcommand is None:
+        command = COMMANDS["open"]
+        module = importlib.import_module(f"promptlab.cli.{command.module}")
+        ctx.exit(ctx.invoke(module.open_command, path=None))
+
+
+def run(args: list[str]) -> int:
+    """Run the command line. A foreseeable fault is a sentence on stderr and an exit code, never a traceback."""
+    try:
+        answer: object = cli.main(args, prog_name="promptlab", standalone_mode=False)
+        return answer if isinstance(answer, int) else ExitCode.DONE
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as fault:
+        fault.show()
+        return ExitCode.INVALID
+    except (click.Abort, KeyboardInterrupt):
+        _say(str(Cancelled("Cancelled.")))
+        return ExitCode.CANCELLED
+    except PromptlabError as fault:
+        _say(str(fault))
+        return fault.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nothing is left to say
+        return ExitCode.DONE
+
+
+def _say(text: str) -> None:
+    click.echo(f"promptlab: {text}", err=True)

@@ -1,0 +1,164 @@
+"""Looking at what there is: runs, versions, examples, differences."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from promptlab.cli.output import data, json_option, line, open_lab, say, table
+from promptlab.cli.text import print_comparison, print_run, print_subject_diff
+from promptlab.errors import ExitCode, NotFound
+from promptlab.lab import Lab, RunTable, wording
+from promptlab.lab.report import ExampleReport, example_report, run_report
+from promptlab.workspace.toml import did_you_mean
+
+
+def when(time: int) -> str:
+    """A moment in local time."""
+    return datetime.fromtimestamp(time, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+@click.command("runs")
+@click.argument("subject", required=False, default="")
+@json_option
+@click.pass_context
+def runs_command(ctx: click.Context, subject: str, as_json: bool) -> int:
+    """List past runs, newest first; only those of SUBJECT when it is given."""
+    lab = open_lab(ctx)
+    runs = lab.runs(subject)
+    if as_json:
+        data({"runs": runs})
+    elif runs:
+        table(("run", "when", "state", "title"), [(run.id, when(run.time), run.state, run.title) for run in runs])
+    else:
+        say("There is no run yet. `promptlab run PROMPT` makes one.")
+    return ExitCode.DONE
+
+
+@click.command("log")
+@click.argument("subject", required=False)
+@json_option
+@click.pass_context
+def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
+    """Versions of SUBJECT, newest first, with date, author, message and scores; of every prompt without it."""
+    lab = open_lab(ctx)
+    if problem := lab.history_problem():
+        say(problem)
+    names = [subject] if subject else [row.name for row in lab.prompts()]
+    pasts = [lab.past(lab.name_of(name)) for name in names]
+    if as_json:
+        data({"prompts": pasts})
+        return ExitCode.DONE
+    for past in pasts:
+        trend = f"  {past.metric} {wording.spark(past.trend)}" if past.metric else ""
+        edited = "  (working copy is edited)" if past.current == "*" else ""
+        line(f"{past.name}{trend}{edited}")
+        rows = [
+            (
+                version.label if version.number else "–",
+                version.content or "invalid",
+                version.commit[:8],
+                when(version.time),
+                version.author,
+                f"{score:.3f}" if score is not None else "",
+                version.error or version.subject,
+            )
+            for version, score in zip(reversed(past.versions), reversed(past.trend), strict=True)
+        ]
+        if rows:
+            table(("", "content", "commit", "when", "author", past.metric or "score", "message"), rows)
+        else:
+            line("  no version is committed yet")
+    return ExitCode.DONE
+
+
+@click.command("show")
+@click.argument("what", metavar="RUN|SUBJECT")
+@click.option("--example", metavar="ID", help="One example of the run, all columns.")
+@json_option
+@click.pass_context
+def show_command(ctx: click.Context, what: str, example: str | None, as_json: bool) -> int:
+    """Show a run, one of its examples, or the text of a version of a prompt."""
+    lab = open_lab(ctx)
+    if example is None and lab.is_subject(what):
+        return _show_subject(lab, what, as_json)
+    run = lab.open_run(what)
+    if example is not None:
+        return _show_example(run, example, as_json)
+    if as_json:
+        data({"run": run_report(run)})
+    else:
+        print_run(run)
+    return ExitCode.DONE
+
+
+def _show_subject(lab: Lab, what: str, as_json: bool) -> int:
+    subject = lab.subject(what)
+    text = subject.data.decode("utf-8")
+    if as_json:
+        prompt = subject.prompt
+        data({"subject": {"name": prompt.name, "version": subject.version, "content": prompt.content, "text": text}})
+    else:
+        say(f"{subject.prompt.name} {subject.version} {subject.prompt.content}")
+        line(text.rstrip("\n"))
+    return ExitCode.DONE
+
+
+def _show_example(run: RunTable, example: str, as_json: bool) -> int:
+    if example not in {each.id for each in run.examples}:
+        near = did_you_mean(example, [each.id for each in run.examples])
+        raise NotFound(f"The run {run.run} has no example “{example}”. {near}".rstrip())
+    report = example_report(run, example)
+    if as_json:
+        data({"example": report})
+    else:
+        _print_example(report)
+    return ExitCode.DONE
+
+
+def _print_example(report: ExampleReport) -> None:
+    line(f"example {report.example}  {' '.join(f'[{tag}]' for tag in report.tags)}".rstrip())
+    for name, value in report.vars.items():
+        line(f"{name} = {value}")
+    if report.expected is not None:
+        line(f"expected = {report.expected}")
+    for cell in report.cells:
+        trial = f" · trial {cell.trial + 1}" if cell.trial else ""
+        cached = " · cached" if cell.cached else ""
+        line(f"── {cell.column} {cell.label}{trial} · {wording.seconds(cell.latency)}{cached}")
+        line(cell.text if not cell.fault else f"! {cell.fault}")
+        for metric, value in cell.scores.items():
+            line(f"   {metric} {value:g}" if value is not None else f"   {metric} missing: {cell.missing[metric]}")
+
+
+@click.command("compare")
+@click.argument("before", metavar="RUN[:COLUMN]")
+@click.argument("after", metavar="RUN[:COLUMN]")
+@json_option
+@click.pass_context
+def compare_command(ctx: click.Context, before: str, after: str, as_json: bool) -> int:
+    """Compare two columns of stored runs: scores, verdict, examples that changed. The first is the baseline."""
+    lab = open_lab(ctx)
+    comparison = lab.compare(before, after)
+    if as_json:
+        data({"comparison": comparison})
+    else:
+        print_comparison(comparison, lab.open_run(before.partition(":")[0]))
+    return ExitCode.DONE
+
+
+@click.command("diff")
+@click.argument("before", metavar="SUBJECT")
+@click.argument("after", metavar="SUBJECT")
+@json_option
+@click.pass_context
+def diff_command(ctx: click.Context, before: str, after: str, as_json: bool) -> int:
+    """Words that changed in the prompt between two versions, and in stored outputs where runs have both."""
+    diff = open_lab(ctx).diff(before, after)
+    if as_json:
+        parts = {"fields": diff.fields, "outputs": diff.outputs, "verdicts": diff.verdicts}
+        data({"diff": {"before": before, "after": after, **parts}})
+    else:
+        print_subject_diff(diff)
+    return ExitCode.DONE

@@ -1,0 +1,248 @@
+"""Running and scoring."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import aclosing
+from typing import Literal
+
+import click
+
+from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
+from promptlab.cli.text import print_run
+from promptlab.errors import ExitCode, HistoryFault, UsageFault
+from promptlab.lab import Lab, RunTable
+from promptlab.lab.report import Gate, gates, run_report
+from promptlab.lab.values import RunRequest
+from promptlab.lab.wording import plural, seconds
+from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
+from promptlab.workspace.values import MetricSpec
+
+FAILED_SHARE = 0.05  # more failed cells than this, and the run counts as failed
+
+
+def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """``key=value`` options as pairs."""
+    pairs = [value.partition("=") for value in values]
+    for value, (key, sign, _) in zip(values, pairs, strict=True):
+        if not key or not sign:
+            raise click.BadParameter(f"“{value}” is not of the form KEY=VALUE.", ctx, option)
+    return tuple((key.strip(), text.strip()) for key, _, text in pairs)
+
+
+@click.command("run")
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="Model to run on; may be repeated.")
+@click.option("-e", "--evalset", default="", metavar="EVALSET", help="Eval set to run over.")
+@click.option("-k", "--trials", type=click.IntRange(1, 1000), help="Samples per example.")
+@click.option("--baseline", default="", metavar="SUBJECT", help="Compare with this one; default: the first.")
+@click.option(
+    "--set", "overrides", multiple=True, callback=parse_pairs, metavar="KEY=VALUE", help="Parameter override."
+)
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Run N examples, always the same ones.")
+@click.option("--only", multiple=True, metavar="TAG|ID", help="Run examples with this tag or id; may be repeated.")
+@click.option("--no-cache", is_flag=True, help="Ask the models again even where the answer is known.")
+@click.option("--no-commit", is_flag=True, help="Do not save the run in git.")
+@click.option("--fail-on", type=click.Choice(["worse", "not-better"]), help="Exit 1 on this verdict.")
+@click.option(
+    "--min", "minimums", multiple=True, callback=parse_pairs, metavar="METRIC=VALUE", help="Exit 1 below it."
+)
+@json_option
+@click.pass_context
+def run_command(
+    ctx: click.Context,
+    subjects: tuple[str, ...],
+    models: tuple[str, ...],
+    evalset: str,
+    trials: int | None,
+    baseline: str,
+    overrides: tuple[tuple[str, str], ...],
+    sample: int | None,
+    only: tuple[str, ...],
+    no_cache: bool,
+    no_commit: bool,
+    fail_on: Literal["worse", "not-better"] | None,
+    minimums: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> int:
+    """Run prompts side by side over an eval set, say which is better, and commit the result.
+
+    A SUBJECT is NAME (the working copy), NAME@v3, NAME@HASH, NAME@REVISION or a path. Columns are the product of
+    subjects and models. Exit codes: 0 done; 1 a gate failed; 2 usage or invalid files; 3 a model could not be
+    reached or more than 5 % of the cells ended in an error; 4 cancelled.
+    """
+    lab = open_lab(ctx)
+    request = RunRequest(subjects, models, evalset, trials, baseline, overrides, sample, only)
+    plan = lab.plan(request)
+    least = _minimums(plan, minimums)
+    known = None if no_cache or no_commit else lab.same_run(plan)
+    if known is not None:
+        say(f"Nothing to run: {known.tag} did exactly this.")
+        table, failed = lab.open_run(known.id), False
+    else:
+        table, failed = run_async(lambda: _run(lab, plan, use_cache=not no_cache))
+        if table.state == "cancelled":
+            say("Cancelled. What was answered is kept: the same command goes on from there.")
+            return ExitCode.CANCELLED
+        _save(lab, table, failed=failed, wanted=not no_commit)
+    broken = gates(table, fail_on, least)
+    _tell(table, broken, as_json)
+    if failed:
+        return ExitCode.MODEL_FAILED
+    return ExitCode.GATE_FAILED if broken else ExitCode.DONE
+
+
+def _minimums(plan: Plan, pairs: tuple[tuple[str, str], ...]) -> dict[str, float]:
+    names = {spec.name for spec in plan.metrics}
+    least: dict[str, float] = {}
+    for name, text in pairs:
+        if name not in names:
+            raise UsageFault(
+                f"--min {name}: the eval set has no such metric. Its metrics: {', '.join(sorted(names))}."
+            )
+        try:
+            least[name] = float(text)
+        except ValueError:
+            raise UsageFault(f"--min {name}={text}: “{text}” is not a number.") from None
+    return least
+
+
+async def _run(lab: Lab, plan: Plan, *, use_cache: bool) -> tuple[RunTable, bool]:
+    """Do the plan with progress on stderr. Ctrl-C once stops after what is in flight; twice stops at once."""
+    table = lab.table(plan)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    narrator = Narrator(plan)
+    failed = False
+    async with closing(lab), aclosing(lab.run(plan, table, stop=stop, use_cache=use_cache)) as events:
+        async for event in events:
+            narrator.tell(event)
+            if isinstance(event, Ended):
+                failed = event.progress.failed > FAILED_SHARE * event.progress.total
+    return table, failed
+
+
+def _save(lab: Lab, table: RunTable, *, failed: bool, wanted: bool) -> None:
+    """Commit the run, or say why it is not committed."""
+    if not wanted:
+        say(f"Not committed (--no-commit). `promptlab show {table.run}` shows it again.")
+    elif failed:
+        say("Not committed: too many cells ended in an error. The same command tries those again.")
+    else:
+        try:
+            saved = lab.save(table.run)
+        except HistoryFault as fault:
+            say(f"Not committed: {fault} The run is kept: `promptlab show {table.run}`.")
+        else:
+            say(f"Committed as {saved.tag}.")
+
+
+def _tell(table: RunTable, broken: list[Gate], as_json: bool) -> None:
+    if as_json:
+        data({"run": run_report(table), "gates": broken})
+        return
+    print_run(table)
+    for gate in broken:
+        line(f"Gate failed: {gate.sentence}")
+
+
+class Narrator:
+    """Progress on stderr: one line that is rewritten on a terminal, else a line every few seconds."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.live = is_terminal()
+        self.last = 0.0
+        self.width = 0
+
+    def tell(self, event: object) -> None:
+        match event:
+            case Started():
+                columns = plural(len(self.plan.variants), "column")
+                again = f", {event.resumed} answered before" if event.resumed else ""
+                self._say(
+                    f"{plural(len(self.plan.examples), 'example')} × {columns}: {len(self.plan.cells)} cells{again}."
+                )
+            case ModelLoading():
+                self._progress(f"starting {event.model} …", now=True)
+            case Progress():
+                self._progress(progress_text(event))
+            case Ended():
+                self._say(ended_text(event))
+            case _:
+                pass
+
+    def _say(self, text: str) -> None:
+        self._clear()
+        say(text)
+
+    def _progress(self, text: str, *, now: bool = False) -> None:
+        if not self.live:
+            if now or time.monotonic() - self.last > 5:
+                self.last = time.monotonic()
+                say(text)
+            return
+        self._clear()
+        self.width = len(text)
+        click.echo(text, err=True, nl=False)
+
+    def _clear(self) -> None:
+        if self.width:
+            click.echo("\r" + " " * self.width + "\r", err=True, nl=False)
+            self.width = 0
+
+
+def progress_text(progress: Progress) -> str:
+    """Such as ``37/360 · 14.2 cells/s · ETA 23 s · 2 failed · mini``."""
+    parts = [f"{progress.done}/{progress.total}"]
+    if progress.rate:
+        parts.append(f"{progress.rate:.1f} cells/s")
+    if progress.eta is not None:
+        parts.append(f"ETA {seconds(progress.eta)}")
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    parts += [f"{cost:.4g} {currency}" for currency, cost in progress.cost.items()]
+    return " · ".join([*parts, progress.model] if progress.model else parts)
+
+
+def ended_text(event: Ended) -> str:
+    progress = event.progress
+    text = f"{progress.done} of {progress.total} cells in {seconds(progress.elapsed)}"
+    text += f", {progress.cached} from the cache" if progress.cached else ""
+    text += f", {progress.failed} failed" if progress.failed else ""
+    return f"{text}. {event.reason}".rstrip()
+
+
+@click.command("score")
+@click.argument("run")
+@click.option("-M", "--metric", "metrics", multiple=True, metavar="METRIC", help="Metric to score; may be repeated.")
+@json_option
+@click.pass_context
+def score_command(ctx: click.Context, run: str, metrics: tuple[str, ...], as_json: bool) -> int:
+    """Score the stored outputs of RUN with other METRICs, of its eval set or bare ones. No candidate is asked."""
+    lab = open_lab(ctx)
+    specs = _specs(lab, lab.open_run(run), metrics)
+
+    async def work() -> RunTable:
+        async with closing(lab):
+            return await lab.score(run, specs)
+
+    table = run_async(work)
+    if as_json:
+        data({"run": run_report(table)})
+    else:
+        print_run(table)
+    return ExitCode.DONE
+
+
+def _specs(lab: Lab, table: RunTable, names: tuple[str, ...]) -> list[MetricSpec]:
+    """Metrics by name: those of the eval set as it is now, else bare ones of the catalogue."""
+    now = lab.evalset(table.evalset).metrics if table.evalset in lab.evalset_names() else table.metrics
+    declared = {spec.name: spec for spec in now}
+    if not names:
+        return list(declared.values())
+    return [declared.get(name) or MetricSpec(id=name, name=name) for name in names]

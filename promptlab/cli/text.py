@@ -1,0 +1,92 @@
+"""A run, a comparison, a diff as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from promptlab.cli.output import line, safe, table
+from promptlab.compare.values import DiffSpan, Verdict
+from promptlab.lab import RunTable, wording
+from promptlab.lab.values import Comparison, SubjectDiff
+
+MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
+
+
+def print_run(run: RunTable) -> None:
+    """Columns with their means and intervals, then a verdict for each column against the baseline."""
+    tag = f" · {run.tag}" if run.tag else ""
+    line(f"run {run.run} · {run.subject} on {run.evalset} · {wording.plural(len(run.examples), 'example')}{tag}")
+    metrics = sorted(run.infos, key=lambda metric: metric != run.primary)
+    rows: list[Sequence[str]] = []
+    for variant in run.variants:
+        summary = run.summary(variant.column)
+        rows.append(
+            (
+                variant.column,
+                variant.label,
+                *(wording.mean(summary.means.get(metric), run.infos[metric]) for metric in metrics),
+                wording.seconds(summary.latency_p50) if summary.latency_p50 is not None else "–",
+                f"{summary.cost:.4g}" if summary.cost is not None else "–",
+                str(summary.failed),
+            )
+        )
+    table(("", "column", *metrics, "p50", "cost", "failed"), rows)
+    for variant in run.variants:
+        if verdict := run.verdict(variant.column):
+            print_verdict(f"{variant.column} against {run.baseline_of(variant.column)}", verdict)
+
+
+def print_verdict(head: str, verdict: Verdict) -> None:
+    line(f"{head}: {verdict.sentence}")
+    for note in verdict.notes:
+        line(f"  {note}")
+
+
+def print_comparison(comparison: Comparison, infos: RunTable) -> None:
+    line(f"before  {comparison.before}")
+    line(f"after   {comparison.after}")
+    rows = [
+        (metric, wording.mean(old, infos.infos[metric]), wording.mean(new, infos.infos[metric]))
+        for metric, old, new in comparison.means
+    ]
+    table(("metric", "before", "after"), rows)
+    for verdict in comparison.verdicts[:1]:
+        print_verdict(verdict.metric, verdict)
+    for note in comparison.notes:
+        line(note)
+    for change in comparison.changed:
+        mark = "▲ better" if change.delta > 0 else "▼ worse"
+        line(f"{mark}  {change.example}")
+        line(f"    {spans_text(change.spans)}".replace("\n", "\n    "))
+
+
+def print_subject_diff(diff: SubjectDiff) -> None:
+    before, after = diff.before, diff.after
+    line(f"{before.asked} ({before.prompt.content}) → {after.asked} ({after.prompt.content})")
+    if not diff.fields:
+        line("The two are the same.")
+    for field in diff.fields:
+        line(f"@@ {field.field}")
+        click.echo(spans_text(field.spans))
+    for model, verdict in diff.verdicts:
+        print_verdict(model, verdict)
+    if diff.outputs:
+        line(f"Stored outputs that differ: {len(diff.outputs)}")
+    for output in diff.outputs:
+        line(f"@@ {output.example} · {output.model}")
+        click.echo(spans_text(output.spans))
+
+
+def spans_text(spans: Sequence[DiffSpan]) -> str:
+    """A word diff as ``kept [-removed-] {+added+}``, coloured where the terminal has colours."""
+    parts: list[str] = []
+    for span in spans:
+        text = safe(span.text)
+        if span.op == "same":
+            parts.append(text)
+        else:
+            left, right, colour = MARKS[span.op]
+            parts.append(click.style(f"{left}{text}{right}", fg=colour))
+    return "".join(parts)

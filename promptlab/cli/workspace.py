@@ -1,0 +1,92 @@
+"""The workspace as a whole: check, models, trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from promptlab.cli.output import data, json_option, line, open_lab, say, table
+from promptlab.errors import ExitCode, InvalidFile, NotFound, Problem
+from promptlab.lab import Lab
+
+
+@click.command("check")
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@json_option
+@click.pass_context
+def check_command(ctx: click.Context, path: Path | None, as_json: bool) -> int:
+    """Load and validate every file of the workspace in PATH, or here, and say what is wrong."""
+    start = path or ctx.find_root().obj
+    assert isinstance(start, Path)
+    try:
+        lab = Lab.open(start)
+        problems, counts = lab.check(), f"{len(lab.prompts())} prompts, {len(lab.evalset_names())} eval sets"
+    except InvalidFile as fault:
+        problems, counts = list(fault.problems), ""
+    if as_json:
+        data({"problems": problems})
+    else:
+        _tell(problems, counts)
+    return ExitCode.INVALID if problems else ExitCode.DONE
+
+
+def _tell(problems: list[Problem], counts: str) -> None:
+    for problem in problems:
+        line(str(problem))
+    if problems:
+        say(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}.")
+    else:
+        say(f"Nothing is wrong: {counts}.")
+
+
+@click.command("models")
+@json_option
+@click.pass_context
+def models_command(ctx: click.Context, as_json: bool) -> int:
+    """List the models of the workspace: what they are, where data goes, whether they can be used now."""
+    models = open_lab(ctx).models()
+    if as_json:
+        data({"models": models})
+        return ExitCode.DONE
+    rows = [
+        (
+            model.name,
+            model.kind,
+            model.target,
+            f"{model.size / 1e6:.1f} MB" if model.size else "–",
+            str(model.context or "–"),
+            model.price or "–",
+            model.license or "–",
+            model.data_goes,
+            model.problem or "ready",
+        )
+        for model in models
+    ]
+    if rows:
+        table(("name", "kind", "model", "size", "context", "price", "license", "data goes to", "state"), rows)
+    else:
+        say("No model is declared. Add [models.NAME] with gguf = … or model = … to promptlab.toml.")
+    return ExitCode.DONE
+
+
+@click.command("trust")
+@click.argument("model", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def trust_command(ctx: click.Context, model: str | None, yes: bool) -> int:
+    """Allow this workspace to send a key to the endpoints that its promptlab.toml names, or to MODEL's alone."""
+    lab = open_lab(ctx)
+    entries = lab.untrusted()
+    if model is not None:
+        if model not in lab.settings.models:
+            raise NotFound(f"There is no model “{model}”. Models here: {', '.join(lab.settings.models)}.")
+        entries = [entry for entry in entries if entry.name == model]
+    if not entries:
+        say("Nothing here needs to be trusted.")
+    for entry in entries:
+        question = f"Send the key in {entry.api_key_env} to {entry.base_url} for the model “{entry.name}”?"
+        if yes or click.confirm(question, err=True):
+            lab.trust(entry)
+            say(f"Trusted: {entry.name} may send the key in {entry.api_key_env} to {entry.base_url}.")
+    return ExitCode.DONE

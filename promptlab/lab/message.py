@@ -1,0 +1,71 @@
+"""The message of a run's commit and tag: one line for people, trailers for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from promptlab.compare.values import Interval
+from promptlab.history import trailers
+from promptlab.history.values import ColumnLine, ScoreLine
+from promptlab.lab import wording
+from promptlab.lab.table import RunTable
+
+Z95 = 1.959964
+
+
+def title(table: RunTable) -> str:
+    """Such as ``run triage on support: exact 74.2 % triage@v3 · mini, BETTER by +70.8 points``."""
+    head = f"run {table.subject} on {table.evalset}"
+    best = _shown_column(table)
+    mean = table.mean(best, table.primary) if table.primary else None
+    if mean is None:
+        return head
+    info = table.infos[table.primary]
+    text = f"{head}: {table.primary} {wording.number(mean.mean, info)} {table.variant(best).label}"
+    verdict = table.verdict(best)
+    return f"{text}, {verdict.status} by {wording.points(verdict.effect, info)}" if verdict else text
+
+
+def _shown_column(table: RunTable) -> str:
+    """The first column with another version than the baseline, else the first other one, else the baseline."""
+    base = table.variant(table.baseline)
+    others = [v for v in table.variants if v.column != table.baseline]
+    changed = [v for v in others if (v.prompt, v.content, v.params) != (base.prompt, base.content, base.params)]
+    return next(iter([*changed, *others, base])).column
+
+
+def run_message(table: RunTable, digest: str, results: Mapping[str, bytes]) -> str:
+    """Title and trailers, as reference readers of git see them."""
+    columns = [ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity) for v in table.variants]
+    scores = [
+        line
+        for variant in table.variants
+        for metric in sorted(table.infos, key=lambda metric: metric != table.primary)
+        if (line := _score_line(table, variant.column, metric)) is not None
+    ]
+    return trailers.message(
+        title=title(table),
+        run=table.run,
+        evalset=table.evalset,
+        evalset_content=table.evalset_content,
+        n=len(table.examples),
+        columns=columns,
+        scores=scores,
+        partial=table.state != "complete",
+        plan=digest,
+        results=results,
+    )
+
+
+def _score_line(table: RunTable, column: str, metric: str) -> ScoreLine | None:
+    mean = table.mean(column, metric)
+    if mean is None:
+        return None
+    return ScoreLine(column, metric, mean.mean, mean.n, standard_error(mean), mean.missing)
+
+
+def standard_error(mean: Interval) -> float | None:
+    """Half the interval over z: close enough for a trailer; None where the interval says nothing."""
+    width = (mean.high - mean.low) / (2 * Z95)
+    return width if math.isfinite(width) else None

@@ -1,0 +1,174 @@
+"""A run as plain data: what `--json` prints, and what the text output is written from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from promptlab.compare.values import Interval, Verdict
+from promptlab.lab.table import RunTable
+
+
+class ColumnReport(Struct, frozen=True):
+    """One column of a run, summed up. ``against`` is the column that the verdict holds it against."""
+
+    column: str
+    label: str
+    subject: str
+    prompt: str
+    version: str
+    content: str
+    model: str
+    metrics: dict[str, Interval]
+    cells: int
+    failed: int
+    cached: int
+    latency_p50: float | None
+    latency_p95: float | None
+    tokens_in: int
+    tokens_out: int
+    cost: float | None
+    against: str
+    verdict: Verdict | None
+
+
+class RunReport(Struct, frozen=True):
+    """One run, summed up."""
+
+    run: str
+    tag: str
+    state: str
+    subject: str
+    evalset: str
+    examples: int
+    trials: int
+    baseline: str
+    primary: str
+    columns: list[ColumnReport]
+
+
+class CellReport(Struct, frozen=True):
+    """One cell: what came back and what it scored."""
+
+    column: str
+    label: str
+    trial: int
+    text: str
+    fault: str
+    scores: dict[str, float | None]
+    missing: dict[str, str]
+    latency: float
+    cached: bool
+
+
+class ExampleReport(Struct, frozen=True):
+    """One example of a run across all columns."""
+
+    example: str
+    vars: dict[str, object]
+    expected: object
+    tags: list[str]
+    cells: list[CellReport]
+
+
+def run_report(table: RunTable) -> RunReport:
+    return RunReport(
+        run=table.run,
+        tag=table.tag,
+        state=table.state,
+        subject=table.subject,
+        evalset=table.evalset,
+        examples=len(table.examples),
+        trials=table.trials,
+        baseline=table.baseline,
+        primary=table.primary,
+        columns=[_column(table, variant.column) for variant in table.variants],
+    )
+
+
+def _column(table: RunTable, column: str) -> ColumnReport:
+    summary = table.summary(column)
+    variant = summary.variant
+    return ColumnReport(
+        column=column,
+        label=variant.label,
+        subject=variant.subject,
+        prompt=variant.prompt,
+        version=variant.version,
+        content=variant.content,
+        model=variant.model,
+        metrics=summary.means,
+        cells=summary.done,
+        failed=summary.failed,
+        cached=summary.cached,
+        latency_p50=summary.latency_p50,
+        latency_p95=summary.latency_p95,
+        tokens_in=summary.tokens_in,
+        tokens_out=summary.tokens_out,
+        cost=summary.cost,
+        against=table.baseline_of(column) if summary.verdict else "",
+        verdict=summary.verdict,
+    )
+
+
+def example_report(table: RunTable, example: str) -> ExampleReport:
+    """One example of a run.
+
+    Raises:
+        KeyError: The run has no such example.
+    """
+    value = table.example(example)
+    cells: list[CellReport] = []
+    for variant in table.variants:
+        for trial in range(table.trials):
+            outcome = table.outcome(variant.column, example, trial)
+            if outcome is None:
+                continue
+            scores = table.trial_scores(variant.column, example, trial).values()
+            cells.append(
+                CellReport(
+                    column=variant.column,
+                    label=variant.label,
+                    trial=trial,
+                    text=outcome.text,
+                    fault=outcome.fault.message if outcome.fault else "",
+                    scores={score.metric: score.value for score in scores},
+                    missing={score.metric: score.missing for score in scores if score.missing},
+                    latency=outcome.latency,
+                    cached=outcome.cached,
+                )
+            )
+    return ExampleReport(example, value.vars, value.expected, list(value.tags), cells)
+
+
+class Gate(Struct, frozen=True):
+    """One `--fail-on` or `--min` that a column did not pass."""
+
+    column: str
+    sentence: str
+
+
+def gates(table: RunTable, fail_on: Literal["worse", "not-better"] | None, minimums: dict[str, float]) -> list[Gate]:
+    """What the columns fail. With several columns the baseline is not gated: it is what they are held against."""
+    candidates = [v.column for v in table.variants if v.column != table.baseline] or [table.baseline]
+    failed: list[Gate] = []
+    for column in candidates:
+        label = table.variant(column).label
+        verdict = table.verdict(column)
+        if fail_on and verdict and _fails(fail_on, verdict):
+            failed.append(Gate(column, f"{label} is {verdict.status} on {verdict.metric}."))
+        for metric, least in minimums.items():
+            mean = table.mean(column, metric)
+            if mean is None:
+                failed.append(Gate(column, f"{label} has no value for {metric}, {least:g} is required."))
+            elif mean.mean < least:
+                failed.append(Gate(column, f"{label} reaches {mean.mean:.4g} on {metric}, {least:g} is required."))
+    return failed
+
+
+def _fails(fail_on: Literal["worse", "not-better"], verdict: Verdict) -> bool:
+    """INVALID passes neither gate: a comparison that cannot be made proves nothing."""
+    if fail_on == "worse":
+        return verdict.status in ("WORSE", "INVALID")
+    return verdict.status != "BETTER"

@@ -1,0 +1,75 @@
+"""How numbers are written, the same on the command line and on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlab.compare.values import Interval
+from promptlab.scoring.values import MetricInfo, Score
+
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def is_share(info: MetricInfo) -> bool:
+    """Whether a mean of the metric reads best as a percentage."""
+    return info.kind == "binary" and info.unit == ""
+
+
+def number(value: float, info: MetricInfo) -> str:
+    """One value of a metric with its unit: ``74.2 %``, ``412 ms``, ``3.25``."""
+    if is_share(info):
+        return f"{100 * value:.1f} %"
+    if info.unit == "s":
+        return seconds(value)
+    return f"{value:.4g} {info.unit}".rstrip()
+
+
+def mean(interval: Interval | None, info: MetricInfo) -> str:
+    """A mean with its interval: ``74.2 % [65.7, 81.2]``; ``–`` without any value."""
+    if interval is None:
+        return "–"
+    if is_share(info):
+        return f"{100 * interval.mean:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    if info.unit == "s":
+        return f"{seconds(interval.mean)} [{seconds(interval.low)}, {seconds(interval.high)}]"
+    return f"{interval.mean:.4g}{' ' * bool(info.unit)}{info.unit} [{interval.low:.4g}, {interval.high:.4g}]"
+
+
+def points(delta: float, info: MetricInfo) -> str:
+    """A signed difference: ``+4.2 points`` for shares, else in the metric's unit."""
+    return f"{100 * delta:+.1f} points" if is_share(info) else f"{delta:+.4g} {info.unit}".rstrip()
+
+
+def score(value: Score, info: MetricInfo | None) -> str:
+    """One score, or why it is missing."""
+    if value.value is None:
+        return f"missing: {value.missing}"
+    if info is None:
+        return f"{value.value:.4g}"
+    if info.kind == "binary":
+        return f"{value.value:g}"
+    return number(value.value, info)
+
+
+def seconds(value: float) -> str:
+    """A duration at a glance: ``7 ms``, ``1.24 s``, ``3 min 20 s``."""
+    if abs(value) < 0.9995:
+        return f"{1000 * value:.3g} ms" if abs(value) < 0.0095 else f"{1000 * value:.0f} ms"
+    if abs(value) < 60:
+        return f"{value:.3g} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def spark(values: Sequence[float | None]) -> str:
+    """A trend as a row of blocks between its own least and greatest value; ``·`` where there is none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    return "".join("·" if v is None else SPARKS[round((v - low) / span * (len(SPARKS) - 1))] for v in values)
+
+
+def plural(count: int, word: str) -> str:
+    """``1 example``, ``3 examples``."""
+    return f"{count:,} {word}{'s' * (count != 1)}".replace(",", " ")

@@ -1,0 +1,252 @@
+"""The loop from the command line: exit codes, data on stdout, narration on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import places
+import pytest
+from loopback import LoopbackServer, hang, status
+
+from promptlab.cli.main import COMMANDS, run
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def promptlab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    monkeypatch.chdir(folder)
+
+    def command(*args: str) -> Said:
+        code = run(list(args))
+        return Said(code, *capsys.readouterr())
+
+    return command
+
+
+def test_the_whole_loop_in_three_commands(promptlab: Command, folder: Path, server: LoopbackServer) -> None:
+    (folder / "prompts" / "triage.toml").write_text(places.SECOND.replace("Label this", "Label this ticket"))
+    before = places.fingerprint(folder)
+    said = promptlab("run", "triage@v1", "triage")
+    assert said.code == 0, said.err
+    assert "BETTER" in said.out
+    assert "triage* · api" in said.out
+    assert "Committed as run/triage/" in said.err
+    assert places.fingerprint(folder) == before
+
+    tag = places.git(folder, "tag", "-n").split()[0]
+    shown = places.git(folder, "show", tag)
+    for part in ("Label this ticket", '"text":"billing"', '"exact":1.0', "What is this about?"):
+        assert part in shown, part
+
+    asked = len(server.asked)
+    again = promptlab("run", "triage@v1", "triage")
+    assert (again.code, len(server.asked)) == (0, asked)
+    assert f"Nothing to run: {tag} did exactly this." in again.err
+    assert again.out == said.out
+
+    example = promptlab("show", "last", "--example", "t1")
+    assert "I was charged twice." in example.out
+    assert "exact 1" in example.out
+
+
+def test_json_is_data_on_stdout_and_nothing_else(promptlab: Command) -> None:
+    said = promptlab("run", "triage@v1", "triage", "--json")
+    report = said.data["run"]
+    assert [column["label"] for column in report["columns"]] == ["triage@v1 · api", "triage@v2 · api"]
+    assert report["columns"][1]["verdict"]["status"] == "BETTER"
+    assert report["columns"][1]["against"] == "a"
+    for args in (
+        ["runs"],
+        ["log"],
+        ["log", "triage"],
+        ["show", "last"],
+        ["show", "last", "--example", "t1"],
+        ["show", "triage@v1"],
+        ["compare", "last:a", "last:b"],
+        ["diff", "triage@v1", "triage"],
+        ["check"],
+        ["models"],
+        ["score", "last", "-M", "exact"],
+    ):
+        said = promptlab(*args, "--json")
+        assert said.code == 0, (args, said)
+        assert said.data, args
+
+
+def test_the_same_data_as_text(promptlab: Command) -> None:
+    promptlab("run", "triage@v1", "triage")
+    for args, part in (
+        (["runs"], "run triage on tickets: exact 100.0 % triage@v2 · api, BETTER by +100.0 points"),
+        (["log", "triage"], "Name the labels"),
+        (["show", "triage@v1"], "What is this about?"),
+        (["compare", "last:a", "last:b"], "▲ better  t1"),
+        (["diff", "triage@v1", "triage"], "{+Label"),
+        (["models"], "this machine"),
+        (["score", "last", "-M", "length"], "length"),
+    ):
+        said = promptlab(*args)
+        assert said.code == 0, said
+        assert part in said.out, (args, said.out)
+
+
+def test_gates(promptlab: Command) -> None:
+    assert promptlab("run", "triage@v1", "triage", "--fail-on", "worse").code == 0
+    worse = promptlab("run", "triage", "triage@v1", "--fail-on", "worse")
+    assert worse.code == 1
+    assert "Gate failed: triage@v1 · api is WORSE on exact." in worse.out
+    assert promptlab("run", "triage@v1", "triage", "--min", "exact=0.9").code == 0
+    low = promptlab("run", "triage@v1", "--min", "exact=0.9", "--json")
+    assert low.code == 1
+    assert low.data["gates"][0]["sentence"] == "triage@v1 · api reaches 0 on exact, 0.9 is required."
+    assert promptlab("run", "triage", "--min", "exakt=0.9").code == 2
+    assert "“high” is not a number" in promptlab("run", "triage", "--min", "exact=high").err
+
+
+def test_options_narrow_the_run(promptlab: Command) -> None:
+    assert promptlab("run", "triage", "--sample", "3", "--no-commit", "--json").data["run"]["examples"] == 3
+    assert promptlab("run", "triage", "--only", "billing", "--no-commit", "--json").data["run"]["examples"] == 3
+    assert (
+        promptlab("run", "triage", "--only", "t1", "--only", "t2", "--no-commit", "--json").data["run"]["examples"]
+        == 2
+    )
+    assert promptlab("run", "triage", "-k", "2", "--no-commit", "--json").data["run"]["trials"] == 2
+    said = promptlab("run", "triage", "--baseline", "triage@v1", "--no-commit", "--json").data["run"]
+    assert [column["subject"] for column in said["columns"]] == ["triage@v1", "triage"]
+    assert said["baseline"] == "a"
+
+
+def test_no_commit_leaves_no_tag(promptlab: Command, folder: Path) -> None:
+    said = promptlab("run", "triage", "--no-commit")
+    assert said.code == 0
+    assert places.git(folder, "tag") == ""
+    assert "Not committed (--no-commit)" in said.err
+
+
+def test_an_endpoint_that_is_not_there_is_exit_3(promptlab: Command, folder: Path) -> None:
+    (folder / "promptlab.toml").write_text(places.settings_text("http://127.0.0.1:9/v1"))
+    said = promptlab("run", "triage")
+    assert said.code == 3
+    assert "refused the connection" in said.err + said.out
+    assert "Not committed" in said.err
+    assert places.git(folder, "tag") == ""
+
+
+def test_more_than_one_cell_in_twenty_failing_is_exit_3(promptlab: Command, server: LoopbackServer) -> None:
+    server.rule = lambda asked: status(400, "no") if "logo" in asked.text else None
+    said = promptlab("run", "triage")
+    assert said.code == 3
+    server.rule = None
+    assert promptlab("run", "triage").code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["run"], "SUBJECT"),
+        (["run", "triage", "--set", "temperature"], "KEY=VALUE"),
+        (["rnu"], "No such command"),
+        (["show", "20200101"], "There is no run"),
+        (["compare", "last", "last"], "There is no run yet"),
+        (["diff", "triage@v1", "triage@v7"], "There is no triage@v7"),
+    ],
+)
+def test_usage_is_exit_2_and_a_sentence(promptlab: Command, args: list[str], sentence: str) -> None:
+    said = promptlab(*args)
+    assert said.code == 2
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+
+
+def test_check_says_everything_that_is_wrong(promptlab: Command, folder: Path) -> None:
+    assert promptlab("check").code == 0
+    (folder / "prompts" / "broken.toml").write_text('[[messages]]\nrole = "usr"\ncontent = "{{ x"\n')
+    (folder / "evalsets" / "tickets.toml").write_text(
+        places.evalset_text().replace('id = "contains"', 'id = "contain"')
+    )
+    said = promptlab("check")
+    assert said.code == 2
+    assert "prompts/broken.toml:2" in said.out
+    assert "contains" in said.out
+    assert len(promptlab("check", "--json").data["problems"]) >= 3
+
+
+def test_hostile_text_never_reaches_the_terminal_as_codes(promptlab: Command, server: LoopbackServer) -> None:
+    server.reply = lambda text: "\x1b[31mred\x1b]0;title\x07 \u202egnp.exe [/] [INST]"
+    promptlab("run", "triage")
+    for args in (["show", "last", "--example", "t1"], ["runs"], ["show", "last"]):
+        said = promptlab(*args)
+        assert not set(said.out) & {"\x1b", "\x07", "\u202e"}, args
+    assert "␛[31mred" in promptlab("show", "last", "--example", "t1").out
+
+
+def test_every_command_has_help_and_completion(promptlab: Command) -> None:
+    for name in COMMANDS:
+        said = promptlab(name, "--help")
+        assert said.code == 0
+        assert "Usage:" in said.out
+    for shell in ("bash", "zsh", "fish"):
+        assert "_PROMPTLAB_COMPLETE" in promptlab("completion", shell).out
+
+
+def test_the_screen_needs_a_terminal(promptlab: Command) -> None:
+    said = promptlab()
+    assert said.code == 2
+    assert "needs a terminal" in said.err
+
+
+def test_ctrl_c_keeps_what_was_answered(folder: Path, server: LoopbackServer) -> None:
+    server.rule = lambda asked: hang(30) if "logo" in asked.text else None
+    command = [sys.executable, "-m", "promptlab", "run", "triage", "--json"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
+    deadline = time.monotonic() + 20
+    while len(server.asked) < 8 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 4, err
+    assert b"the same command goes on from there" in err
+    assert b"Traceback" not in err
+    server.rule = None
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ)
+    assert "7 answered before" in done.stderr
+    assert json.loads(done.stdout)["run"]["columns"][0]["cells"] == 8
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from promptlab.cli.main import run; run(['--version']); run(['--help'])\n"
+        "heavy = {'textual', 'openai', 'numpy', 'scipy', 'llama_cpp', 'git', 'jinja2', 'jsonschema', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_imports_neither_textual_nor_the_engine(folder: Path) -> None:
+    code = (
+        "import sys; from promptlab.cli.main import run; assert run(['run', 'triage', '--no-commit']) == 0\n"
+        "print(sorted({'textual', 'llama_cpp', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
