@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -150,10 +150,12 @@ class _Execution:
 
     async def work(self) -> None:
         """The whole run. Puts None behind the last event, whatever happens."""
+        last: tuple[RunEvent, ...] = ()
         try:
-            self.events.put_nowait((await self._carry_out(),))
+            last = (await self._carry_out(),)
         finally:
             await asyncio.to_thread(self.journal.close)
+            self.events.put_nowait(last)
             self.events.put_nowait(None)
 
     async def _carry_out(self) -> Ended:
@@ -303,16 +305,20 @@ class _Execution:
 
 async def _read(model: Model, requests: Sequence[Request], inbox: asyncio.Queue[Outcome | None]) -> Fault | None:
     """Move what a model gives into the inbox until it ends; the fault that ended it for good, if one did."""
+    try:
+        return await _drain(model.generate(requests), inbox)
+    except ModelFault as fault:
+        return Fault("unavailable", str(fault))
+
+
+async def _drain(stream: AsyncIterator[Outcome], inbox: asyncio.Queue[Outcome | None]) -> Fault | None:
     turn = _Turn()
-    stream = model.generate(requests)
     try:
         async for outcome in stream:
             inbox.put_nowait(_storable(outcome))
             if outcome.fault is not None and outcome.fault.kind in FATAL_FAULTS:
                 return outcome.fault
             await turn.take()
-    except ModelFault as fault:
-        return Fault("unavailable", str(fault))
     finally:
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()

@@ -88,7 +88,7 @@ def make_plan(
     base = _baseline(baseline, variants)
     return Plan(
         subject=_subject(columns, evalset),
-        digest=_digest(cells, evalset, metrics, decision, trials, base),
+        digest=_digest(cells, variants, (evalset.name, evalset.content, metrics, decision, trials, base)),
         evalset=evalset.name,
         evalset_content=evalset.content,
         examples=tuple(examples),
@@ -249,15 +249,10 @@ def _subject(columns: Sequence[ColumnSpec], evalset: EvalSet) -> str:
     return "/".join(part for part in parts if part) or "run"
 
 
-def _digest(
-    cells: Sequence[Cell],
-    evalset: EvalSet,
-    metrics: Sequence[MetricSpec],
-    decision: Decision,
-    trials: int,
-    baseline: str,
-) -> str:
-    digest = sha256(_encode((_KEY_FORMAT, evalset.name, evalset.content, metrics, decision, trials, baseline)))
+def _digest(cells: Sequence[Cell], variants: Sequence[Variant], rest: tuple[object, ...]) -> str:
+    # The contents of the prompts, and not only what they render to: their output contracts are scored.
+    columns = [(variant.prompt, variant.content, variant.model) for variant in variants]
+    digest = sha256(_encode((_KEY_FORMAT, columns, *rest)))
     for cell in cells:
         digest.update(_encode((cell.column, cell.example, cell.trial, cell.key)))
     return digest.hexdigest()

@@ -24,7 +24,7 @@ from promptlab.runs.journal import Journal, open_journal
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import failed_share
 from promptlab.runs.stored import list_runs, read_outcomes, run_folder
-from promptlab.runs.values import CellDone, Ended, ModelLoading, Plan, Progress, RunEvent, Started
+from promptlab.runs.values import CellDone, Ended, JournalLine, ModelLoading, Plan, Progress, RunEvent, Started
 from promptlab.workspace.values import Example
 
 
@@ -406,34 +406,37 @@ async def test_progress_comes_at_most_ten_times_a_second_and_never_late(lab: Lab
             assert event.cost == pytest.approx({"EUR": 0.25 * done} if done else {})
             assert event.model == "mini"
     last = told[-1][1]
-    assert last.rate == pytest.approx(4 / 0.05, rel=0.3)
+    assert last.rate == pytest.approx(80 / elapsed, rel=0.3)
     assert last.eta == pytest.approx((80 - last.done) / last.rate)
 
 
 async def test_no_task_waits_for_a_large_run(lab: Lab) -> None:
-    """10,000 cells, answered at once, then again from the journal and the cache: a 1 ms ticker is never held up."""
+    """10,000 cells, answered at once and then all from the cache: a 1 ms ticker is never held up for long."""
     evalset = make_evalset(5_000)
     columns = [make_column(make_prompt(f"{word} {{{{ ticket }}}} " + "padding " * 40)) for word in "AB"]
     plan = make_plan(evalset, evalset.examples, columns)
-    journal = await asyncio.to_thread(open_journal, lab.root, plan)
-    longest: list[float] = []
     gc.collect()
     gc.freeze()  # What the test runner has on its heap is no part of the program.
-    for _ in range(2):
-        gaps = asyncio.create_task(_longest_gap())
-        await asyncio.sleep(0.01)
-        count = 0
-        async for event in lab.start(plan, ScriptedModel(), journal=journal):
-            count += isinstance(event, CellDone)
-        gaps.cancel()
-        longest.append(await gaps)
-        assert count == 10_000
-        journal = await asyncio.to_thread(open_journal, lab.root, plan)
-    gc.unfreeze()
-    journal.close()
-    print(f"\nlongest gap of a 1 ms ticker: {[f'{gap * 1000:.1f} ms' for gap in longest]}")
-    assert min(longest) < 0.02
-    assert max(longest) < 0.06, "generous: other processes share the machine"
+    try:
+        for use_cache in (False, True):
+            # The best of three: other processes hold up this one now and then.
+            longest = min([await _gap_of(lab, plan, use_cache) for _ in range(3)])
+            print(f"\nlongest gap of a 1 ms ticker, {'cached' if use_cache else 'fresh'}: {longest * 1000:.1f} ms")
+            assert longest < 0.02
+    finally:
+        gc.unfreeze()
+
+
+async def _gap_of(lab: Lab, plan: Plan, use_cache: bool) -> float:
+    journal = await asyncio.to_thread(open_journal, lab.root, plan)
+    ticker = asyncio.create_task(_longest_gap())
+    await asyncio.sleep(0.01)
+    count = 0
+    async for event in lab.start(plan, ScriptedModel(), journal=journal, use_cache=use_cache):
+        count += isinstance(event, CellDone)
+    ticker.cancel()
+    assert count == 10_000
+    return await ticker
 
 
 async def _longest_gap() -> float:
@@ -501,7 +504,7 @@ def test_killed_at_five_random_moments_and_started_again(tmp_path: Path) -> None
     assert len(again) <= 5 * 3 * 2
 
 
-def _lines(folder: Path, run: str) -> list:  # type: ignore[type-arg]
+def _lines(folder: Path, run: str) -> list[JournalLine]:
     return list(read_outcomes(folder / "state", run).lines.values())
 
 

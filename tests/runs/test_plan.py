@@ -25,7 +25,7 @@ def key(**changes: object) -> str:
         "constraint": None,
         "trial": 0,
     }
-    return cell_key(**(fields | changes))  # type: ignore[arg-type]
+    return cell_key(**(fields | changes))
 
 
 def test_everything_that_can_change_the_answer_changes_the_key() -> None:
@@ -159,6 +159,7 @@ def test_equal_plans_have_equal_digests_and_any_other_work_has_another() -> None
         make_plan(evalset, evalset.examples, columns, metrics=(MetricSpec("length", "length"),)),
         make_plan(evalset, evalset.examples, columns, decision=Decision(guardrails=(Guardrail("length", 1.0),))),
         make_plan(msgspec.structs.replace(evalset, content="0" * 12), evalset.examples, columns),
+        make_plan(evalset, evalset.examples, [make_column(make_prompt(content="0" * 12)), columns[1]]),
     ]
     assert len({base.digest, *(other.digest for other in others)}) == len(others) + 1
 
