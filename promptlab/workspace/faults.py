@@ -33,5 +33,5 @@ class FileChanged(PromptlabError):
         self.path = path
         self.mine = mine
         self.theirs = theirs
-        what = "was deleted" if theirs is None else "changed on disk"
-        super().__init__(f"{path} {what} since it was read; nothing was written. Compare both texts and save again.")
+        what = "was deleted" if theirs is None else "was changed"
+        super().__init__(f"{path} {what} since it was read, and nothing was written. Compare both and save again.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -22,7 +22,10 @@ MAX_OUTPUT = 1_000_000
 """Characters that one message may have, and any text that a template makes on the way."""
 
 MAX_STEPS = 200_000
-"""What one rendering may spend: a turn of a loop, a call, a filter, a thousand characters cost one each."""
+"""What one rendering may spend: a turn of a loop, a filter, a thousand characters cost one each, a call five."""
+
+_MAX_GROWTH = 10 * MAX_OUTPUT
+_MAX_ITEMS = 200_000
 
 # What a filter or method makes can be as long as its input times an argument.
 _GROWING_FILTERS = frozenset(
@@ -72,7 +75,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         filters["tojson"] = _to_json
         for name, function in filters.items():
             filters[name] = _bounded_filter(name, function)
-        filters |= {_LOOP: _loop, _MADE: _made}
+        filters |= {_LOOP: _loop, _MADE: _made, _PRINTED: _printed}
 
     def compile_bounded(self, tree: nodes.Template, size: int) -> Template:
         """Compile a parsed template of ``size`` characters so that its loops and joined texts are charged."""
@@ -80,7 +83,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for loop in list(tree.find_all(nodes.For)):
             loop.iter = nodes.Filter(loop.iter, _LOOP, [weight], [], None, None, lineno=loop.lineno)
         for joined in list(tree.find_all(nodes.Concat)):
-            inner = nodes.Concat(joined.nodes, lineno=joined.lineno)
+            parts = [nodes.Filter(part, _PRINTED, [], [], None, None, lineno=part.lineno) for part in joined.nodes]
+            inner = nodes.Concat(cast("list[nodes.Expr]", parts), lineno=joined.lineno)
             joined.nodes = [nodes.Filter(inner, _MADE, [], [], None, None, lineno=joined.lineno)]
         for block in list(tree.find_all(nodes.AssignBlock)):
             block.filter = nodes.Filter(block.filter, _MADE, [], [], None, None, lineno=block.lineno)
@@ -99,7 +103,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         owner: object = getattr(__obj, "__self__", None)
         if getattr(__obj, "__name__", "") in _GROWING_METHODS and isinstance(owner, str):
             charge_growth(owner, given)
-        charge(1 + sum(map(_size, given)) + _size(owner) // 1000)
+        charge(5 + sum(map(_size, (owner, *given))) // 1000)
         return _made(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -120,6 +124,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 _LOOP = "promptlab_loop"
 _MADE = "promptlab_made"
+_PRINTED = "promptlab_printed"
 
 
 def charge_growth(value: object, arguments: Iterable[object], formats: bool = False) -> None:
@@ -132,12 +137,16 @@ def charge_growth(value: object, arguments: Iterable[object], formats: bool = Fa
             weights.append(_size(argument))
     if formats:
         weights += [int(digits[:18]) for digits in _WIDTH.findall(str(value))]
-    charge(max(_size(value), 1) * max(weights) // 1000)
+    growth = max(_size(value), 1) * max(weights)
+    if growth > _MAX_GROWTH:
+        raise TooMuch("the template makes a text or list that is far too long")
+    charge(growth // 1000)
 
 
 def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)  # the marks by which Jinja knows what to pass are attributes of the function
     def bounded(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(map(_settled, args))
         passed: list[object] = [arg for arg in args if arg is None or isinstance(arg, _DATA)]
         if name in _GROWING_FILTERS and passed:
             charge_growth(passed[0], (*passed[1:], *kwargs.values()), formats=name == "format")
@@ -147,25 +156,52 @@ def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., An
     return bounded
 
 
+def _settled(value: Any) -> Any:
+    # What comes lazily from one filter is listed before the next one, so that it can be counted.
+    return list(cast("Iterator[object]", value)) if isinstance(value, Iterator) else value
+
+
 def _loop(values: Iterable[object], weight: int) -> list[object]:
     turns = list(values)
     charge(len(turns) * weight)
     return turns
 
 
-def _made(value: Any) -> Any:
-    if isinstance(value, str):
-        charge(len(value) // 1000)
-        if len(value) > MAX_OUTPUT:
-            raise TooMuch(f"a text is longer than {MAX_OUTPUT:,} characters")
-    return value
+def _made(value: object) -> object:
+    length = len(cast("str | list[object]", value)) if isinstance(value, str | list) else 0
+    if length:
+        charge(length // 1000)
+        if length > MAX_OUTPUT:
+            raise TooMuch(f"a text or list is longer than {MAX_OUTPUT:,}")
+    return cast("object", value)
 
 
 _DATA = (str, int, float, list, tuple, dict)
 
 
 def _size(value: object) -> int:
-    return len(cast("Sized", value)) if isinstance(value, str | list | tuple | dict) else 0
+    """Characters of a text, or of all texts inside a list or table plus its items; 0 for anything else.
+
+    Counted to the bottom, for a list of a few names can hold a gigabyte. The counting is charged too.
+    """
+    if isinstance(value, str):
+        return len(value)
+    items = characters = 0
+    todo: list[object] = [value] if isinstance(value, list | tuple | dict) else []
+    while todo:
+        item = todo.pop()
+        items += 1
+        if isinstance(item, str):
+            characters += len(item)
+        elif isinstance(item, dict):
+            table = cast("dict[object, object]", item)
+            todo += [*table.keys(), *table.values()]
+        elif isinstance(item, list | tuple):
+            todo += cast("list[object]", item)
+        if items > _MAX_ITEMS or characters > _MAX_GROWTH:
+            raise TooMuch("a list or table is too large")
+    charge(items // 20)
+    return characters + items
 
 
 def _printed(value: object) -> object:
@@ -181,6 +217,7 @@ def _printed(value: object) -> object:
 
 
 def _to_json(value: object, indent: int | None = None) -> str:
+    charge(_size(value) // 1000)
     # Not Jinja's own tojson: that one escapes < and & for HTML, and a prompt is no HTML.
     return json.dumps(value, ensure_ascii=False, indent=indent, default=_no_json)
 

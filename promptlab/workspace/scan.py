@@ -84,8 +84,8 @@ class _Scanner:
         path: KeyPath = ()
         for number, part in enumerate(parts):
             path = (*path, part)
+            self._found.setdefault(path, Place(start, start, start))
             if is_array and number == len(parts) - 1:
-                self._found.setdefault(path, Place(start, start, start))
                 self._lengths[path] = self._lengths.get(path, 0) + 1
             if path in self._lengths:
                 path = (*path, self._lengths[path] - 1)
@@ -94,7 +94,10 @@ class _Scanner:
 
     def _pair(self, here: KeyPath) -> None:
         start = self._at
-        path = (*here, *self._key())
+        path = here
+        for part in self._key():
+            self._found.setdefault(path, Place(start, start, start))  # a table that only dotted keys mention
+            path = (*path, part)
         self._at += 1  # the "="
         self._skip(_SPACE)
         self._value(path, start)

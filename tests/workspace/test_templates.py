@@ -194,15 +194,24 @@ BOMBS = [
     "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}{% set n = namespace(x='xx') %}"
     "{% for i in range(64) %}{% set n.x = f(n.x) %}{% endfor %}",
     "{% for x in [[1]] recursive %}{{ loop([x, x]) }}{% endfor %}",
+    "{% set n = namespace(x=[1]) %}{% for i in range(64) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+    "{% set n = namespace(x=[1]) %}{% for i in range(64) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x ~ '' }}",
+    "{% set n = namespace(x={}) %}{% for i in range(64) %}{% set n.x = {'a': n.x, 'b': n.x} %}{% endfor %}"
+    "{{ n.x | string }}",
+    "{{ ([big] * 9000) | join }}",
+    "{{ ''.join([big] * 9000) }}",
+    "{{ ([{'b': big}] * 9000) | map(attribute='b') | join }}",
+    "{{ '%s' % ([big] * 9000) }}",
+    "{{ [1] * 10000000 }}",
     "{{ big }}{{ big }}",
 ]
 
 
 @pytest.mark.parametrize("template", BOMBS)
-def test_a_runaway_template_stops_soon(template: str) -> None:
-    start = time.perf_counter()
+def test_a_runaway_template_stops_soon(template: str, slack: float) -> None:
+    start = time.process_time()
     refusal(template, s="x" * 1000, big="x" * (MAX_OUTPUT - 1))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 1 * slack
 
 
 def test_what_a_template_raises_is_its_own_fault() -> None:
@@ -226,13 +235,13 @@ def test_a_large_output_within_the_limit_is_fine() -> None:
 
 
 @pytest.mark.benchmark
-def test_ten_thousand_renders_take_less_than_half_a_second() -> None:
+def test_ten_thousand_renders_take_less_than_half_a_second(slack: float) -> None:
     subject = prompt("You route tickets. Answer with one word.", "Ticket {{ id }}:\n{{ ticket }}\nTags: {{ tags }}")
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         for number in range(10_000):
             render(subject, {"id": number, "ticket": "I was charged twice", "tags": "a, b"})
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     print(f"10,000 renders: {best:.3f} s")
-    assert best < 0.5
+    assert best < 0.5 * slack
