@@ -75,7 +75,13 @@ class Engine:
             raise CannotLoad("this model does not generate text on its own. Choose a chat model.")
         self._vocab = _Vocabulary(model)
         self._template = self._chat_template()
-        wanted = context or min(native.llama_model_n_ctx_train(model) or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+        trained = native.llama_model_n_ctx_train(model)
+        wanted = context or min(trained, DEFAULT_CONTEXT)
+        if wanted > trained:
+            raise CannotLoad(
+                f"a context of {wanted} tokens is asked for, and the model was trained on {trained}. "
+                "Give the model a smaller `context` in promptlab.toml."
+            )
         self._context = self._new_context(wanted, threads)
         self.context = min(wanted, native.llama_n_ctx(self._context))
         self._batch = native.llama_n_batch(self._context)

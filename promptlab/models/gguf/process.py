@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from promptlab.errors import ModelFault
 from promptlab.models.gguf import wire
@@ -21,6 +21,7 @@ from promptlab.models.values import Capabilities, Fault, FaultKind, Outcome, Req
 _AHEAD = 8  # requests that the child holds: enough that it never waits for the program
 _DEATHS = 2  # of the child on one request: then that request is given up
 _CRASHES = 3  # requests given up in succession: then the model is given up
+_SMALL_BYTES = 64_000_000
 _LOG_BYTES = 1_000_000
 
 
@@ -35,11 +36,13 @@ class GgufModel:
         path: The file, as it is to be shown to the person.
         name: The model's name in the workspace.
         context: Tokens of prompt and answer together; None for what the model was trained on, at most 4096.
-        threads: Threads that compute; None for all processors but one.
+        threads: Threads that compute; None for all processors but one, and for a single one if the file is small.
         log: Where what the native code prints is appended; None for ``default_log()``.
     """
 
     capabilities = Capabilities(choices=True, json_schema=True, seed=True)
+
+    _plain: ClassVar[bool] = False  # what a processor does not run, it runs for no model
 
     def __init__(
         self,
@@ -52,13 +55,13 @@ class GgufModel:
         self.path = path
         self.name = name
         self._context = context
-        self._threads = threads or max(1, _processors() - 1)
+        self._threads = threads
         self._log = log or default_log()
+        self._identity: str | None = None  # as it was last told to anyone
         self._calls: deque[_Call] = deque()
         self._sent: dict[int, _Job] = {}  # in the order of sending, which is the order of the child's answers
         self._numbers = 0
         self._crashes = 0
-        self._plain = False
         self._child: _Child | None = None
         self._worker: asyncio.Task[None] | None = None
 
@@ -71,7 +74,8 @@ class GgufModel:
         Raises:
             ModelFault: The file cannot be read or is no GGUF file.
         """
-        return file_identity(self.path)
+        self._identity = file_identity(self.path)
+        return self._identity
 
     @property
     def pid(self) -> int | None:
@@ -186,20 +190,26 @@ class GgufModel:
         """
         if child.process.returncode != -signal.SIGILL or self._plain:
             return False
-        self._plain = True
+        GgufModel._plain = True
         return True
 
     async def _start(self) -> _Child:
         """A child with the model loaded."""
-        await asyncio.to_thread(check_file, self.path)
+        await asyncio.to_thread(self._check_file)
         if importlib.util.find_spec("llama_cpp") is None:
             raise ModelFault(
                 f"{self.path}: the local engine is not installed. Install it: pip install 'promptlab-tui[local]' "
                 "(it compiles for some minutes and needs a C++ compiler)."
             )
-        load = wire.Load(os.fsencode(self.path.absolute()), self._context, self._threads, self._plain)
-        with _open_log(self._log) as log:
-            self._child = child = await _Child.spawn(log)  # kept at once: close() ends it even while it loads
+        threads = self._threads or _default_threads(self.path.stat().st_size)
+        load = wire.Load(os.fsencode(self.path.absolute()), self._context, threads, self._plain)
+        try:
+            with _open_log(self._log) as log:
+                self._child = child = await _Child.spawn(log)  # kept at once: close() ends it even while it loads
+        except OSError as fault:
+            raise ModelFault(
+                f"{self.path}: the model's process cannot be started ({fault.strerror or fault})."
+            ) from None
         try:
             await child.send(wire.frame(load))
             loaded = await child.receive()
@@ -214,6 +224,13 @@ class GgufModel:
         if isinstance(loaded, wire.LoadFailed):
             raise ModelFault(f"{self.path}: {loaded.reason}")
         return child
+
+    def _check_file(self) -> None:
+        if self._identity is None:
+            check_file(self.path)
+        elif self._identity != file_identity(self.path):
+            # Its answers would be kept under the name of another file's.
+            raise ModelFault(f"{self.path}: the file has changed since this run was planned. Start the run again.")
 
     def _drop(self, call: _Call) -> None:
         """Nobody waits for this call's answers any more."""
@@ -232,9 +249,9 @@ class GgufModel:
         self._sent.clear()
 
     async def _end_child(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            await child.end()
+        if self._child is not None:
+            await self._child.end()
+            self._child = None  # only now: if this is cancelled, close() has it still to end
 
 
 class _Call:
@@ -307,8 +324,10 @@ class _Child:
         self._kill()
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        # Not process.kill(): that may reap the child, and asyncio would never learn its exit code.
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Kill it unless it is gone, and wait until nothing is left of it. The exit code of its own death stays."""
@@ -348,5 +367,13 @@ def _open_log(path: Path) -> BinaryIO:
         return open(os.devnull, "ab")
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _default_threads(size: int) -> int:
+    """For a file of so many bytes.
+
+    One processor is left to the program: threads wait for the slowest of them at every step, and one that is not
+    scheduled holds up all. In a small model a step is so short that waiting costs more than sharing gains.
+    """
+    if size < _SMALL_BYTES:
+        return 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors - 1)

@@ -1,0 +1,58 @@
+"""What the tests of the local engine share: the packaged models, and requests to ask them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import promptlab.demo
+from promptlab.models.gguf.process import GgufModel
+from promptlab.models.values import Constraint, Outcome, Request
+from promptlab.workspace.values import Message, Params
+
+MODELS = Path(promptlab.demo.__file__).parent / "models"
+MINI = MODELS / "mini.gguf"
+NANO = MODELS / "nano.gguf"
+
+LABELS = ("billing", "shipping", "technical", "account", "other")
+TOPIC = (
+    "Classify this support ticket as billing, shipping, technical, account or other. Reply with the label only.\n\n"
+    "{ticket}"
+)
+TICKET = "I was charged twice for my order last week. Please send one of the payments back to my card."
+
+# A contract that cannot be met in less than some hundred tokens: an answer that takes a while.
+ENDLESS = Constraint(json_schema={"type": "array", "items": {"enum": ["x"]}, "minItems": 400})
+
+
+def ask(
+    content: str = TOPIC.format(ticket=TICKET),
+    *,
+    key: str = "k",
+    params: Params | None = None,
+    seed: int = 0,
+    constraint: Constraint | None = None,
+) -> Request:
+    """A request with one user message, greedy and short unless told otherwise."""
+    return Request(key, (Message("user", content),), params or Params(max_tokens=16), seed, constraint)
+
+
+def ask_long(key: str = "long") -> Request:
+    """A request that keeps a model at work for some tenths of a second."""
+    return ask(key=key, params=Params(max_tokens=900), constraint=ENDLESS)
+
+
+async def collect(outcomes: AsyncIterator[Outcome]) -> dict[str, Outcome]:
+    """Outcomes by key; no key may come twice."""
+    found: dict[str, Outcome] = {}
+    async for outcome in outcomes:
+        assert outcome.key not in found
+        found[outcome.key] = outcome
+    return found
+
+
+async def answers(model: GgufModel, requests: Sequence[Request]) -> list[str]:
+    """Texts in the order of the requests, none of which may have a fault."""
+    found = await collect(model.generate(requests))
+    assert [outcome.fault for outcome in found.values() if outcome.fault] == []
+    return [found[request.key].text for request in requests]
