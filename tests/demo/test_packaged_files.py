@@ -18,6 +18,7 @@ from promptlab.history.versions import version_bytes, versions
 from promptlab.models.registry import open_model
 from promptlab.models.values import Request
 from promptlab.scoring.catalogue import validate
+from promptlab.scoring.judge import judge_messages
 from promptlab.workspace.folder import Workspace, check
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.templates import render, variables_of
@@ -79,9 +80,10 @@ def test_the_judge_says_that_the_packaged_models_judge_poorly(workspace: Workspa
     assert judge.judge is not None
     assert judge.judge.scale == (1, 5)
     assert "The packaged models are poor judges" in judge.description
-    assert "judges/polite" not in {
-        metric.options.get("judge") for metric in workspace.load_evalset("replies").metrics
-    }
+    example, *_ = workspace.load_evalset("replies").examples
+    [message] = judge_messages(judge, example, "Hi there.").messages
+    assert message.content.endswith(f"Ticket: {example.vars['ticket']}\n\nReply:\nHi there.")
+    assert "judge" not in {metric.id for metric in workspace.load_evalset("replies").metrics}
 
 
 def test_the_examples_are_what_the_generator_writes_unselected(tmp_path: Path) -> None:
