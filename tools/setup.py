@@ -113,21 +113,29 @@ def is_installed(extra: str) -> bool:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return stamp.pop("extra", None) in CONTAINS[extra] and stamp == fingerprint() and python_works()
+    return stamp.pop("extra", None) in CONTAINS[extra] and stamp == fingerprint() and venv_python() == sys.version
 
 
-def python_works() -> bool:
-    """Whether .venv has a Python that starts (a moved or removed Python leaves a dead link)."""
+def venv_python() -> str | None:
+    """Which Python .venv has, or None when it has none that starts (a removed Python leaves a dead link)."""
+    command = [str(BIN / "python"), "-c", "import sys; print(sys.version)"]
     try:
-        return subprocess.run([str(BIN / "python"), "-c", ""], capture_output=True, check=False).returncode == 0
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
-        return False
+        return None
+    return None if done.returncode else done.stdout.strip()
 
 
 def make_venv() -> None:
-    """Make .venv, or make it again when its Python does not start."""
-    if python_works():
+    """Make .venv, or make it again when its Python is another one or does not start."""
+    found = venv_python()
+    if found == sys.version:
         return
+    if found and not LOG.exists():
+        raise SetupFault(
+            f"{VENV} has another Python ({found.split()[0]}) and was not made here: rename or remove it, "
+            "or run this with that Python."
+        )
     again = ["--clear"] if VENV.exists() else []
     command = [sys.executable, "-m", "venv", *again, str(VENV)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -151,6 +151,20 @@ def test_a_python_without_venv_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         setup.check_venv_module()
 
 
+def test_an_environment_of_another_python_is_not_taken_over(project: Path) -> None:
+    other = project / ".venv" / "bin" / "python"
+    other.parent.mkdir(parents=True)
+    other.write_text("#!/bin/sh\necho 3.9.1 '(main)'\n")
+    other.chmod(0o755)
+    done = run(project, "test")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"setup: {project}/.venv has another Python (3.9.1) and was not made here: rename or remove it, "
+        "or run this with that Python.\n"
+    )
+    assert other.read_text().startswith("#!/bin/sh")
+
+
 def test_it_installs_once_runs_the_tests_and_gives_their_exit_code(project: Path) -> None:
     first = run(project, "test", "-x")
     assert first.returncode == 7, first.stderr + first.stdout
