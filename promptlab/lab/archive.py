@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -89,9 +89,7 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
         judges=plan.judges,
         currency=plan.currency,
     )
-    plain: dict[str, object] = {
-        key: _without_none(value) for key, value in msgspec.to_builtins(head).items() if value is not None
-    }
+    plain = cast("dict[str, object]", _without_none(msgspec.to_builtins(head)))
     return {
         RUN: tomli_w.dumps(plain).encode(),
         METRICS: metrics_lines(table),
@@ -246,7 +244,8 @@ def _read(data: bytes, line_type: type[Line]) -> Iterator[Line]:
 def _without_none(value: object) -> object:
     """TOML has no null: keys without a value are left out."""
     if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [_without_none(item) for item in value]
+        table = cast("dict[str, object]", value)
+        return {key: _without_none(item) for key, item in table.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in cast("list[object]", value)]
     return value

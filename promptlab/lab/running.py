@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import aclosing
 
 from promptlab.errors import ModelFault
 from promptlab.lab.table import RunTable
@@ -15,11 +15,8 @@ from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal
 from promptlab.runs.values import CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.metrics import score
-from promptlab.scoring.values import Score
+from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.values import MetricSpec, Prompt
-
-if TYPE_CHECKING:
-    from promptlab.scoring.judge import JudgeItem
 
 
 class Judging:
@@ -81,15 +78,15 @@ async def judge_table(
         yield ModelLoading(judging.model.name)
         done = 0
         try:
-            async for place, graded, _ in judge_outcomes(
-                judging.prompt, judging.spec.name, judging.model, items, cache
-            ):
-                done += 1
-                yield _add(table, place, graded)
-                if done % 20 == 0:
-                    yield Progress(total=len(items), done=done, model=judging.model.name)
-                if stop.is_set():
-                    return
+            graded = judge_outcomes(judging.prompt, judging.spec.name, judging.model, items, cache)
+            async with aclosing(graded):
+                async for one in graded:
+                    done += 1
+                    yield _add(table, one.id, one.score)
+                    if done % 20 == 0:
+                        yield Progress(total=len(items), done=done, model=judging.model.name)
+                    if stop.is_set():
+                        return
         except ModelFault as fault:
             for item in items[done:]:
                 yield _add(table, item.id, Score(judging.spec.name, missing=str(fault)))
@@ -97,8 +94,6 @@ async def judge_table(
 
 def _items(table: RunTable) -> list[JudgeItem]:
     """Every answer of the table, named by its place in it."""
-    from promptlab.scoring.judge import JudgeItem
-
     found: list[JudgeItem] = []
     for variant in table.variants:
         for example in table.examples:
