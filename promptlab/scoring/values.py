@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from promptlab.workspace.values import Example
+
 
 class Score(Struct, frozen=True, omit_defaults=True):
     """A number, or missing with a reason: exactly one of ``value`` and ``missing`` is set. An error is never 0."""
@@ -37,3 +39,16 @@ class MetricInfo(Struct, frozen=True):
     needs: str
     version: int
     summary: str
+
+
+class JudgeItem(Struct, frozen=True):
+    """One answer to be judged.
+
+    Attributes:
+        id: Comes back with the score; any text.
+        answer: What the candidate said; only answers without a fault are judged.
+    """
+
+    id: str
+    example: Example
+    answer: str
