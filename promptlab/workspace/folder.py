@@ -40,12 +40,14 @@ class Workspace:
             NotFound: There is none, or ``start`` does not exist.
             InvalidFile: Its ``promptlab.toml`` is wrong.
         """
-        if not start.exists():
-            raise NotFound(f"There is no folder {shown(str(start), 200)}.")
-        here = start.resolve()
-        for folder in (here, *here.parents):
-            if (folder / SETTINGS_FILE).is_file():
-                return cls.open(folder)
+        try:
+            here = start.resolve(strict=True)
+            found = next((folder for folder in (here, *here.parents) if (folder / SETTINGS_FILE).is_file()), None)
+        except (OSError, RuntimeError) as fault:  # RuntimeError: a loop of links
+            reason = fault.strerror if isinstance(fault, OSError) else "links in a circle"
+            raise NotFound(f"{shown(str(start), 200)} cannot be opened: {reason}.") from None
+        if found is not None:
+            return cls.open(found)
         raise NotFound(
             f"No {SETTINGS_FILE} in {shown(str(here), 200)} or a folder above it: this is no workspace. "
             "Run `promptlab init` to make one, or `promptlab demo` to see an example."
@@ -118,9 +120,13 @@ class Workspace:
         return _locate(self.root, relative)
 
     def _read_named(self, source: str, name: str, what: str, names: Callable[[], list[str]]) -> bytes:
-        if not (self.root / source).is_symlink() and not (self.root / source).is_file():
-            raise _no_such(name, what, names())
-        return self.read(source)
+        try:
+            return self.read(source)
+        except NotFound:
+            known = names()
+            if name in known:
+                raise  # it is there, but leads out of the workspace, or nowhere
+            raise _no_such(name, what, known) from None
 
 
 def check(workspace: Workspace) -> list[Problem]:

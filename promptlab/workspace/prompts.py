@@ -11,6 +11,7 @@ from promptlab.errors import InvalidFile, Problem
 from promptlab.workspace import sheet as check
 from promptlab.workspace.identity import content_hash
 from promptlab.workspace.sheet import Check, Expected, Sheet, toml_sheet
+from promptlab.workspace.toml import shown
 from promptlab.workspace.values import Judge, Message, Output, Params, Prompt
 
 PARAMS: dict[str, Check] = {
@@ -126,7 +127,7 @@ def _json_schema(value: object) -> object:
         jsonschema.Draft202012Validator.check_schema(cast("dict[str, object]", schema))
     except jsonschema.SchemaError as fault:
         where = ".".join(str(part) for part in fault.absolute_path) or "its top level"
-        raise Expected("a JSON schema", f"one that is wrong at {check.shown(where)}") from None
+        raise Expected("a JSON schema", f"one that is wrong at {shown(where)}") from None
     return schema
 
 
@@ -152,7 +153,7 @@ def _grades(value: object) -> dict[str, float]:
     grades: dict[str, float] = {}
     for answer, score in cast("dict[str, object]", value).items():
         if not answer.strip() or isinstance(score, bool) or not isinstance(score, int | float):
-            raise Expected(expected, f"{check.kind(score)} for `{check.shown(answer)}`")
+            raise Expected(expected, f"{check.kind(score)} for `{shown(answer)}`")
         grades[answer] = float(cast("float", check.plain(score)))
     if len(grades) < 2:
         raise Expected(expected, f"{len(grades)}")

@@ -22,7 +22,9 @@ MAX_OUTPUT = 1_000_000
 """Characters that one message may have, and any text that a template makes on the way."""
 
 MAX_STEPS = 200_000
-"""What one rendering may spend: a turn of a loop, a filter, a thousand characters cost one each, a call five."""
+"""What one rendering may spend: a turn of a loop, a filter, 250 characters cost one each, a call five."""
+
+_PER_STEP = 250
 
 _MAX_GROWTH = 10 * MAX_OUTPUT
 _MAX_ITEMS = 200_000
@@ -79,7 +81,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def compile_bounded(self, tree: nodes.Template, size: int) -> Template:
         """Compile a parsed template of ``size`` characters so that its loops and joined texts are charged."""
-        weight = nodes.Const(1 + size // 1000)
+        weight = nodes.Const(1 + size // _PER_STEP)
         for loop in list(tree.find_all(nodes.For)):
             loop.iter = nodes.Filter(loop.iter, _LOOP, [weight], [], None, None, lineno=loop.lineno)
         for joined in list(tree.find_all(nodes.Concat)):
@@ -92,8 +94,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.from_string(tree)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Beside Jinja's own rules: no ``str.format``, whose widths cannot be bounded (the filter ``format`` can)."""
-        if isinstance(obj, str) and attr in ("format", "format_map"):
+        """Beside Jinja's own rules: no method whose result has a size that cannot be bounded here."""
+        if isinstance(obj, str | int) and attr in ("format", "format_map", "encode", "to_bytes"):
             return False
         return super().is_safe_attribute(obj, attr, value)
 
@@ -103,7 +105,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         owner: object = getattr(__obj, "__self__", None)
         if getattr(__obj, "__name__", "") in _GROWING_METHODS and isinstance(owner, str):
             charge_growth(owner, given)
-        charge(5 + sum(map(_size, (owner, *given))) // 1000)
+        charge(5 + sum(map(_size, (owner, *given))) // _PER_STEP)
         return _made(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -118,13 +120,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
             sized, times = (right, left) if isinstance(left, int) else (left, right)
             charge_growth(sized, (times,))
         elif operator == "+":
-            charge((_size(left) + _size(right)) // 1000)
+            charge((_size(left) + _size(right)) // _PER_STEP)
         return _made(super().call_binop(context, operator, left, right))
 
 
-_LOOP = "promptlab_loop"
-_MADE = "promptlab_made"
-_PRINTED = "promptlab_printed"
+# Names of filters that no template can write, for they have a space.
+_LOOP = "loop turns"
+_MADE = "made text"
+_PRINTED = "printed text"
 
 
 def charge_growth(value: object, arguments: Iterable[object], formats: bool = False) -> None:
@@ -140,7 +143,7 @@ def charge_growth(value: object, arguments: Iterable[object], formats: bool = Fa
     growth = max(_size(value), 1) * max(weights)
     if growth > _MAX_GROWTH:
         raise TooMuch("the template makes a text or list that is far too long")
-    charge(growth // 1000)
+    charge(growth // _PER_STEP)
 
 
 def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,7 +153,7 @@ def _bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., An
         passed: list[object] = [arg for arg in args if arg is None or isinstance(arg, _DATA)]
         if name in _GROWING_FILTERS and passed:
             charge_growth(passed[0], (*passed[1:], *kwargs.values()), formats=name == "format")
-        charge(1 + sum(map(_size, passed)) // 1000)
+        charge(1 + sum(map(_size, passed)) // _PER_STEP)
         return _made(function(*args, **kwargs))
 
     return bounded
@@ -170,7 +173,7 @@ def _loop(values: Iterable[object], weight: int) -> list[object]:
 def _made(value: object) -> object:
     length = len(cast("str | list[object]", value)) if isinstance(value, str | list) else 0
     if length:
-        charge(length // 1000)
+        charge(length // _PER_STEP)
         if length > MAX_OUTPUT:
             raise TooMuch(f"a text or list is longer than {MAX_OUTPUT:,}")
     return cast("object", value)
@@ -207,7 +210,7 @@ def _size(value: object) -> int:
 def _printed(value: object) -> object:
     """What ``{{ value }}`` puts into the text."""
     if isinstance(value, str):
-        charge(len(value) // 1000)
+        charge(len(value) // _PER_STEP)
         return value
     if value is None or isinstance(value, bool | list | tuple | dict):
         return _to_json(cast("object", value))
@@ -217,7 +220,7 @@ def _printed(value: object) -> object:
 
 
 def _to_json(value: object, indent: int | None = None) -> str:
-    charge(_size(value) // 1000)
+    charge(_size(value) // _PER_STEP)
     # Not Jinja's own tojson: that one escapes < and & for HTML, and a prompt is no HTML.
     return json.dumps(value, ensure_ascii=False, indent=indent, default=_no_json)
 

@@ -31,7 +31,10 @@ class Place(NamedTuple):
 
 def places(text: str) -> dict[KeyPath, Place]:
     """The place of every key, array element and table header of ``text``, by its path."""
-    return _Scanner(text).run()
+    try:
+        return _Scanner(text).run()
+    except RecursionError:  # thousands of brackets: nothing is found, so no line is known and nothing can be edited
+        return {}
 
 
 class _Scanner:

@@ -15,6 +15,9 @@ Check = Callable[[object], object]
 """Takes a raw value and gives the value to keep, or raises ``Expected``."""
 
 
+_MAX_DEPTH = 60
+
+
 class Expected(Exception):
     """A value is not what its key takes. The text completes the sentence "Expected …"."""
 
@@ -226,8 +229,10 @@ def anything(value: object) -> object:
     return value
 
 
-def plain(value: object) -> object:
+def plain(value: object, depth: int = 0) -> object:
     """JSON-like content: a date of TOML becomes its text; nan and infinity are refused, for JSON has none."""
+    if depth > _MAX_DEPTH:
+        raise Expected(f"at most {_MAX_DEPTH} lists and tables inside each other", "more")
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -235,9 +240,9 @@ def plain(value: object) -> object:
             raise Expected("a finite number", str(value))
         return value
     if isinstance(value, list):
-        return [plain(item) for item in cast("list[object]", value)]
+        return [plain(item, depth + 1) for item in cast("list[object]", value)]
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in cast("dict[str, object]", value).items()}
+        return {key: plain(item, depth + 1) for key, item in cast("dict[str, object]", value).items()}
     if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
         return value.isoformat()
     raise Expected("text, a number, true, false, a list, a table or a date")

@@ -46,6 +46,9 @@ def syntax_fault(template: str) -> SyntaxFault | None:
         return SyntaxFault(fault.lineno, f"The template is wrong: {reason}.")
     except RecursionError:
         return SyntaxFault(1, "The template is nested too deeply.")
+    except Exception as fault:
+        # Jinja hands on what it has not foreseen: Python's own limits on nested loops, or on the digits of a number.
+        return SyntaxFault(1, f"The template is wrong: {shown(str(fault), 200)}.")
     return None
 
 

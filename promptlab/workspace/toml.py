@@ -79,12 +79,11 @@ def line_in(text: str, found: Mapping[KeyPath, Place], path: KeyPath, below: int
         return 0
     key, start, end = found[path]
     line = text.count("\n", 0, key) + 1
-    value = text[start:end]
-    if below == 0 and not value.startswith(('"""', "'''")):
+    if not below:
         return line
     # The newline directly after the opening quotes is not part of the value.
-    first = 1 if value[3:4] == "\n" or value[3:5] == "\r\n" else 0
-    return min(line + first + below, text.count("\n", 0, end) + 1) if below else line
+    opening = text[start + 3 : start + 5].startswith(("\n", "\r\n"))
+    return min(line + opening + below, text.count("\n", 0, end) + 1)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -168,6 +168,10 @@ def test_problems_of_a_jsonl_file_have_its_line() -> None:
     [
         (b"\n \n", "evalsets/x.jsonl: The file has no examples. Add at least one line."),
         (b'{"id": "\xff"}', "evalsets/x.jsonl:1: The file is not UTF-8 text (byte 0xff). Save it as UTF-8."),
+        (
+            b'{"id": "a", "expected": ' + b"[" * 300 + b"]" * 300 + b"}",
+            "evalsets/x.jsonl:1: expected: Expected at most 60 lists and tables inside each other, got more.",
+        ),
         (b'{"id": ' + b"[" * 100_000, "evalsets/x.jsonl:1: The line is not valid JSON: "),
         (b'{"id": "a", "vars": null}', "evalsets/x.jsonl:1: vars: Expected a table, got null."),
     ],

@@ -23,8 +23,15 @@ def test_no_workspace_says_what_to_do(tmp_path: Path) -> None:
         f"No promptlab.toml in {tmp_path.resolve()} or a folder above it: this is no workspace. "
         "Run `promptlab init` to make one, or `promptlab demo` to see an example."
     )
-    with pytest.raises(NotFound, match=r"^There is no folder .*/nowhere\.$"):
+    with pytest.raises(NotFound, match=r"/nowhere cannot be opened: No such file or directory\.$"):
         Workspace.find(tmp_path / "nowhere")
+
+
+def test_a_circle_of_links_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(NotFound, match=r"/a cannot be opened: "):
+        Workspace.find(tmp_path / "a")
 
 
 def test_names_are_sorted_and_hidden_files_are_none(root: Path) -> None:
@@ -102,7 +109,7 @@ def test_an_eval_set_cannot_name_a_file_outside(root: Path, tmp_path: Path) -> N
 def test_a_pipe_is_not_opened(root: Path) -> None:
     os.mkfifo(root / "prompts" / "pipe.toml")
     workspace = Workspace.find(root)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"There is no file prompts/pipe\.toml in the workspace\."):
         workspace.load_prompt("pipe")
     with pytest.raises(NotFound, match=r"There is no file prompts/pipe\.toml in the workspace\."):
         workspace.read("prompts/pipe.toml")

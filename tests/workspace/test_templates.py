@@ -54,6 +54,7 @@ def refusal(template: str, **variables: object) -> str:
         ("{{ 2 + 3 * 4 ** 2 % 7 }} {{ 'ab' * 2 }} {{ 'a' + 'b' }}", {}, "8 abab ab"),
         ("{{ a.replace('x', 'yy') }}{{ ','.join(b) }}", {"a": "x", "b": ["1", "2"]}, "yy1,2"),
         ("{% for r in t recursive %}{{ r.n }}{{ loop(r.c) }}{% endfor %}", {"t": [{"n": 1, "c": []}]}, "1"),
+        ("{{ [range(2)] | tojson }}", {}, "[[0, 1]]"),
         ("{% for i in range(3) %}{{ i }}{% endfor %}", {}, "012"),
         ("{{ range }}", {"range": "mine"}, "mine"),
     ],
@@ -136,6 +137,8 @@ ESCAPES = [
     "{% macro m() %}{% endmacro %}{{ m._func.__globals__ }}",
     "{% for x in a %}{{ loop._iterable }}{% endfor %}",
     "{% for x in a %}{{ loop.__init__.__globals__ }}{% endfor %}",
+    "{{ [namespace()] | tojson }}",
+    "{{ [a.append] }}",
     "{{ a | random }}",
     "{{ a | pprint }}",
     "{{ caller() }}",
@@ -198,6 +201,9 @@ BOMBS = [
     "{% set n = namespace(x=[1]) %}{% for i in range(64) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x ~ '' }}",
     "{% set n = namespace(x={}) %}{% for i in range(64) %}{% set n.x = {'a': n.x, 'b': n.x} %}{% endfor %}"
     "{{ n.x | string }}",
+    "{{ 'x'.encode().ljust(1000000000) }}",
+    "{{ (1).to_bytes(1000000000, 'big') }}",
+    "{{ 'x' | promptlab_loop }}",
     "{{ ([big] * 9000) | join }}",
     "{{ ''.join([big] * 9000) }}",
     "{{ ([{'b': big}] * 9000) | map(attribute='b') | join }}",
@@ -230,8 +236,24 @@ def test_a_syntax_fault_has_the_line_of_the_template() -> None:
     assert deep.message == "The template is nested too deeply."
 
 
+def test_what_python_cannot_compile_is_a_syntax_fault() -> None:
+    loops = "".join("{% for x in a %}" for _ in range(30)) + "{% endfor %}" * 30
+    for template in (loops, "{{ " + "1" * 5000 + " }}"):
+        fault = syntax_fault(template)
+        assert fault is not None
+        assert fault.message.startswith("The template is wrong: ")
+
+
 def test_a_large_output_within_the_limit_is_fine() -> None:
     assert len(filled("{{ big }}", big="x" * MAX_OUTPUT)) == MAX_OUTPUT
+
+
+def test_ordinary_work_on_a_long_document_is_within_the_budget() -> None:
+    document = "One line of a document.\n" * 20_000
+    template = (
+        "{% for line in doc.split('\n') %}{{ line | trim | replace('a', 'an') }};{% endfor %}{{ doc | length }}"
+    )
+    assert filled(template, doc=document).endswith(f";{len(document)}")
 
 
 @pytest.mark.benchmark

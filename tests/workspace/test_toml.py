@@ -124,6 +124,10 @@ def test_every_value_of_every_file_is_found(content: dict[str, object], multilin
     assert leaves >= sum(1 for value in content.values() if not isinstance(value, dict | list))
 
 
+def test_a_text_of_too_many_brackets_has_no_places() -> None:
+    assert places("a = " + "[" * 5000 + "]" * 5000) == {}
+
+
 def test_nearest() -> None:
     known = ["temperature", "max_tokens", "Seed"]
     assert nearest("temprature", known) == "temperature"
