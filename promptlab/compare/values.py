@@ -38,13 +38,14 @@ class Verdict(Struct, frozen=True):
     """What two paired columns of scores say.
 
     Attributes:
-        status: INVALID when more than 5 % of the examples lack a value on a side, or fewer than 2 are paired.
+        status: INVALID when more than 5 % of the examples lack a value on a side, or fewer than 2 are paired, or all
+            of them are in one cluster. Numbers that cannot be given then are not a number.
         effect: Mean paired difference, candidate − baseline, in the metric's unit and sign.
         low: Lower end of the interval of the effect at ``1 - alpha``.
         p: Two-sided p value of the test that belongs to the same family as the interval.
         n: Paired examples.
         better, worse, same: Examples by sign of the difference, signed so that better is better.
-        mde: Smallest effect that this n could have seen (power 0.8), or None when not computable.
+        mde: Smallest effect that this n could have seen (power 0.8), or None when not computable or impossibly large.
         needed: Examples that would settle an effect of ``min_effect``, or None.
         unpaired: Example ids that only one side has, or that lack a value.
         method: Test and interval in words: "McNemar mid-p, Bonett–Price interval".

@@ -62,36 +62,28 @@ def decide(
             "Name another one as `primary` in [decision]."
         )
     pairs = pair(baseline, candidate, direction)
-    measure = Measure(points=kind == "binary", unit=unit)
     why = invalid(pairs, clusters)
+    verdict = _undecided(metric, decision, pairs, why)
     if not pairs.can_estimate(clusters):
-        return _no_verdict(metric, decision, pairs, why)
+        return verdict
+    measure = Measure(points=kind == "binary", unit=unit)
     estimate = pairs.estimate(kind, clusters, trials)
     low, high = estimate.interval(1 - decision.alpha)
     status = "INVALID" if why else _status(estimate, decision, direction)
-    mde, needed = _power(estimate, decision, len(pairs.differences))
-    verdict = Verdict(
+    mde, needed = _power(estimate, decision, verdict.n)
+    verdict = structs.replace(
+        verdict,
         status=status,
-        metric=metric,
         effect=estimate.effect,
         low=low,
         high=high,
-        alpha=decision.alpha,
         p=estimate.p,
-        n=len(pairs.differences),
-        better=pairs.better,
-        worse=pairs.worse,
-        same=len(pairs.differences) - pairs.better - pairs.worse,
         mde=mde,
         needed=needed,
         method=f"{estimate.test}, {estimate.interval_name}",
-        sentence="",
-        unpaired=pairs.unpaired,
         notes=tuple(_notes(status, estimate, decision, pairs, clusters, measure)),
-        deltas=pairs.deltas,
     )
-    sentence = f"INVALID: {why}" if why else _sentence(verdict, estimate, decision, measure)
-    return structs.replace(verdict, sentence=sentence)
+    return verdict if why else structs.replace(verdict, sentence=_sentence(verdict, estimate, decision, measure))
 
 
 class Pairs(NamedTuple):
@@ -287,7 +279,8 @@ def _notes(
     return notes
 
 
-def _no_verdict(metric: str, decision: Decision, pairs: Pairs, why: str) -> Verdict:
+def _undecided(metric: str, decision: Decision, pairs: Pairs, why: str) -> Verdict:
+    """A verdict with what is known before any estimate; INVALID, and no other number in it."""
     return Verdict(
         status="INVALID",
         metric=metric,
