@@ -50,8 +50,7 @@ _MOVES = (
 ACTIONS: dict[Scope, tuple[Action, ...]] = {
     "app": (
         Action("app.prompts", "1", "", "Go to Prompts.", group="go", does="go('prompts')"),
-        Action("app.results", "3", "", "Go to Results.", group="go", does="go('results')"),
-        Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go"),
+        Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),
         Action("app.help_anywhere", "f1", "", "Show or hide this help, from a text field too.", 99, "", True, "help"),
@@ -78,7 +77,18 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("editor.external", "ctrl+g,f4", "$EDITOR", "Edit in your own editor.", 40, "prompt", True),
         Action("editor.close", "escape", "leave", "Leave the editor; nothing is lost.", 30),
     ),
-    "prompts": (),
+    "prompts": (
+        Action("prompts.edit", "e", "edit", "Edit the file here.", 12, "prompt"),
+        Action("prompts.run", "r", "run 5", "Run the text as it stands on five examples.", 14, "run"),
+        Action("prompts.run_all", "R", "run all", "Choose versions and models, and run all examples.", 16, "run"),
+        Action("prompts.previous_example", "left_square_bracket", "", "Fill the preview from the example before."),
+        Action("prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35),
+        Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
+        Action(
+            "prompts.view", "v", "view", "Show editor, preview or trial; one at a time when narrow.", 60, "prompt"
+        ),
+        Action("prompts.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
     "results": (),
 }
 

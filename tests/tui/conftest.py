@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import places
 import pytest
+from loopback import LoopbackServer
 from textual.app import App, ComposeResult
 from textual.widget import Widget
 
@@ -43,3 +45,14 @@ def screen_lines(app: App[int]) -> list[str]:
 @pytest.fixture
 def read() -> Callable[[App[int]], list[str]]:
     return screen_lines
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer(reply=places.route) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, server: LoopbackServer) -> Path:
+    return places.workspace(tmp_path / "shop", server.base_url)

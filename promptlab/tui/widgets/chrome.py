@@ -40,7 +40,7 @@ class Tab(NamedTuple):
 class HeaderLine(Line):
     """Program, workspace, branch with its number of dirty files; the screens' tabs."""
 
-    place = reactive(("", ""))
+    place: reactive[tuple[str, str]] = reactive(("", ""))
     current = reactive("")
 
     def __init__(self, tabs: Sequence[Tab]) -> None:

@@ -39,13 +39,16 @@ class Editor(TextArea):
         "editor--template",
     }
     DEFAULT_CSS = """
-    Editor { border: none; padding: 0; }
+    Editor {
+        border: none; padding: 0; scrollbar-size-vertical: 1; scrollbar-background: $surface;
+        scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
+    }
     Editor:focus { border: none; }
     Editor > .editor--header { color: $text-primary; text-style: bold; }
     Editor > .editor--key { color: $text-secondary; }
     Editor > .editor--string { color: $text-success; }
     Editor > .editor--literal { color: $text-warning; }
-    Editor > .editor--comment { color: $foreground-muted; text-style: italic; }
+    Editor > .editor--comment { text-style: dim italic; }
     Editor > .editor--template { color: $text-accent; text-style: bold; }
     """
 

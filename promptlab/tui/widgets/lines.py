@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from rich.style import Style
+from textual.geometry import Size
 from textual.scroll_view import ScrollView
 
 Tone = Literal["", "dim", "strong", "head", "accent", "good", "bad", "warn", "added", "removed", "mark"]
@@ -28,7 +29,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-background: $surface;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
     }
-    Lines > .tone--dim { color: $foreground-muted; }
+    Lines > .tone--dim { text-style: dim; }
     Lines > .tone--strong { text-style: bold; }
     Lines > .tone--head { color: $text-primary; text-style: bold; }
     Lines > .tone--accent { color: $text-accent; }
@@ -52,6 +53,14 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         self._styles_known.clear()
         super().notify_style_update()
 
+    @property
+    def ground(self) -> Style:
+        """The widget's own colours, on which everything is drawn. Looked up once: it is asked for on every line."""
+        style = self._styles_known.get("")
+        if style is None:
+            style = self._styles_known[""] = self.rich_style
+        return style
+
     def tone_style(self, tone: Tone) -> Style:
         """The style of a tone in the theme of the moment."""
         return self.part_style(f"tone--{tone}") if tone else Style.null()
@@ -66,6 +75,11 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
                 style = Style(bgcolor=style.bgcolor, bold=style.bold)
             self._styles_known[name] = style
         return style
+
+    @property
+    def room(self) -> Size:
+        """Columns and lines that can be drawn on, beside the scroll bar."""
+        return self.scrollable_content_region.size
 
     def jump(self, y: int) -> None:
         """Scroll so that line ``y`` is the top one, at once, even if no scroll bar has been laid out yet."""

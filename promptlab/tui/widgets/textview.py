@@ -66,10 +66,10 @@ class TextView(Lines):
 
     def _rewrap(self, top: int) -> None:
         self._rows, self._first_rows = [], []
-        self._width = self.size.width
+        self._width = self.room.width
         shown = self._pieces if any(piece.text for piece in self._pieces) else (Piece(self._empty, "dim"),)
         self._rest = wrap(logical_lines(shown), self._width - 1) if self._width > 1 else None
-        self._wrap_on(at_least=top + self.size.height)
+        self._wrap_on(at_least=top + self.room.height)
         self.jump(top)
         self.refresh()
 
@@ -117,7 +117,7 @@ class TextView(Lines):
 
     def on_resize(self) -> None:
         """Wrap again when the width has changed, and stay at the same line."""
-        if self.size.width != self._width:
+        if self.room.width != self._width:
             line = self.top_line
             self._rewrap(0)
             if line:
@@ -125,8 +125,8 @@ class TextView(Lines):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        base = self.rich_style
-        width = self.size.width
+        base = self.ground
+        width = self.room.width
         index = y + self.scroll_offset.y
         if index >= len(self._rows):
             return Strip.blank(width, base)
@@ -136,7 +136,7 @@ class TextView(Lines):
     # -- moving -------------------------------------------------------------------------------------------
 
     def _scroll_by(self, lines: int) -> None:
-        self.jump(min(self.scroll_offset.y + lines, max(len(self._rows) - self.size.height, 0)))
+        self.jump(min(self.scroll_offset.y + lines, max(len(self._rows) - self.room.height, 0)))
 
     def action_down(self) -> None:
         self._scroll_by(1)
@@ -145,16 +145,16 @@ class TextView(Lines):
         self._scroll_by(-1)
 
     def action_half_down(self) -> None:
-        self._scroll_by(max(self.size.height // 2, 1))
+        self._scroll_by(max(self.room.height // 2, 1))
 
     def action_half_up(self) -> None:
-        self._scroll_by(-max(self.size.height // 2, 1))
+        self._scroll_by(-max(self.room.height // 2, 1))
 
     def action_page_down(self) -> None:
-        self._scroll_by(max(self.size.height - 1, 1))
+        self._scroll_by(max(self.room.height - 1, 1))
 
     def action_page_up(self) -> None:
-        self._scroll_by(-max(self.size.height - 1, 1))
+        self._scroll_by(-max(self.room.height - 1, 1))
 
     def action_first(self) -> None:
         self.jump(0)
@@ -162,7 +162,7 @@ class TextView(Lines):
     def action_last(self) -> None:
         while self._rest is not None:
             self._wrap_on()
-        self.jump(len(self._rows) - self.size.height)
+        self.jump(len(self._rows) - self.room.height)
 
     def action_copy(self) -> None:
         """Put the whole text on the clipboard."""

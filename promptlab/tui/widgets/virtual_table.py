@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -200,7 +201,7 @@ class VirtualTable(Lines):
     @property
     def page(self) -> int:
         """How many rows fit."""
-        return max(self.size.height - self._header, 1)
+        return max(self.room.height - self._header, 1)
 
     def move_to(self, row: int) -> None:
         """Put the cursor on a row, or on the nearest one that exists."""
@@ -280,22 +281,23 @@ class VirtualTable(Lines):
 
     def _layout(self) -> tuple[_Placed, ...]:
         if self._placed is None:
-            self._placed, self._first_choice = place(self._columns, self.size.width, self._choice, self._first_choice)
+            self._placed, self._first_choice = place(self._columns, self.room.width, self._choice, self._first_choice)
         return self._placed
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
-        width = self.size.width
+        width = self.room.width
         if y < self._header:
             return self._header_strip(width)
         row = y - self._header + self.scroll_offset.y
         if row < len(self._rows):
             return self._row_strip(row, width)
-        text = self._empty if not len(self._rows) and y == self._header else ""
-        return Strip([Segment(fit(f" {text}", width), self.rich_style + self.tone_style("dim"))], width)
+        lines = textwrap.wrap(self._empty, max(width - 1, 1)) if not len(self._rows) else []
+        text = lines[y - self._header] if y - self._header < len(lines) else ""
+        return Strip([Segment(fit(f" {text}", width), self.ground + self.tone_style("dim"))], width)
 
     def _header_strip(self, width: int) -> Strip:
-        base = self.rich_style + self.tone_style("dim")
+        base = self.ground + self.tone_style("dim")
         chosen = base + self.tone_style("head")
         segments: list[Segment] = []
         used = 0
@@ -310,7 +312,7 @@ class VirtualTable(Lines):
         return Strip(segments).adjust_cell_length(width, base)
 
     def _row_strip(self, row: int, width: int) -> Strip:
-        base = self.rich_style
+        base = self.ground
         current = row == self._row
         if current:
             base += self.part_style("lines--cursor" if self.has_focus else "lines--cursor-blurred")

@@ -1,0 +1,207 @@
+"""The terminal program: its screens, its session, and what works everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from promptlab.errors import HistoryFault, PromptlabError
+from promptlab.tui.actions import bindings
+from promptlab.tui.background import in_thread
+from promptlab.tui.job import Job
+from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.prompts import PromptsScreen
+from promptlab.tui.session import Session
+from promptlab.tui.widgets.chrome import live_actions
+from promptlab.tui.widgets.dialog import Answer, Question
+from promptlab.tui.widgets.textview import Piece, TextView
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+
+WATCH_SECONDS = 1.0
+
+
+class PromptlabApp(App[int]):
+    """The program on one workspace.
+
+    The shell is painted before the workspace is read: ``open_lab`` runs in a thread after that.
+    """
+
+    TITLE = "promptlab"
+    CSS_PATH = "styles/app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+    ALLOW_IN_MAXIMIZED_VIEW = "Line"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012  # typed by the base class
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(self, open_lab: Callable[[], Lab]) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        if self.no_color and self.current_theme.ansi:
+            # Under NO_COLOR the ANSI themes draw black on black.
+            self.theme = "textual-dark"
+        self.session = Session(self._chrome, self._start)
+        self.fault: PromptlabError | None = None
+        self._open_lab = open_lab
+        self._watching = False
+        self._visited: list[str] = []
+        for page in (PromptsScreen,):
+            self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
+
+    def on_mount(self) -> None:
+        """Show the first screen, then open the workspace."""
+        self.switch_mode("prompts")
+        self.run_worker(self._open(), group="open")
+
+    async def _open(self) -> None:
+        self.session.say("opening the workspace …")
+        try:
+            lab = await in_thread(self._open_lab)
+        except PromptlabError as fault:
+            self.fault = fault
+            self.exit(int(fault.exit_code))
+            return
+        self.session.opened(lab)
+        self.session.say("")
+        await self._look_at_git(lab)
+        self.set_interval(WATCH_SECONDS, self._watch)
+
+    async def _look_at_git(self, lab: Lab) -> None:
+        try:
+            self.session.history_problem = await in_thread(lab.history_problem)
+            self.session.state = await in_thread(lab.repo_state)
+        except HistoryFault as fault:
+            self.session.history_problem = str(fault)
+        self._chrome()
+
+    async def _look_again(self, lab: Lab) -> None:
+        head = self.session.state.head if self.session.state else None
+        await self._look_at_git(lab)
+        if self.session.state is not None and self.session.state.head != head:
+            for page in self._pages():
+                page.history_changed()
+
+    def _watch(self) -> None:
+        lab = self.session.lab_now
+        if lab is not None and not self._watching:
+            self._watching = True
+            self.run_worker(self._watch_once(lab), group="watch")
+
+    async def _watch_once(self, lab: Lab) -> None:
+        try:
+            changed = await in_thread(lab.watch)
+            if changed:
+                await self._look_again(lab)
+                for page in self._pages():
+                    page.files_changed(changed)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+        finally:
+            self._watching = False
+
+    def _pages(self) -> list[Page]:
+        return [screen for stack in self._screen_stacks.values() for screen in stack if isinstance(screen, Page)]
+
+    def _chrome(self) -> None:
+        if self.is_running and isinstance(self.screen, Page):
+            self.screen.refresh_chrome()
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    def _start(self, job: Job) -> None:
+        self.session.job = job
+        if not job.scratch:
+            self.session.table = job.table
+        self.session.say("")
+        self.run_worker(self._run(job), group="job")
+
+    async def _run(self, job: Job) -> None:
+        await job.run(self._chrome)
+        self.session.say(job.result, bad=bool(job.reason))
+        for page in self._pages():
+            page.job_ended(job)
+
+    # -- actions ------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense now."""
+        if action == "stop":
+            return self.session.running
+        return super().check_action(action, parameters)
+
+    def action_go(self, mode: str) -> None:
+        """Go to another screen."""
+        if mode != self.current_mode:
+            self._visited.append(self.current_mode)
+            self.switch_mode(mode)
+
+    def action_out(self) -> None:
+        """Close the help, else go to the screen before, else quit."""
+        if isinstance(self.screen, Page) and self.screen.helping:
+            self.screen.toggle_help()
+        elif isinstance(self.screen, Page) and self.screen.go_back():
+            return
+        elif self._visited:
+            self.switch_mode(self._visited.pop())
+        else:
+            self.action_leave()
+
+    def action_help(self) -> None:
+        """Open or close the help panel."""
+        if isinstance(self.screen, Page):
+            self.screen.toggle_help()
+
+    def action_stop(self) -> None:
+        """Stop the run after the cells in flight."""
+        if self.session.job is not None:
+            self.session.job.stop()
+            self._chrome()
+
+    def action_leave(self) -> None:
+        """Quit; ask first if something would be lost or cut short."""
+        reasons: list[str] = []
+        if self.session.unsaved:
+            reasons.append(f"Not saved: {', '.join(sorted(self.session.unsaved))}.")
+        if self.session.running:
+            reasons.append("A run is going on. What is done is kept; the same run takes it up again.")
+        if not reasons:
+            self.exit(0)
+            return
+        question = Question("Quit?", [Piece("\n".join(reasons))], [Answer("quit", "Q", "Quit")])
+        self.push_screen(question, lambda answer: self.exit(0) if answer == "quit" else None)
+
+    def on_text_view_copied(self, event: TextView.Copied) -> None:
+        """Say that a text was copied, and how."""
+        self.session.say(f"copied {event.characters:,} characters (OSC 52)".replace(",", " "))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every action that works now, with its key."""
+        for action, active in live_actions(screen.active_bindings).items():
+            if action.group:
+                name = action.label or action.id.partition(".")[2].replace("_", " ")
+                key = self.get_key_display(active.binding)
+                call = partial(self.run_action, active.binding.action, active.node)
+                yield SystemCommand(f"{action.group}: {name}", f"{action.help} ({key})", call)
+        yield SystemCommand("app: theme", "Choose the colours.", self.action_change_theme)
+
+
+def run(path: Path) -> int:
+    """Open the program on the workspace that ``path`` lies in, and answer with an exit code."""
+
+    def open_lab() -> Lab:
+        from promptlab.lab import Lab
+
+        return Lab.open(path)
+
+    app = PromptlabApp(open_lab)
+    code = app.run()
+    if app.fault is not None:
+        raise app.fault
+    return code or 0

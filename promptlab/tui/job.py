@@ -1,0 +1,104 @@
+"""A run that is going on: it belongs to the session, so that leaving its screen does not end it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from promptlab.errors import PromptlabError
+from promptlab.lab.values import CellScored
+from promptlab.lab.wording import seconds
+from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab, RunTable
+
+_BAR = 12
+
+
+class Job:
+    """One run, from its plan to its last event.
+
+    Attributes:
+        table: The grid, filled by the lab as cells arrive.
+        scratch: A trial on a few examples: it is not kept in the list of runs.
+        reason: Why it is not complete, as a sentence, or "".
+    """
+
+    def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False) -> None:
+        self.plan = plan
+        self.table: RunTable = lab.table(plan)
+        self.scratch = scratch
+        self.progress = Progress(total=len(plan.cells))
+        self.reason = ""
+        self.active = True
+        self._lab = lab
+        self._loading = ""
+        self._stop = asyncio.Event()
+        self._begun = time.monotonic()
+        self._took = 0.0
+
+    def stop(self) -> None:
+        """Finish the cells in flight and end; what is done is kept."""
+        self._stop.set()
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Do the run. ``changed`` is called after events that a status line shows."""
+        try:
+            async for event in self._lab.run(self.plan, self.table, stop=self._stop, scratch=self.scratch):
+                self._take(event)
+                if not isinstance(event, CellScored):
+                    changed()
+        except PromptlabError as fault:
+            self.reason = str(fault)
+            self.table.state = "partial"
+        finally:
+            self.active = False
+            self._took = time.monotonic() - self._begun
+            changed()
+
+    def _take(self, event: Started | ModelLoading | CellScored | Progress | Ended) -> None:
+        match event:
+            case ModelLoading(model=model):
+                self._loading = model
+            case Progress():
+                self.progress = event
+                self._loading = ""
+            case Ended(progress=progress, reason=reason):
+                self.progress, self.reason = progress, reason
+            case _:
+                self._loading = ""
+
+    @property
+    def line(self) -> str:
+        """How far it is, for the status line: ``▕███▌     ▏ 37/360 · 14/s · 22 s left · 2 failed``."""
+        progress = self.progress
+        if self._loading and self.active:
+            return f"starting {self._loading} …"
+        if not self.active:
+            return ""
+        full = round(_BAR * progress.done / progress.total) if progress.total else 0
+        parts = [f"▕{'█' * full}{' ' * (_BAR - full)}▏ {progress.done}/{progress.total}"]
+        if progress.rate:
+            parts.append(f"{progress.rate:.3g}/s")
+        if progress.eta:
+            parts.append(f"{seconds(progress.eta)} left")
+        if progress.failed:
+            parts.append(f"{progress.failed} failed")
+        if self._stop.is_set():
+            parts.append("stopping")
+        return " · ".join(parts)
+
+    @property
+    def result(self) -> str:
+        """What to say when it has ended."""
+        progress = self.progress
+        word = {"complete": "done", "cancelled": "stopped", "partial": "ended early"}.get(self.table.state, "ended")
+        text = f"{word}: {progress.done}/{progress.total} cells in {seconds(self._took)}"
+        if progress.cached:
+            text += f", {progress.cached} from the cache"
+        if progress.failed:
+            text += f", {progress.failed} failed"
+        return f"{text}. {self.reason}".rstrip(". ") + "." if self.reason else text

@@ -1,0 +1,189 @@
+"""What every screen is built on: the three lines, the help panel, the sentence for a terminal that is too small."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from promptlab.errors import PromptlabError
+from promptlab.lab.values import RunRequest
+from promptlab.tui.background import in_thread
+from promptlab.tui.job import Job
+from promptlab.tui.safe import plain
+from promptlab.tui.session import Session
+from promptlab.tui.typed import app_of, on_bindings_changed
+from promptlab.tui.widgets.chrome import FooterLine, HeaderLine, StatusLine, Tab, live_actions
+from promptlab.tui.widgets.dialog import Answer, Question
+from promptlab.tui.widgets.textview import Piece, TextView
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+
+TABS = (Tab("prompts", "1", "Prompts"),)
+LEAST = (60, 15)
+"""Columns and lines below which a screen says that it needs more."""
+
+_HELP_WIDTH = 44
+_KEY_WIDTH = 12
+
+
+class HelpPanel(TextView):
+    """What the focused pane is for, and the keys that work in it."""
+
+
+class Page(Screen[None]):
+    """A screen of the program.
+
+    Attributes:
+        MODE: Its name in the tabs.
+        PROSE: Widget id to a few lines that say what the pane is for; "" is the screen itself.
+    """
+
+    MODE: ClassVar[str] = ""
+    PROSE: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._helped: Widget | None = None
+
+    def panes(self) -> Iterable[Widget]:
+        """The panes between header and status line."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Lay out the lines around the panes."""
+        yield HeaderLine(TABS)
+        with Horizontal(id="main"):
+            yield Container(*self.panes(), id="panes")
+            yield HelpPanel(id="help")
+        yield Static(plain("promptlab needs 60 columns and 15 lines. Make the window larger."), id="too-small")
+        yield StatusLine()
+        yield FooterLine()
+
+    def on_mount(self) -> None:
+        """Draw the lines, and keep the help in step with the focus."""
+        on_bindings_changed(self, self._help)
+        self.refresh_chrome()
+
+    def on_screen_resume(self) -> None:
+        """Draw what changed while another screen was shown."""
+        self.refresh_chrome()
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so when the terminal is too small for anything."""
+        self.set_class(event.size.width < LEAST[0] or event.size.height < LEAST[1], "-too-small")
+
+    def refresh_chrome(self) -> None:
+        """Draw header, status line and footer for what the session says now."""
+        if not self.is_mounted:
+            return
+        header, status = self.query_one(HeaderLine), self.query_one(StatusLine)
+        header.place, header.current = self.session.place, self.MODE
+        status.said = self.session.said
+        status.running = self.session.job.line if self.session.job else ""
+        status.set_class(self.session.bad, "-bad")
+        self.query_one(FooterLine).refresh()
+
+    # -- what the app tells a screen ----------------------------------------------------------------------
+
+    def files_changed(self, paths: tuple[str, ...]) -> None:
+        """Files of the workspace changed on disk; paths are relative to its root."""
+
+    def job_ended(self, job: Job) -> None:
+        """A run has ended."""
+
+    def history_changed(self) -> None:
+        """HEAD moved, or a run was saved."""
+
+    def go_back(self) -> bool:
+        """Go back one level inside the screen; False when it is at its outermost."""
+        return False
+
+    # -- starting a run -----------------------------------------------------------------------------------
+
+    async def begin(self, request: RunRequest, drafts: dict[str, str], *, scratch: bool = False) -> Job | None:
+        """Plan a run and start it; None when something is wrong with it, which the status line then says.
+
+        Args:
+            drafts: Prompt name to unsaved text that is used in place of its file.
+            scratch: A trial: nothing of it is kept.
+        """
+        if self.session.running:
+            self.session.say("A run is going on: x stops it.", bad=True)
+            return None
+        lab = await self.session.lab()
+        self.session.say("planning …")
+        try:
+            if not await self._trusted(lab, request.models or await in_thread(lab.default_models)):
+                self.session.say("Not started: the endpoint is not trusted.")
+                return None
+            plan = await in_thread(lambda: lab.plan(request, drafts))
+            job = Job(lab, plan, scratch=scratch)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return None
+        self.session.start(job)
+        return job
+
+    async def _trusted(self, lab: Lab, models: Sequence[str]) -> bool:
+        """Ask, once for each endpoint, whether it may be sent the key that its entry names."""
+        for entry in await in_thread(lab.untrusted):
+            if entry.name not in models:
+                continue
+            body = (
+                f"The model “{entry.name}” sends the key in {entry.api_key_env}, and every prompt, to "
+                f"{entry.base_url or entry.model}.\n\nThis comes from promptlab.toml. Trust it only if you know it."
+            )
+            question = Question("Send a key to this endpoint?", [Piece(body)], [Answer("trust", "T", "Trust it")])
+            if await app_of(self).push_screen_wait(question) != "trust":
+                return False
+            await in_thread(partial(lab.trust, entry))
+        return True
+
+    # -- help ---------------------------------------------------------------------------------------------
+
+    @property
+    def helping(self) -> bool:
+        """Whether the help panel is open."""
+        return self.has_class("-help")
+
+    def toggle_help(self) -> None:
+        """Open or close the help panel. On a narrow terminal it covers the panes, and has the focus while open."""
+        panel = self.query_one(HelpPanel)
+        if self.helping:
+            self.remove_class("-help")
+            if self.focused in (None, panel) and self._helped is not None:
+                self._helped.focus()
+            return
+        self._helped = self.focused
+        panel.show(self._help_pieces())
+        self.add_class("-help")
+        if self.has_class("-narrow"):
+            panel.focus()
+
+    def _help(self) -> None:
+        panel = self.query_one(HelpPanel)
+        if self.helping and self.focused not in (None, panel):
+            panel.show(self._help_pieces())
+
+    def _help_pieces(self) -> list[Piece]:
+        where = self.focused.id if self.focused and self.focused.id else ""
+        width = min(_HELP_WIDTH, self.size.width - 4)
+        pieces = [Piece(self.PROSE.get(where) or self.PROSE.get("", "")), Piece("\n\n")]
+        app = app_of(self)
+        for action, active in live_actions(self.active_bindings).items():
+            other = [key for key in action.keys.split(",")[1:] if not key.startswith("ctrl")]
+            keys = " ".join([app.get_key_display(active.binding), *other])
+            text = textwrap.fill(action.help, width - _KEY_WIDTH, subsequent_indent=" " * _KEY_WIDTH)
+            pieces += [Piece(f"{keys:<{_KEY_WIDTH}}", "accent"), Piece(f"{text}\n")]
+        return pieces

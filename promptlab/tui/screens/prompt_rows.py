@@ -1,0 +1,54 @@
+"""The list of prompts and judges: what has been read of them, and what git adds later."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+
+from promptlab.lab.values import PromptPast, PromptRow
+from promptlab.lab.wording import spark
+from promptlab.tui.widgets.virtual_table import Cell, Column
+
+COLUMNS = (
+    Column("mark", "", 1),
+    Column("name", "prompt", 10, grow=True),
+    Column("version", "", 3, "right"),
+    Column("trend", "trend", 6, drop=1),
+)
+_TREND = 6
+
+
+class PromptRows:
+    """Rows of the list: prompts first, judges after them."""
+
+    def __init__(self, rows: Sequence[PromptRow], pasts: Mapping[str, PromptPast], unsaved: Container[str]) -> None:
+        self._rows = sorted(rows, key=lambda row: (row.kind == "judge", row.name))
+        self._pasts = pasts
+        self._unsaved = unsaved
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def key(self, row: int) -> str:
+        """The prompt's name."""
+        return self._rows[row].name
+
+    def cell(self, row: int, column: str) -> Cell:
+        """What stands in one place of the list."""
+        prompt = self._rows[row]
+        past = self._pasts.get(prompt.name)
+        match column:
+            case "mark":
+                return self._mark(prompt, past)
+            case "name":
+                return Cell(prompt.name, "bad" if prompt.problems else "dim" if prompt.kind == "judge" else "")
+            case "version":
+                return Cell(past.current if past else "", "warn" if past and past.current == "*" else "dim")
+            case _:
+                return Cell(spark(past.trend[-_TREND:]) if past and past.metric else "", "accent")
+
+    def _mark(self, prompt: PromptRow, past: PromptPast | None) -> Cell:
+        if prompt.name in self._unsaved:
+            return Cell("●", "warn")
+        if prompt.problems:
+            return Cell("!", "bad")
+        return Cell("○" if past and past.current == "*" else "", "warn")

@@ -1,0 +1,421 @@
+"""The Prompts screen: choose a prompt, edit it, see what it sends, try it on a few examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import TextArea
+
+from promptlab.errors import HistoryFault, PromptlabError
+from promptlab.lab.values import PromptPast, PromptRow
+from promptlab.tui.actions import bindings
+from promptlab.tui.background import in_thread
+from promptlab.tui.external import edit_outside
+from promptlab.tui.job import Job
+from promptlab.tui.safe import one_line, plain
+from promptlab.tui.screens.buffers import Buffer
+from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
+from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
+from promptlab.tui.screens.saving import Saving
+from promptlab.tui.screens.trial import run_dialog, trial_pieces, trial_request
+from promptlab.tui.session import Session
+from promptlab.tui.typed import app_of
+from promptlab.tui.widgets.dialog import Ask
+from promptlab.tui.widgets.editor import Editor
+from promptlab.tui.widgets.textview import TextView
+from promptlab.tui.widgets.virtual_table import VirtualTable
+from promptlab.workspace.values import EvalSet, Example, Prompt
+
+CHECK_AFTER = 0.15
+"""Seconds of quiet after which a text that is being typed is checked."""
+REPAINT = 1 / 15
+VIEWS = ("editor", "preview", "trial")
+NO_PROMPTS = "No prompt yet: press n to create one."
+NO_EXAMPLES = "There is no example to try it on. Create evalsets/NAME.toml with [[examples]]."
+
+
+class PromptsScreen(Page):
+    """List on the left; editor and preview beside each other; the trial below."""
+
+    MODE = "prompts"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("prompts")]
+    PROSE: ClassVar[dict[str, str]] = {
+        "": "Prompts: choose one, edit it, see what it sends, try it.",
+        "list": "The prompts and judges of this workspace. ● is edited and not saved, ○ is saved and not committed, "
+        "! does not load. The trend is the mean score of each version that a saved run has measured.",
+        "editor": "The prompt's file, as it is. What is wrong with it is said below as you type. "
+        "ctrl+r tries the text as it stands, saved or not.",
+        "preview": "What a model would be sent, filled with one example's variables. [ and ] choose the example.",
+        "trial": "Outputs of the text in the editor, beside those of its last version where they differ, on five "
+        "examples from the one in the preview on. Nothing of a trial is kept; R makes a run that is.",
+    }
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.saving = Saving(self)
+        self.buffers: dict[str, Buffer] = {}
+        self.current = ""
+        self._rows: list[PromptRow] = []
+        self._pasts: dict[str, PromptPast] = {}
+        self._evalsets: list[EvalSet] = []
+        self._default: str | None = None
+        self._evalset: EvalSet | None = None
+        self._at = 0
+        self._seen = Look(None)
+        self._complaint = ""
+        self._check: Timer | None = None
+        self._repaint: Timer | None = None
+        self._trial: Job | None = None
+        self._painted = -1
+
+    def panes(self) -> Iterable[Widget]:
+        """List, editor, preview, trial."""
+        yield Horizontal(
+            _pane(VirtualTable(COLUMNS, id="list"), "Prompts"),
+            Vertical(
+                Horizontal(
+                    _pane(Editor(id="editor"), "editor"), _pane(TextView(id="preview"), "preview"), id="writing"
+                ),
+                _pane(TextView(id="trial", empty="r tries the text on five examples; R runs all of them."), "trial"),
+                id="work",
+            ),
+        )
+
+    @property
+    def list(self) -> VirtualTable:
+        """The list of prompts."""
+        return self.query_one("#list", VirtualTable)
+
+    @property
+    def editor(self) -> Editor:
+        """The editor of the file."""
+        return self.query_one(Editor)
+
+    # -- loading ------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Read the workspace as soon as it is open."""
+        self._view("editor")
+        self.list.focus()
+        self._repaint = self.set_interval(REPAINT, self._paint_trial, pause=True)
+        self.run_worker(self._load(), group="load")
+
+    async def _load(self) -> None:
+        lab = await self.session.lab()
+        self._default = await in_thread(lab.default_evalset)
+        await self._load_evalsets()
+        await self._load_rows()
+        await self._load_pasts()
+
+    async def _load_evalsets(self) -> None:
+        lab = await self.session.lab()
+        found: list[EvalSet] = []
+        for name in await in_thread(lab.evalset_names):
+            try:
+                found.append(await in_thread(partial(lab.evalset, name)))
+            except PromptlabError as fault:
+                self.session.say(str(fault).partition("\n")[0], bad=True)
+        self._evalsets = found
+
+    async def _load_rows(self) -> None:
+        lab = await self.session.lab()
+        self._rows = await in_thread(lab.prompts)
+        self._show_rows()
+        if not self._rows:
+            self.query_one("#preview", TextView).show([])
+        elif not self.current:
+            await self._open(self.list.row_key)
+
+    async def _load_pasts(self) -> None:
+        lab = await self.session.lab()
+        for row in self._rows:
+            try:
+                self._pasts[row.name] = await in_thread(partial(lab.past, row.name))
+            except HistoryFault as fault:
+                self.session.say(str(fault), bad=True)
+                return
+            self._show_rows()
+
+    def _show_rows(self) -> None:
+        self.session.unsaved = {name for name, buffer in self.buffers.items() if buffer.edited}
+        self.list.set_rows(PromptRows(self._rows, self._pasts, self.session.unsaved), empty=NO_PROMPTS)
+        self._titles()
+
+    def _titles(self) -> None:
+        buffer = self.buffers.get(self.current)
+        path = one_line(buffer.saved.path) if buffer else "no file"
+        self.editor.border_title = plain(path)
+        state = "read only: mixed line ends, ^g edits" if self.editor.read_only and buffer else ""
+        past = self._pasts.get(self.current)
+        version = f"{past.current if past.current != '*' else 'not committed'}" if past else ""
+        self.editor.border_subtitle = plain(state or ("edited" if buffer and buffer.edited else version))
+
+    # -- choosing and editing -----------------------------------------------------------------------------
+
+    @on(VirtualTable.Moved, "#list")
+    def _moved(self, event: VirtualTable.Moved) -> None:
+        self.run_worker(self._open(event.control.row_key), group="open", exclusive=True)
+
+    @on(VirtualTable.Opened, "#list")
+    def _chosen(self) -> None:
+        self.action_edit()
+
+    async def _open(self, name: str) -> None:
+        if not name or name == self.current:
+            return
+        lab = await self.session.lab()
+        if name not in self.buffers:
+            try:
+                file = await in_thread(partial(lab.read_file, name))
+            except PromptlabError as fault:
+                self.session.say(str(fault), bad=True)
+                return
+            self.buffers[name] = Buffer(file, file.text)
+        self.current = name
+        self.show_buffer()
+
+    def show_buffer(self) -> None:
+        """Show the current prompt's text in the editor, and check it."""
+        self.editor.open(self.buffers[self.current].text)
+        self._evalset = None
+        self._titles()
+        self._look_soon(0)
+
+    @on(TextArea.Changed, "#editor")
+    def _typed(self) -> None:
+        buffer = self.buffers.get(self.current)
+        if buffer is None or self.editor.read_only or buffer.text == self.editor.text:
+            return
+        buffer.text = self.editor.text
+        if buffer.edited != (self.current in self.session.unsaved):
+            self._show_rows()
+        self._look_soon(CHECK_AFTER)
+
+    # -- checking -----------------------------------------------------------------------------------------
+
+    def _look_soon(self, delay: float) -> None:
+        if self._check is not None:
+            self._check.stop()
+        self._check = self.set_timer(max(delay, 0.001), self._start_look)
+
+    def _start_look(self) -> None:
+        self.run_worker(self._look(), group="look", exclusive=True)
+
+    async def _look(self) -> None:
+        buffer = self.buffers.get(self.current)
+        if buffer is None:
+            return
+        lab = await self.session.lab()
+        name, text = self.current, buffer.text
+        if self._evalset is None:
+            first = await in_thread(partial(look, lab, name, text, None))
+            self._evalset = best_evalset(self._evalsets, self._default, frozenset(first.used))
+            self._at = 0
+        self._seen = await in_thread(partial(look, lab, name, text, self._example))
+        preview = self.query_one("#preview", TextView)
+        preview.show(preview_pieces(self._seen, self._evalset, self._at), keep_place=True)
+        self._complain(self._seen.sentence)
+
+    @property
+    def _example(self) -> Example | None:
+        examples = self._evalset.examples if self._evalset else ()
+        return examples[self._at] if self._at < len(examples) else None
+
+    def _complain(self, sentence: str) -> None:
+        if sentence or (self._complaint and self.session.said == self._complaint):
+            self.session.say(sentence, bad=bool(sentence))
+        self._complaint = sentence
+
+    # -- trials and runs ----------------------------------------------------------------------------------
+
+    async def _begin_trial(self) -> None:
+        ready = await self._ready()
+        if ready is None:
+            return
+        prompt, evalset = ready
+        request = trial_request(prompt, self._pasts.get(prompt.name), evalset, self._at)
+        job = await self.begin(request, self._drafts(), scratch=True)
+        if job is not None and self._repaint is not None:
+            self._trial, self._painted = job, -1
+            self._view("trial")
+            self._repaint.resume()
+
+    async def _ready(self) -> tuple[Prompt, EvalSet] | None:
+        """The text as it stands, parsed, and the eval set to run it on; None, said, when there is nothing to run."""
+        await self._look()
+        if self._seen.prompt is None:
+            self.session.say(self._seen.sentence or NO_PROMPTS, bad=True)
+        elif self._evalset is None or not self._evalset.examples:
+            self.session.say(NO_EXAMPLES, bad=True)
+        else:
+            return self._seen.prompt, self._evalset
+        return None
+
+    def _drafts(self) -> dict[str, str]:
+        return {name: buffer.text for name, buffer in self.buffers.items() if buffer.edited}
+
+    def _paint_trial(self) -> None:
+        job = self._trial
+        if job is None or self._repaint is None:
+            return
+        if job.table.revision != self._painted or not job.active:
+            self._painted = job.table.revision
+            pane = self.query_one("#trial", TextView)
+            pane.show(trial_pieces(job), keep_place=True)
+            pane.border_title = plain("trial" if job.active else f"trial: {job.result}")
+        if not job.active:
+            self._repaint.pause()
+
+    async def _ask_run(self) -> None:
+        ready = await self._ready()
+        if ready is None:
+            return
+        prompt, evalset = ready
+        lab = await self.session.lab()
+        models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
+        saved = not self.buffers[self.current].edited
+        dialog = run_dialog(prompt, self._pasts.get(prompt.name), evalset, models, defaults, saved)
+        request = await app_of(self).push_screen_wait(dialog)
+        if request is not None:
+            await self.begin(request, self._drafts())
+
+    # -- what the app tells -------------------------------------------------------------------------------
+
+    def files_changed(self, paths: tuple[str, ...]) -> None:
+        """Read again what changed; a text that is being edited stays."""
+        self.run_worker(self._reread(paths), group="reread")
+
+    async def _reread(self, paths: tuple[str, ...]) -> None:
+        if any(path.startswith("evalsets/") for path in paths):
+            await self._load_evalsets()
+            self._evalset = None
+            self._look_soon(0)
+        if any(path.startswith("prompts/") for path in paths):
+            await self.saving.reread(paths)
+            await self._load_rows()
+            await self._load_pasts()
+
+    def history_changed(self) -> None:
+        """Versions and trends may be others now."""
+        self.run_worker(self._load_pasts(), group="pasts", exclusive=True)
+
+    def show_row_marks(self) -> None:
+        """Draw the list again after a text was saved or reread."""
+        self._show_rows()
+
+    def go_back(self) -> bool:
+        """Leave the zoomed pane first."""
+        if self.maximized is None:
+            return False
+        self.minimize()
+        return True
+
+    # -- actions ------------------------------------------------------------------------------------------
+
+    def on_editor_asked(self, event: Editor.Asked) -> None:
+        """Do what a key of the editor asked for."""
+        match event.what:
+            case "save":
+                self.run_worker(self.saving.save(), group="save", exclusive=True)
+            case "run":
+                self.action_run()
+            case "external":
+                self.run_worker(self._edit_outside(), group="save", exclusive=True)
+            case _:
+                self.list.focus()
+
+    async def _edit_outside(self) -> None:
+        buffer = self.buffers.get(self.current)
+        if buffer is None:
+            return
+        name = buffer.saved.path.rpartition("/")[2]
+        try:
+            text = edit_outside(buffer.text, name, app_of(self).suspend)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        if text != buffer.text:
+            await self.saving.take_outside(text)
+
+    def action_edit(self) -> None:
+        """Put the focus into the editor."""
+        if self.current:
+            self._view("editor")
+            self.editor.focus()
+
+    def action_run(self) -> None:
+        """Try the text on a few examples."""
+        self.run_worker(self._begin_trial(), group="trial", exclusive=True)
+
+    def action_run_all(self) -> None:
+        """Ask what to run, and run it."""
+        self.run_worker(self._ask_run(), group="ask", exclusive=True)
+
+    def action_previous_example(self) -> None:
+        self._step(-1)
+
+    def action_next_example(self) -> None:
+        self._step(1)
+
+    def _step(self, step: int) -> None:
+        if self._evalset is not None and self._evalset.examples:
+            self._at = (self._at + step) % len(self._evalset.examples)
+            self._look_soon(0)
+
+    def action_new(self) -> None:
+        """Create a prompt."""
+        self.run_worker(self._new(), group="ask", exclusive=True)
+
+    async def _new(self) -> None:
+        lab = await self.session.lab()
+        taken = {row.name for row in self._rows}
+        hint = "Letters, digits, - and _; / makes a folder, such as judges/tone."
+
+        def check(name: str) -> str:
+            return f"There is already a prompt “{name}”." if name in taken else ""
+
+        name = await app_of(self).push_screen_wait(Ask("Name of the new prompt", hint, check))
+        if not name:
+            return
+        try:
+            file = await in_thread(partial(lab.new_prompt, name))
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        await self._load_rows()
+        self.list.select(name)
+        await self._open(name)
+        self.session.say(f"created {file.path}")
+        self.action_edit()
+
+    def action_view(self) -> None:
+        """Show the next of editor, preview and trial, and put the focus there."""
+        at = next(index for index, view in enumerate(VIEWS) if self.has_class(f"-view-{view}"))
+        view = VIEWS[(at + 1) % len(VIEWS)]
+        self._view(view)
+        self.query_one(f"#{view}").focus()
+
+    def _view(self, view: str) -> None:
+        for name in VIEWS:
+            self.set_class(name == view, f"-view-{name}")
+
+    def action_zoom(self) -> None:
+        """Give the focused pane the whole screen, or give it back."""
+        if self.maximized is not None:
+            self.minimize()
+        elif self.focused is not None:
+            self.maximize(self.focused)
+
+
+def _pane(widget: Widget, title: str) -> Widget:
+    widget.add_class("pane")
+    widget.border_title = plain(title)
+    return widget

@@ -1,0 +1,122 @@
+"""A trial: the text in the editor beside its last version, on a few examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from promptlab.lab import wording
+from promptlab.lab.values import PromptPast, RunRequest
+from promptlab.tui.job import Job
+from promptlab.tui.screens.run_dialog import RunDialog
+from promptlab.tui.widgets.lines import Tone
+from promptlab.tui.widgets.textview import Piece
+from promptlab.tui.widgets.ticks import Option
+from promptlab.workspace.values import EvalSet, Prompt
+
+if TYPE_CHECKING:
+    from promptlab.lab import RunTable
+    from promptlab.models.values import ModelInfo
+
+EXAMPLES = 5
+_VERSIONS = 8
+"""Committed versions that the run dialog offers."""
+_LONGEST = 600
+"""Characters of an output that the trial shows; the whole of it is in Results."""
+
+
+def trial_request(prompt: Prompt, past: PromptPast | None, evalset: EvalSet, at: int) -> RunRequest:
+    """What a trial runs: the text as it stands and, where it differs from it, the last version; five examples.
+
+    Args:
+        prompt: The text in the editor, parsed.
+        at: The example in the preview; the trial takes it and those after it, starting over at the end.
+    """
+    count = len(evalset.examples)
+    examples = tuple(evalset.examples[(at + step) % count].id for step in range(min(EXAMPLES, count)))
+    usable = [version for version in past.versions if not version.error] if past else []
+    if not usable or usable[-1].content == prompt.content:
+        return RunRequest((prompt.name,), evalset=evalset.name, only=examples, trials=1)
+    before = f"{prompt.name}@{usable[-1].label}"
+    return RunRequest((before, prompt.name), evalset=evalset.name, baseline=before, only=examples, trials=1)
+
+
+def trial_pieces(job: Job) -> list[Piece]:
+    """Outputs and scores of a trial, example by example, as far as they have arrived."""
+    table = job.table
+    pieces: list[Piece] = []
+    for variant in table.variants:
+        means = table.summary(variant.column).means
+        shown = "  ".join(
+            f"{metric} {wording.mean(means[metric], table.infos[metric])}"
+            for metric in table.infos
+            if metric in means
+        )
+        pieces += [Piece(f"{variant.column} {variant.label}", "head"), Piece(f"  {shown or '…'}\n")]
+    if job.reason:
+        pieces.append(Piece(f"{job.reason}\n", "bad"))
+    for example in table.examples:
+        pieces.append(Piece(f"\n{example.id}", "accent"))
+        if example.expected is not None:
+            pieces.append(Piece(f"  expected {example.expected}", "dim"))
+        pieces.append(Piece("\n"))
+        for variant in table.variants:
+            pieces += _cell(table, variant.column, example.id, job.active)
+    return pieces
+
+
+def _cell(table: RunTable, column: str, example: str, active: bool) -> Sequence[Piece]:
+    outcome = table.outcome(column, example)
+    if outcome is None:
+        return [Piece(f"{column}  "), Piece("…\n" if active else "not run\n", "dim")]
+    if outcome.fault is not None:
+        return [Piece(f"{column} "), Piece(f"! {outcome.fault.message}\n", "bad")]
+    text = outcome.text.strip()
+    cut = text[:_LONGEST] + (" …" if len(text) > _LONGEST else "")
+    return [Piece(f"{column} "), *_mark(table, column, example), Piece(f" {cut}\n")]
+
+
+def _mark(table: RunTable, column: str, example: str) -> Sequence[Piece]:
+    """✓ or ✗ for a binary primary metric, its number for another."""
+    value = table.value(column, example)
+    if value is None:
+        return [Piece("·", "dim")]
+    info = table.infos[table.primary]
+    if info.kind == "binary":
+        tone: Tone = "good" if value else "bad"
+        return [Piece("✓" if value else "✗", tone)]
+    return [Piece(wording.number(value, info), "strong")]
+
+
+def run_dialog(
+    prompt: Prompt,
+    past: PromptPast | None,
+    evalset: EvalSet,
+    models: Sequence[ModelInfo],
+    defaults: Sequence[str],
+    saved: bool,
+) -> RunDialog:
+    """The dialog that asks what to run: the text as it stands and its last version proposed, on the default models."""
+    usable = [version for version in past.versions if not version.error] if past else []
+    older = [version for version in usable if version.content != prompt.content][-_VERSIONS:]
+    same = next((version.label for version in usable if version.content == prompt.content), "")
+    subjects = [
+        Option(f"{prompt.name}@{version.label}", f"{version.label}  {version.subject}", ticked=version is older[-1])
+        for version in older
+    ]
+    state = f"= {same}" if same else "not committed" if saved else "as it stands in the editor, not saved"
+    subjects.append(Option(prompt.name, f"working copy  {state}", ticked=True))
+    lines = [
+        Option(model.name, _model_line(model), ticked=model.name in defaults and not model.problem) for model in models
+    ]
+    cells = len(evalset.examples) * evalset.decision.trials
+    return RunDialog(f"Run {prompt.name}", subjects, lines, evalset.name, cells)
+
+
+def _model_line(model: ModelInfo) -> str:
+    """A model with what one should know before using it: why it cannot be used, or where the data goes and the price."""
+    if model.problem:
+        return f"{model.name}  ! {model.problem}"
+    if model.kind == "gguf":
+        return f"{model.name}  a file on this machine"
+    return f"{model.name}  {model.price or 'no price known'}; data goes to {model.data_goes}"

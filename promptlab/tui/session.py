@@ -1,0 +1,79 @@
+"""What all screens share: the lab, the repository's state, the run that is going on, the last thing said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from promptlab.history.values import RepoState
+from promptlab.tui.job import Job
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab, RunTable
+
+
+class Session:
+    """One sitting at the terminal.
+
+    Attributes:
+        unsaved: Names of prompts whose text in the editor is not on disk.
+        table: The run that Results shows.
+        job: The run that is going on, or the one that ended last.
+    """
+
+    def __init__(self, changed: Callable[[], None], start: Callable[[Job], None]) -> None:
+        """Begin, before the workspace is open.
+
+        Args:
+            changed: Called when a line around the screens has to be drawn again.
+            start: Does a run. Whoever starts one makes sure that none is going on.
+        """
+        self.start = start
+        self.state: RepoState | None = None
+        self.history_problem = ""
+        self.unsaved: set[str] = set()
+        self.table: RunTable | None = None
+        self.job: Job | None = None
+        self.said = ""
+        self.bad = False
+        self._changed = changed
+        self._lab: Lab | None = None
+        self._opened = asyncio.Event()
+
+    async def lab(self) -> Lab:
+        """The lab, as soon as it is open."""
+        await self._opened.wait()
+        assert self._lab is not None, "opened() sets both"
+        return self._lab
+
+    @property
+    def lab_now(self) -> Lab | None:
+        """The lab if it is open."""
+        return self._lab
+
+    def opened(self, lab: Lab) -> None:
+        """The workspace is open: whoever waits for the lab goes on."""
+        self._lab = lab
+        self._opened.set()
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """Tell the person what happened, on the line above the keys."""
+        self.said, self.bad = text, bad
+        self._changed()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self.job is not None and self.job.active
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Workspace and branch for the header: ``("support-bot", "main*2")``."""
+        name = self._lab.name if self._lab else "…"
+        if self.state is None:
+            return name, "no git" if self.history_problem else ""
+        branch = self.state.branch or (self.state.head or "")[:8]
+        dirty = f"*{self.state.dirty}" if self.state.dirty else ""
+        operation = f" ({self.state.operation})" if self.state.operation else ""
+        return name, f"{branch}{dirty}{operation}"

@@ -1,0 +1,118 @@
+"""What works on every screen: the lines around it, help, palette, quitting, terminals of all sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import places
+import pytest
+from textual.app import App
+from tui.sitting import NORMAL, SMALL, WIDE, sitting
+
+import promptlab.tui
+from promptlab.errors import NotFound
+from promptlab.tui.app import PromptlabApp, run
+
+
+async def test_the_header_says_where_you_are(folder: Path) -> None:
+    (folder / "notes.txt").write_text("x")
+    async with sitting(folder) as here:
+        await here.sees("shop  main*1")
+        assert here.lines[0].endswith("1 Prompts")
+
+
+async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:
+    folder = places.workspace(tmp_path / "shop")
+    (folder / ".git").rename(tmp_path / "elsewhere")
+    async with sitting(folder) as here:
+        await here.sees("shop  no git")
+        await here.sees("triage")
+
+
+@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
+async def test_help_and_palette_are_never_clipped(folder: Path, size: tuple[int, int]) -> None:
+    async with sitting(folder, size) as here:
+        await here.sees("triage.toml")
+        assert here.lines[-1].endswith("? help  ^p cmds")
+        assert "r run 5" in here.lines[-1]
+        await here.press("e")
+        assert here.lines[-1].endswith("F1 help  ^p cmds")
+        assert "^s save" in here.lines[-1]
+
+
+@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
+async def test_help_tells_what_the_focused_pane_can_do(folder: Path, size: tuple[int, int]) -> None:
+    async with sitting(folder, size) as here:
+        await here.sees("triage.toml")
+        await here.press("question_mark")
+        await here.sees("The prompts and judges of this")
+        await here.press("question_mark")
+        assert "The prompts and judges" not in here.text
+        assert here.prompts.list.has_focus
+        await here.press("e", "f1")
+        await here.sees("The prompt's file, as it is.")
+        await here.press("f1")
+        assert here.prompts.editor.has_focus
+
+
+async def test_the_palette_lists_actions_with_their_keys(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+        await here.press("ctrl+p")
+        await here.type("run all")
+        await here.sees("run: run all")
+        assert "and run all examples. (R)" in here.text
+
+
+async def test_a_terminal_that_is_too_small_gets_a_sentence(folder: Path) -> None:
+    async with sitting(folder, (50, 12)) as here:
+        await here.sees("promptlab needs 60 columns and 15 lines.")
+        await here.pilot.resize_terminal(80, 24)
+        await here.sees("triage.toml")
+        assert "needs 60" not in here.text
+
+
+async def test_q_quits_from_the_first_screen(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+        await here.press("q")
+        await here.until(lambda: here.app.return_value == 0)
+
+
+async def test_quitting_with_unsaved_text_asks_and_enter_stays(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+        await here.press("e", "#", "ctrl+q")
+        await here.sees("Not saved: triage.")
+        await here.press("enter")
+        assert here.app.return_value is None
+        await here.press("ctrl+q")
+        await here.sees("Not saved: triage.")
+        await here.press("Q")
+        await here.until(lambda: here.app.return_value == 0)
+
+
+def test_a_folder_without_a_workspace_is_a_sentence_not_a_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = PromptlabApp.run
+    monkeypatch.setattr(PromptlabApp, "run", lambda self: real(self, headless=True))
+    with pytest.raises(NotFound, match="promptlab init"):
+        run(tmp_path)
+    with pytest.raises(NotFound, match="promptlab init"):
+        promptlab.tui.main(tmp_path)
+
+
+async def test_no_colour_never_means_black_on_black(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TEXTUAL_THEME", "ansi-dark")
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+        assert not here.app.current_theme.ansi
+
+
+async def test_screens_stay_small(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+        assert len(list(here.app.screen.walk_children())) < 150
+        assert isinstance(here.app, App)

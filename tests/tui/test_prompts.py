@@ -1,0 +1,246 @@
+"""The Prompts screen on a real workspace with a real endpoint on the loopback address."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import nullcontext
+from pathlib import Path
+
+import places
+import pytest
+from loopback import LoopbackServer, status
+from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
+
+from promptlab.tui.widgets.textview import TextView
+
+HOSTILE = "[INST] \x1b[31mred [/] 漢字 👨\u200d👩 \u202eabc"
+
+
+def triage(folder: Path) -> Path:
+    return folder / "prompts" / "triage.toml"
+
+
+async def opened(here: Sitting) -> None:
+    """The list, the file and its preview are on the screen, and git has told the versions."""
+    await here.until(lambda: here.prompts.query_one("#preview", TextView).text.startswith("tickets · t1"))
+    await here.sees("v2")
+
+
+async def test_the_preview_is_filled_from_an_example_and_steps(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        preview = here.prompts.query_one("#preview", TextView).text
+        assert preview.endswith("── user ──\nLabel this as billing, shipping or other: I was charged twice.\n")
+        await here.press("right_square_bracket")
+        await here.sees("tickets · t2  2/8")
+        await here.press("left_square_bracket", "left_square_bracket")
+        await here.sees("tickets · t8  8/8")
+
+
+async def test_what_is_wrong_is_said_with_its_line_while_typing(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("e", "down")
+        await here.type("tempp = 1")
+        await here.sees("This text does not load yet.")
+        assert here.status.startswith("prompts/triage.toml:2: tempp:")
+        await here.press(*["backspace"] * len("tempp = 1"))
+        await here.sees("tickets · t1")
+        await here.until(lambda: here.status == "")
+
+
+async def test_a_variable_that_the_example_lacks_is_named(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        here.prompts.editor.swap(places.SECOND.replace("{{ ticket }}", "{{ tikcet }}"))
+        await here.until(lambda: here.status == "The example has no variable tikcet, which the prompt uses.")
+        await here.sees("not used by the prompt: ticket")
+
+
+async def test_saving_writes_the_file_and_says_so(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("e", "#", "space")
+        await here.sees("● triage")
+        await here.press("ctrl+s")
+        await here.until(lambda: here.status == "saved prompts/triage.toml")
+        assert triage(folder).read_text() == "# " + places.SECOND
+        assert "●" not in here.text
+        await here.press("ctrl+s")
+        await here.until(lambda: here.status == "nothing to save")
+
+
+async def test_a_read_only_file_is_a_sentence_and_the_text_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("e", "#")
+        triage(folder).parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        monkeypatch.setattr("os.replace", _denied)
+        monkeypatch.setattr("os.rename", _denied)
+        await here.press("ctrl+s")
+        await here.until(lambda: here.status and here.app.session.bad)
+        triage(folder).parent.chmod(stat.S_IRWXU)
+        assert "prompts/triage.toml" in here.status
+        assert here.prompts.editor.text.startswith("#")
+        assert here.prompts.buffers["triage"].edited
+
+
+def _denied(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize(("key", "disk"), [("M", "mine"), ("T", "theirs"), ("escape", "theirs")])
+async def test_a_change_by_another_program_loses_neither_text(folder: Path, key: str, disk: str) -> None:
+    mine, theirs = "# mine\n" + places.SECOND, "# theirs\n" + places.SECOND
+    async with sitting(folder) as here:
+        await opened(here)
+        here.prompts.editor.focus()
+        here.prompts.editor.swap(mine)
+        await here.sees("● triage")
+        triage(folder).write_text(theirs)
+        await here.until(lambda: "changed on disk too" in here.status)
+        await here.press("ctrl+s")
+        await here.sees("was changed by another program")
+        assert "[-# theirs" in here.text
+        assert "{+# mine" in here.text
+        await here.press(key)
+        await here.until(lambda: triage(folder).read_text() == {"mine": mine, "theirs": theirs}[disk])
+        await here.pilot.pause(0.1)
+        editor = here.prompts.editor
+        assert editor.text == (theirs if key == "T" else mine)
+        if key != "escape":
+            await here.until(lambda: not here.prompts.buffers["triage"].edited)
+            await here.press("ctrl+z")
+            assert editor.text == (mine if key == "T" else theirs)
+
+
+async def test_a_file_that_is_not_edited_here_follows_the_disk(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        triage(folder).write_text("# from outside\n" + places.SECOND)
+        await here.until(lambda: here.prompts.editor.text.startswith("# from outside"))
+        assert here.status == "prompts/triage.toml changed on disk and was read again"
+        await here.sees("main*1")
+
+
+async def test_a_new_prompt_is_created_from_an_empty_list(folder: Path) -> None:
+    places.git(folder, "rm", "-q", "prompts/triage.toml")
+    async with sitting(folder) as here:
+        await here.sees("No prompt yet: press n to")
+        await here.press("e", "r", "n")
+        await here.sees("Name of the new prompt")
+        await here.type("greet")
+        await here.press("enter")
+        await here.until(lambda: here.app.screen.focused is here.prompts.editor)
+        await here.sees("prompts/greet.toml")
+        assert (folder / "prompts" / "greet.toml").exists()
+        await here.press("escape", "n")
+        await here.type("greet")
+        await here.sees("There is already a prompt “greet”.")
+
+
+async def test_a_bad_name_is_a_sentence(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("n")
+        await here.type("../x")
+        await here.press("enter")
+        await here.until(lambda: "cannot be a prompt's name" in here.status)
+
+
+async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Path, server: LoopbackServer) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        here.prompts.editor.swap(places.FIRST.replace("What is", "Tell me what is"))
+        await here.press("e", "ctrl+r")
+        await here.until(lambda: here.status.startswith("done: 10/10 cells"))
+        await here.sees("b triage* · api")
+        assert "a triage@v2 · api  exact 100.0 %" in here.text
+        assert "a ✓ billing" in here.text
+        assert "b ✗ It is about billing." in here.text
+        assert len(server.asked) == 10
+        assert triage(folder).read_text() == places.SECOND
+
+
+async def test_a_trial_of_a_committed_text_has_one_column_and_keeps_nothing(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("r")
+        await here.until(lambda: here.status.startswith("done: 5/5 cells"))
+        lab = here.app.session.lab_now
+        assert lab is not None
+        assert lab.runs() == []
+
+
+async def test_a_failing_model_is_said_where_the_output_would_be(folder: Path, server: LoopbackServer) -> None:
+    server.rule = lambda asked: status(401, "Incorrect API key [/] \x1b[31m")
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("r")
+        await here.until(lambda: "failed" in here.status or here.app.session.bad)
+        await here.sees("a ! ")
+        assert "401" in here.text
+        assert "\x1b" not in here.text
+
+
+async def test_hostile_outputs_are_shown_not_obeyed(folder: Path, server: LoopbackServer) -> None:
+    server.reply = HOSTILE
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("r")
+        await here.sees("[INST] ␛[31mred [/] 漢字 👨👩 ⇄abc")
+
+
+@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
+async def test_every_pane_can_be_reached_at_every_size(folder: Path, size: tuple[int, int]) -> None:
+    async with sitting(folder, size) as here:
+        await here.sees("triage.toml")
+        await here.press("v")
+        await here.sees("tickets · t1")
+        assert here.app.focused is not None
+        assert here.app.focused.id == "preview"
+        await here.press("v")
+        await here.sees("r tries the text on five")
+        await here.press("v")
+        assert here.prompts.editor.has_focus
+        await here.press("escape", "z")
+        assert here.app.screen.maximized is here.prompts.list
+        await here.press("q")
+        assert here.app.screen.maximized is None
+
+
+async def test_the_run_dialog_counts_what_is_ticked(folder: Path) -> None:
+    async with sitting(folder, NORMAL) as here:
+        await opened(here)
+        await here.press("R")
+        await here.sees("2 versions × 1 model × 8 on tickets = 16 cells; baseline triage@v1")
+        assert "working copy  = v2" in here.text
+        await here.press("shift+tab", "shift+tab", "shift+tab", "space", "up", "up", "space")
+        await here.press("escape")
+        assert "Run triage" not in here.text
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        ("#!/bin/sh\nprintf '# outside\\n' > \"$1\"\n", "saved prompts/triage.toml"),
+        ("#!/bin/sh\nexit 3\n", "ended with exit code 3. Nothing was changed."),
+        (None, "could not be started"),
+    ],
+)
+async def test_the_persons_own_editor(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, answer: str
+) -> None:
+    editor = tmp_path / "my editor"
+    if script:
+        editor.write_text(script)
+        editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", f"'{editor}'")
+    async with sitting(folder) as here:
+        await opened(here)
+        monkeypatch.setattr(here.app, "suspend", nullcontext)
+        await here.press("e", "ctrl+g")
+        await here.until(lambda: answer in here.status)
+        assert triage(folder).read_text() == ("# outside\n" if answer.startswith("saved") else places.SECOND)
