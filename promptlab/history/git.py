@@ -108,14 +108,14 @@ class Git:
 
     def try_read(self, *args: str, stdin: bytes | None = None) -> Answer:
         """As ``read``, but any exit status is an answer."""
-        return self._run(self._read, args, stdin, {}, alone=False, limit=None)
+        return self._run(self._read, args, stdin, {}, lock=None, limit=None)
 
     def write(
         self,
         *args: str,
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
-        alone: bool = False,
+        lock: int | None = None,
         limit: float | None = None,
     ) -> bytes:
         """What a writing command prints.
@@ -124,13 +124,14 @@ class Git:
             *args: The command and its arguments.
             stdin: Bytes for its standard input.
             env: Variables on top of the surroundings.
-            alone: In a session of its own and waited for to the end: no Ctrl-C or closed terminal stops it half way.
+            lock: Descriptor of a lock file. The command gets a session of its own and is waited for, so that no
+                Ctrl-C or closed terminal stops it half way; should we be killed, it holds the lock to its end.
             limit: Seconds after which it is ended, for commands that may wait for a passphrase.
 
         Raises:
             HistoryFault: Git is missing, ran into ``limit``, or ended with a status other than 0.
         """
-        return _checked(args, self._run(self._write, args, stdin, env or {}, alone=alone, limit=limit), (0,))
+        return _checked(args, self._run(self._write, args, stdin, env or {}, lock=lock, limit=limit), (0,))
 
     def word(self, *args: str) -> str | None:
         """The one line a query prints, or None when git says there is no such thing."""
@@ -144,9 +145,10 @@ class Git:
         stdin: bytes | None,
         env: Mapping[str, str],
         *,
-        alone: bool,
+        lock: int | None,
         limit: float | None,
     ) -> Answer:
+        alone = lock is not None
         runner = _runner()
         command = [
             *_dropped(),
@@ -164,6 +166,7 @@ class Git:
                 as_process=True,
                 env={**_ENVIRONMENT, "PROMPTLAB_NOTHING": "", **env},
                 start_new_session=alone,
+                pass_fds=(lock,) if alone else (),
             )
         except _cannot_start() as error:
             raise HistoryFault(NO_GIT) from error
@@ -185,7 +188,7 @@ class Git:
         return Answer(process.returncode, out, err.decode("utf-8", "replace"))
 
 
-_FILTER_KEYS = ("clean", "process")
+_FILTER_KEYS = ("clean", "process", "required")
 
 
 def plain(text: str, limit: int = 200) -> str:
@@ -232,6 +235,11 @@ def _explain(command: str, answer: Answer) -> str:
         )
     if "by hook" in err or "hook declined" in err:
         return "A reference-transaction hook of this repository refused the tag. Nothing was changed."
+    if "promisor" in err or "lazy fetch" in err:
+        return (
+            "This is a partial clone, and what was asked for is not in it: run `git fetch --refetch --no-filter` to"
+            " get the whole history."
+        )
     if answer.code == _USAGE:
         return f"This git is too old for `git {command}` as promptlab uses it: install git 2.31 or newer."
     if answer.code < 0:

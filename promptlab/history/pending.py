@@ -36,8 +36,11 @@ class Folder:
         self._records = self.path / "pending"
 
     @contextlib.contextmanager
-    def locked(self) -> Generator[None]:
+    def locked(self) -> Generator[int]:
         """Keeps every other save and recovery of this repository out. A kill frees the lock.
+
+        Yields:
+            The lock's descriptor, for a child process that must hold it beyond our own end.
 
         Raises:
             HistoryFault: The folder cannot be written, or another process holds the lock for too long.
@@ -49,7 +52,7 @@ class Folder:
             raise storage_fault(error, str(self.path)) from error
         try:
             _acquire(lock)
-            yield
+            yield lock
         finally:
             os.close(lock)
 

@@ -142,12 +142,12 @@ class Repository:
 
         Raises:
             NotFound: The commit has no such file, or the path leaves the repository.
+            HistoryFault: Git failed.
         """
-        name = f"{commit}:{self.tree_path(path)}"
-        answer = self.git.try_read("cat-file", "blob", name)
-        if answer.code:
+        found = self.blobs([f"{commit}:{self.tree_path(path)}"])
+        if not found:
             raise NotFound(f"{plain(path)} does not exist at {commit[:12]}.")
-        return answer.out
+        return next(iter(found.values()))
 
     def tree_path(self, path: str) -> str:
         """The path from the repository's top of a path relative to the workspace.

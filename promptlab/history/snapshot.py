@@ -44,14 +44,14 @@ def save_run(repo: Repository, run_id: str, subject: str, files: RunFiles, messa
     # Asked first: without an identity nothing is written at all.
     tagger = repo.git.write("var", "GIT_COMMITTER_IDENT").strip()
     folder = Folder(repo.common_dir)
-    with folder.locked():
+    with folder.locked() as lock:
         if _exists(repo, tag):
             raise HistoryFault(f"The tag {tag} is there already: this run was saved before.")
         try:
             folder.write(Record(run_id, subject, tag))
             commit = _commit(repo, folder, inputs, results, message)
             folder.write(Record(run_id, subject, tag, commit))
-            _tag(repo, tag, commit, tagger, message)
+            _tag(repo, tag, commit, tagger, message, lock)
         finally:
             # Whatever ended the save was told to the caller; only a kill leaves the record for the next start.
             folder.sweep()
@@ -120,19 +120,19 @@ def _commit(
     )
 
 
-def _tag(repo: Repository, tag: str, commit: str, tagger: bytes, message: str) -> None:
+def _tag(repo: Repository, tag: str, commit: str, tagger: bytes, message: str, lock: int) -> None:
     """The annotated tag: the one step that makes the run part of the repository."""
     git = repo.git
     text = _encoded(message)
     if _wanted(repo, "tag.gpgsign"):
         # Only `git tag` can sign, and it makes the ref at once.
         sign = ("tag", "-s", "--cleanup=verbatim", "-F", "-", "--end-of-options", tag, commit)
-        git.write(*sign, stdin=text, alone=True, limit=_PASSPHRASE)
+        git.write(*sign, stdin=text, lock=lock, limit=_PASSPHRASE)
         return
     header = f"object {commit}\ntype commit\ntag {tag}\ntagger ".encode()
     tag_object = _line(git.write("mktag", stdin=header + tagger + b"\n\n" + text))
-    create = f"start\ncreate refs/tags/{tag} {tag_object}\nprepare\ncommit\n"
-    git.write("update-ref", "--stdin", stdin=create.encode(), alone=True)
+    # Without `start` and `commit` the command prints nothing, and so outlives us: no one may be left to read it.
+    git.write("update-ref", "--stdin", stdin=f"create refs/tags/{tag} {tag_object}\n".encode(), lock=lock)
 
 
 def _unlock_tag(repo: Repository, record: Record) -> None:

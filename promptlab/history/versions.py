@@ -49,7 +49,7 @@ def versions(repo: Repository, name: str, path: str) -> list[Version]:
     number = 0
     for change in reversed(changes):
         result = parsed.get(change.blob)
-        # A blob that a partial clone does not have here is no version one could open.
+        # A blob that a damaged repository lost is no version one could open.
         if result is None or (identity := result.content or result.blob) in seen:
             continue
         seen.add(identity)

@@ -154,6 +154,13 @@ def test_damaged_history_is_a_sentence(top: Path) -> None:
         versions(repo, "triage", "prompts/triage.toml")
 
 
+def test_a_lost_blob_leaves_its_version_out(top: Path) -> None:
+    commit(top, "two", triage=V2)
+    lost = sh(top, "rev-parse", "HEAD~1:prompts/triage.toml").strip()
+    (top / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    assert numbers(of(top)) == [(1, "two")]
+
+
 class TestMemo:
     def memo(self, top: Path) -> Path:
         (file,) = (top / ".git" / "promptlab").glob("contents-*.jsonl")
