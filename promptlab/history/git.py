@@ -148,7 +148,8 @@ class Git:
         lock: int | None,
         limit: float | None,
     ) -> Answer:
-        alone = lock is not None
+        # A session of its own can be ended with everything it started, and gets no Ctrl-C meant for us.
+        alone = lock is not None or limit is not None
         runner = _runner()
         command = [
             *_dropped(),
@@ -166,7 +167,7 @@ class Git:
                 as_process=True,
                 env={**_ENVIRONMENT, "PROMPTLAB_NOTHING": "", **env},
                 start_new_session=alone,
-                pass_fds=(lock,) if alone else (),
+                pass_fds=() if lock is None else (lock,),
             )
         except _cannot_start() as error:
             raise HistoryFault(NO_GIT) from error
@@ -178,10 +179,11 @@ class Git:
             _end(process, group=alone)
             return Answer(-signal.SIGKILL, b"", f"no answer within {limit:g} seconds")
         except BaseException:
-            # A Ctrl-C here: what runs alone comes to its end, anything else is gone before the caller cleans up.
-            if not alone:
-                process.kill()
-            process.communicate()
+            # A Ctrl-C here: what holds the lock comes to its end, anything else is gone before the caller cleans up.
+            if lock is None:
+                _end(process, group=alone)
+            else:
+                process.communicate()
             raise
         if process.returncode == _NOT_FOUND and command[0] == "env":
             raise HistoryFault(NO_GIT)

@@ -29,7 +29,13 @@ def sh(
 ) -> str:
     """What a person's own git prints in ``folder``."""
     done = subprocess.run(
-        ["git", *args], cwd=folder, input=stdin, capture_output=True, env={**os.environ, **(env or {})}, check=False
+        ["git", *args],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+        check=False,
+        timeout=30,
     )
     assert not ok or done.returncode == 0, f"git {args}: {done.stderr.decode()}"
     return done.stdout.decode("utf-8", "surrogateescape")
