@@ -10,7 +10,9 @@
 
 A process that is killed leaves whole lines and at most one torn one, which is cut before anything is appended:
 otherwise it would make one bad line with the next. The state of a killed run still says "running", but its lock is
-free, and that is what counts. Root is the common folder of git with ``/promptlab``, where ``git clean`` cannot reach.
+free, and that is what counts. The files are for their owner only: answers may hold private text.
+
+Root is the common folder of git with ``/promptlab``, where ``git clean`` cannot reach.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Journal:
     Attributes:
         run: The run's id.
         folder: Where it lies.
-        skipped: Lines that could not be read when it was opened.
+        skipped: Lines that could not be read when ``outcomes`` was last called.
     """
 
     def __init__(self, folder: Path, lock: int) -> None:
@@ -72,7 +74,7 @@ class Journal:
         self._dirty = threading.Event()
         self._closed = threading.Event()
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             os.close(lock)
             raise storage_fault(self._path, error) from error

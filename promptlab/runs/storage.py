@@ -48,7 +48,7 @@ def write_all(file: int, data: bytes) -> None:
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that, after a crash at any moment, it has its old content or the new one."""
     draft = path.with_name(path.name + ".new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         write_all(file, data)
         os.fsync(file)
@@ -70,7 +70,7 @@ def sync_folder(folder: Path) -> None:
 
 def lock_file(path: Path) -> int | None:
     """Take the lock of a file for this process until it closes the descriptor or dies; None when another has it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     # Somebody who only looks (is_locked) holds it for some microseconds: that is not "in use".
     for _ in range(3):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,8 +109,8 @@ async def test_an_endpoint_that_refuses_its_key_is_given_up_and_the_next_goes_on
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:
-    with LoopbackServer() as server:
-        gone = server.base_url
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gone = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     entry = ModelEntry("gone", model="loopback", base_url=gone)
     model = open_model(entry, tmp_path)
     outcomes, end = await run(tmp_path, plan_for(make_evalset(3), [column(model, entry, Params())]), model)

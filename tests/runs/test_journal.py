@@ -70,6 +70,8 @@ def test_a_run_is_on_disk_before_the_first_call(tmp_path: Path) -> None:
     assert abs(int(start) - time.time()) < 60
     journal.finish("complete")
     assert (folder / "state").read_text() == "complete\n"
+    # Answers may hold private text.
+    assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
 
 
 def test_the_plan_comes_back_without_its_requests(tmp_path: Path) -> None:
