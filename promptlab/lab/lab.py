@@ -8,17 +8,18 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from promptlab.errors import NotFound, UsageFault
-from promptlab.history.values import RunRecord, SavedRun
+from promptlab.errors import NotFound, PromptlabError, UsageFault
+from promptlab.history.values import ColumnLine, RunRecord, SavedRun, ScoreLine
 from promptlab.lab import archive, planning
 from promptlab.lab.reading import Reader
 from promptlab.lab.table import RunTable
-from promptlab.lab.values import Comparison, LabEvent, RunRequest, RunSummary, SubjectDiff
+from promptlab.lab.values import Comparison, LabEvent, PromptRun, RunRequest, RunSummary, SubjectDiff
 from promptlab.models import registry, trust
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
@@ -31,7 +32,7 @@ from promptlab.workspace.values import MetricSpec, Prompt
 if TYPE_CHECKING:
     from promptlab.lab.running import Judging
 
-TABLES_FOR_DIFF = 20  # newest saved runs that are opened to find stored outputs of a version
+TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
 
 class Lab(Reader):
@@ -222,6 +223,36 @@ class Lab(Reader):
         found = [summary for summary in (*saved, *unsaved) if subject in ("", summary.subject)]
         return sorted(found, key=lambda summary: (summary.time, summary.id), reverse=True)
 
+    def runs_of(self, name: str) -> list[PromptRun]:
+        """The runs that have a column of this prompt, saved or not, newest first."""
+        found: list[PromptRun] = []
+        for run in self.runs():
+            columns = tuple(line for line in self._columns(run) if line.prompt == name)
+            if columns:
+                letters = {line.column for line in columns}
+                scores = tuple(score for score in self._scores(run) if score.column in letters)
+                found.append(PromptRun(run, columns, scores))
+        return found
+
+    def _columns(self, run: RunSummary) -> tuple[ColumnLine, ...]:
+        if run.record is not None:
+            return run.record.columns
+        try:
+            known = self._finished.get(run.id)
+            variants = known[0].variants if known else read_plan(self.journal_root(), run.id).variants
+        except PromptlabError:
+            return ()  # damaged, or removed since it was listed
+        return tuple(ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity) for v in variants)
+
+    def _scores(self, run: RunSummary) -> tuple[ScoreLine, ...]:
+        if run.record is not None:
+            return run.record.scores
+        if run.id not in self._finished:
+            return ()
+        table = self._finished[run.id][0]
+        means = ((v.column, table.mean(v.column, table.primary)) for v in table.variants)
+        return tuple(ScoreLine(column, table.primary, mean.mean, mean.n) for column, mean in means if mean)
+
     def open_run(self, ref: str) -> RunTable:
         """A past run by id, unique beginning or end of an id, tag, or ``last``.
 
@@ -302,11 +333,10 @@ class Lab(Reader):
         return SubjectDiff(old, new, prompt_fields(old.prompt, new.prompt), outputs, verdicts)
 
     def _runs_with(self, contents: set[str]) -> list[RunSummary]:
-        """Newest saved runs that have a column with one of these versions."""
-        found = [
-            run for run in self.runs() if run.record and contents & {line.content for line in run.record.columns}
-        ]
-        return found[:TABLES_FOR_DIFF]
+        """Newest complete or saved runs that have a column with one of these versions."""
+        runs = (run for run in self.runs() if run.record is not None or run.state == "unsaved")
+        having = (run for run in runs if contents & {line.content for line in self._columns(run)})
+        return list(islice(having, TABLES_FOR_DIFF))
 
     # -- scoring again ----------------------------------------------------------------------------
 

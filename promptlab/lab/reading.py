@@ -208,7 +208,9 @@ class Reader:
             current = "*"
         metric, means = _trend(name, self.records())
         trend = tuple(means.get(version.content) for version in versions)
-        return PromptPast(name=name, versions=tuple(versions), current=current, trend=trend, metric=metric)
+        return PromptPast(
+            name=name, versions=tuple(versions), current=current, trend=trend, metric=metric, means=means
+        )
 
     def name_of(self, text: str) -> str:
         """A prompt's name from a name, a path or a subject with a version.

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from promptlab.compare.values import DiffSpan, Interval, Verdict
 from promptlab.errors import Problem
-from promptlab.history.values import RunRecord, Version
+from promptlab.history.values import ColumnLine, RunRecord, ScoreLine, Version
 from promptlab.models.values import Outcome
 from promptlab.runs.values import Ended, ModelLoading, Progress, Started, Variant
 from promptlab.scoring.values import Score
@@ -32,6 +32,7 @@ class PromptPast(Struct, frozen=True):
         current: Label of the working copy: ``v3`` when it equals a version, ``*`` when it is edited.
         trend: One value per version, oldest first: mean of the primary metric on the trend's model, or None.
         metric: The metric of the trend, "" when no run exists.
+        means: The trend by content hash, with texts that were run and never committed.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PromptPast(Struct, frozen=True):
     current: str
     trend: tuple[float | None, ...]
     metric: str
+    means: dict[str, float] = {}
 
 
 class FileText(Struct, frozen=True):
@@ -131,6 +133,18 @@ class RunSummary(Struct, frozen=True):
     state: Literal["saved", "unsaved", "partial", "running"]
     title: str
     record: RunRecord | None = None
+
+
+class PromptRun(Struct, frozen=True):
+    """A run as one prompt sees it: the columns that ran a text of it, and what they scored.
+
+    Attributes:
+        scores: Means of those columns; empty for a run of an earlier sitting that is not saved.
+    """
+
+    run: RunSummary
+    columns: tuple[ColumnLine, ...]
+    scores: tuple[ScoreLine, ...]
 
 
 class FieldDiff(Struct, frozen=True):
