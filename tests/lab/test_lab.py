@@ -273,13 +273,14 @@ def test_no_edit_is_lost_on_either_side(folder: Path) -> None:
     assert (folder / "prompts" / "triage.toml").read_text() == answer.mine
 
 
-def test_a_folder_without_git_runs_but_keeps_no_history(tmp_path: Path, server: LoopbackServer) -> None:
+async def test_a_folder_without_git_runs_but_keeps_no_history(tmp_path: Path, server: LoopbackServer) -> None:
     folder = places.workspace(tmp_path / "plain", server.base_url)
     (folder / ".git").rename(tmp_path / "elsewhere")
     lab = Lab.open(folder)
     assert "is not in a git repository" in lab.history_problem()
     assert lab.past("triage").versions == ()
-    table = asyncio.run(finish(lab, RunRequest(subjects=("triage",))))
+    table = await finish(lab, RunRequest(subjects=("triage",)))
+    await lab.close()
     assert table.state == "complete"
     assert [run.state for run in lab.runs()] == ["unsaved"]
 
