@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from promptlab.errors import HistoryFault, StorageFault
@@ -53,7 +52,7 @@ def commit_files(
         for role in ("AUTHOR", "COMMITTER")
         for key, value in (("NAME", author_name), ("EMAIL", author_email), ("DATE", date))
     }
-    quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+    quiet = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
     # -f: a person's own list of ignored files is about their projects, not about the example.
     repo.git.write(*quiet, "add", "-f", "--", *paths)
     repo.git.write(

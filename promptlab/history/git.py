@@ -27,17 +27,21 @@ NO_IDENTITY = (
     " then try again."
 )
 
+NOT_SIGNED = (
+    "git could not sign ({}). Nothing was changed; check and unlock your signing key (or turn off commit.gpgsign and"
+    " tag.gpgsign here), then try again."
+)
+
 # Reading runs nothing that a repository's own configuration names, and never reaches out to a remote.
 _READ_CONFIG = {
     "core.fsmonitor": "false",
-    "core.hooksPath": os.devnull,
     "core.quotePath": "false",
     "i18n.logOutputEncoding": "UTF-8",
     "log.showSignature": "false",
     "protocol.ext.allow": "never",
 }
-# Saving honours what the person set up for commits (filters, signing, a reference-transaction hook), but a temporary
-# index must be a plain one: a split index would leave its shared half behind in the repository.
+# Saving honours what the person set up for commits (filters, signing), but a temporary index must be a plain one: a
+# split index would leave its shared half behind in the repository.
 _WRITE_CONFIG = {
     "core.fsmonitor": "false",
     "core.splitIndex": "false",
@@ -46,6 +50,8 @@ _WRITE_CONFIG = {
     "protocol.ext.allow": "never",
     "user.useConfigOnly": "true",
 }
+_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+_FILTER_KEYS = ("clean", "process", "required")
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_LITERAL_PATHSPECS": "1",
@@ -70,6 +76,7 @@ _CALLERS_OWN = (
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
+_SIGNING = ("to sign", "gpg failed", "signingkey", "public key", "load key", "no answer within")
 _USAGE = 129  # git's exit status for an option it does not know
 _NOT_FOUND = 127  # what `env` answers when there is no git
 
@@ -95,7 +102,7 @@ class Git:
         no_filters = [
             f"--config-env=filter.{name}.{key}=PROMPTLAB_NOTHING" for name in filters for key in _FILTER_KEYS
         ]
-        self._read = [*_config(_READ_CONFIG), *no_filters]
+        self._read = [*_config(_READ_CONFIG), *_NO_HOOKS, *no_filters]
         self._write = _config(_WRITE_CONFIG)
 
     def read(self, *args: str, stdin: bytes | None = None, ok: Collection[int] = (0,)) -> bytes:
@@ -124,14 +131,17 @@ class Git:
             *args: The command and its arguments.
             stdin: Bytes for its standard input.
             env: Variables on top of the surroundings.
-            lock: Descriptor of a lock file. The command gets a session of its own and is waited for, so that no
-                Ctrl-C or closed terminal stops it half way; should we be killed, it holds the lock to its end.
+            lock: Descriptor of a lock file, for the command that makes a ref. It runs hooks, has a session of its own
+                and is waited for, so that no Ctrl-C or closed terminal stops it half way; should we be killed, it
+                holds the lock to its end.
             limit: Seconds after which it is ended, for commands that may wait for a passphrase.
 
         Raises:
             HistoryFault: Git is missing, ran into ``limit``, or ended with a status other than 0.
         """
-        return _checked(args, self._run(self._write, args, stdin, env or {}, lock=lock, limit=limit), (0,))
+        # Of the hooks, only the one that may refuse a ref is for us; others expect the person's own index and branch.
+        config = self._write if lock is not None else [*self._write, *_NO_HOOKS]
+        return _checked(args, self._run(config, args, stdin, env or {}, lock=lock, limit=limit), (0,))
 
     def word(self, *args: str) -> str | None:
         """The one line a query prints, or None when git says there is no such thing."""
@@ -190,9 +200,6 @@ class Git:
         return Answer(process.returncode, out, err.decode("utf-8", "replace"))
 
 
-_FILTER_KEYS = ("clean", "process", "required")
-
-
 def plain(text: str, limit: int = 200) -> str:
     """One line of at most ``limit`` characters without control characters: for text that others wrote."""
     folded = " ".join(text.split())
@@ -226,11 +233,8 @@ def _explain(command: str, answer: Answer) -> str:
         return NO_IDENTITY
     if "No space left" in err or "Read-only file system" in err or "ermission" in err:
         return _storage_sentence(_last_line(err), "the git repository")
-    if "failed to sign" in err or "gpg failed" in err or (answer.code == -signal.SIGKILL and "no answer" in err):
-        return (
-            f"git could not sign ({plain(_last_line(err))}). Nothing was changed; unlock your signing key (or turn"
-            " off commit.gpgsign and tag.gpgsign here) and try again."
-        )
+    if any(word in err.lower() for word in _SIGNING):
+        return NOT_SIGNED.format(plain(_last_line(err)))
     if "exists; cannot create" in err:
         return (
             f"Another tag is in the way ({plain(_last_line(err))}). Nothing was changed; rename or delete that tag."

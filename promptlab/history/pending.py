@@ -89,10 +89,15 @@ class Folder:
         found: list[Record] = []
         for file in sorted(self._records.glob("*.json")):
             try:
-                found.append(msgspec.json.decode(file.read_bytes(), type=Record))
+                record = msgspec.json.decode(file.read_bytes(), type=Record)
             except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-                with contextlib.suppress(OSError):
-                    file.unlink()
+                record = None
+            # A run's id becomes a file's name again: one that is not this file's could lead anywhere.
+            if record is not None and record.run == file.stem:
+                found.append(record)
+                continue
+            with contextlib.suppress(OSError):
+                file.unlink()
         return found
 
     def remove(self, run: str) -> None:

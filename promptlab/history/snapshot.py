@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 
 from promptlab.errors import HistoryFault
-from promptlab.history.git import plain
+from promptlab.history.git import NOT_SIGNED, plain
 from promptlab.history.pending import Folder, Record
 from promptlab.history.repository import Repository
 from promptlab.history.trailers import TAG
@@ -128,6 +128,10 @@ def _tag(repo: Repository, tag: str, commit: str, tagger: bytes, message: str, l
         # Only `git tag` can sign, and it makes the ref at once.
         sign = ("tag", "-s", "--cleanup=verbatim", "-F", "-", "--end-of-options", tag, commit)
         git.write(*sign, stdin=text, lock=lock, limit=_PASSPHRASE)
+        # Some versions of git go on without a signature when an SSH key cannot be loaded.
+        if b"\n-----BEGIN " not in git.read("cat-file", "tag", f"refs/tags/{tag}"):
+            git.write("update-ref", "-d", f"refs/tags/{tag}", lock=lock)
+            raise HistoryFault(NOT_SIGNED.format("the key could not be loaded"))
         return
     header = f"object {commit}\ntype commit\ntag {tag}\ntagger ".encode()
     tag_object = _line(git.write("mktag", stdin=header + tagger + b"\n\n" + text))

@@ -169,4 +169,6 @@ def _quote(text: str) -> str:
 
 
 def _unquote(word: str) -> str:
+    if "=" not in word:
+        return word
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), word.encode()).decode("utf-8", "replace")

@@ -98,8 +98,9 @@ def index_locked(folder: Path) -> None:
     (folder / ".git" / "index.lock").touch()
 
 
-def refusing_pre_commit_hook(folder: Path) -> None:
-    hook(folder, "pre-commit")
+def failing_hooks(folder: Path) -> None:
+    for name in ("pre-commit", "post-index-change", "commit-msg", "post-commit", "post-checkout"):
+        hook(folder, name, f'touch "{folder}/ran"; exit 1')
 
 
 def hook(folder: Path, name: str, script: str = "exit 1") -> None:
@@ -118,7 +119,7 @@ STATES: list[Callable[[Path], None]] = [
     split_index,
     results_ignored,
     results_is_a_file,
-    refusing_pre_commit_hook,
+    failing_hooks,
 ]
 
 
@@ -312,9 +313,13 @@ class TestFaults:
         )
 
     @pytest.mark.parametrize("key", ["commit.gpgsign", "tag.gpgsign"])
-    def test_signing_fails(self, top: Path, key: str) -> None:
+    @pytest.mark.parametrize(
+        "setting", ["gpg.program=false", "gpg.program=/none", "user.signingKey=/none", "user.signingKey="]
+    )
+    def test_signing_fails(self, top: Path, key: str, setting: str) -> None:
         sh(top, "config", key, "true")
-        sh(top, "config", "gpg.program", "false")
+        sh(top, "config", "gpg.format", "openpgp" if setting.startswith("gpg") else "ssh")
+        sh(top, "config", *setting.split("="))
         assert self.refused(top).startswith("git could not sign (")
 
     def test_own_folder_cannot_be_made(self, top: Path) -> None:
@@ -464,11 +469,17 @@ class TestRecovery:
         victim = top / "victim.lock"
         victim.touch()
         escape = pending.Record(RUN, SUBJECT, f"run/../../../../victim/{RUN}", "0" * 40)
-        write(top, ".git/promptlab/pending/x.json", msgspec.json.encode(escape))
+        write(top, f".git/promptlab/pending/{RUN}.json", msgspec.json.encode(escape))
         (top / f"victim/{RUN}.lock").parent.mkdir()
         (top / f"victim/{RUN}.lock").touch()
-        recover(Repository.open(top))
+        assert recover(Repository.open(top)) == [PendingRun(RUN, SUBJECT, complete=False)]
         assert (top / f"victim/{RUN}.lock").exists()
+        assert forget(Repository.open(top), RUN) is None
+        write(top, "mine.json", "{}")
+        other = msgspec.json.encode(pending.Record("../../../mine", SUBJECT, "heads/main"))
+        write(top, ".git/promptlab/pending/x.json", other)
+        assert recover(Repository.open(top)) == []
+        assert (top / "mine.json").exists()
 
 
 def test_kill_at_random_moments(top: Path) -> None:
