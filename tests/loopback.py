@@ -141,13 +141,15 @@ class LoopbackServer:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(listener,), name="loopback", daemon=True)
         self._thread.start()
+        self._ready.wait()
         return self
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
-        if self._loop.is_running():
+        if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -162,6 +164,7 @@ class LoopbackServer:
     def _serve(self, listener: socket.socket) -> None:
         loop = self._loop
         server = loop.run_until_complete(loop.create_server(lambda: _Connection(self), sock=listener))
+        loop.call_soon(self._ready.set)  # from here on a stop is heard
         loop.run_forever()
         server.close()
         for transport in list(self._transports):

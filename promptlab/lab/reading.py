@@ -149,10 +149,10 @@ class Reader:
                 evalset = self.workspace.load_evalset(name)
             except InvalidFile:
                 continue  # folder.check has said so
-            for spec in evalset.metrics:
-                problems += catalogue.validate(spec, evalset.source)
+            metrics = planning.judged_by_default(self.workspace, evalset.metrics)
+            problems += [problem for spec in metrics for problem in catalogue.validate(spec, evalset.source)]
             try:
-                planning.judge_prompts(self.workspace, planning.judged_by_default(self.workspace, evalset.metrics))
+                planning.judge_prompts(self.workspace, metrics)
             except InvalidFile as fault:
                 problems += [p if p.file else Problem(p.message, evalset.source) for p in fault.problems]
         problems += [

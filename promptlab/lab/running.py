@@ -42,20 +42,24 @@ async def run_plan(
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
     ended: Ended | None = None
-    async for event in execute(plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies):
-        match event:
-            case CellDone():
-                scored = _scored(event, table)
-                table.add(scored)
-                yield scored
-            case Ended():
-                ended = event
-            case _:
-                yield event
+    events = execute(plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies)
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case CellDone():
+                    scored = _scored(event, table)
+                    table.add(scored)
+                    yield scored
+                case Ended():
+                    ended = event
+                case _:
+                    yield event
     assert ended is not None, "execute() ends with Ended"
     if ended.state != "cancelled":
-        async for event in judge_table(table, judges, cache if use_cache else None, stop):
-            yield event
+        judged = judge_table(table, judges, cache if use_cache else None, stop)
+        async with aclosing(judged):
+            async for event in judged:
+                yield event
     table.state = "cancelled" if judges and stop.is_set() else ended.state
     yield Ended(run=ended.run, state=table.state, progress=ended.progress, reason=ended.reason)
 

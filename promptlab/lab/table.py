@@ -191,7 +191,7 @@ class RunTable:
         clusters = self.clusters()
         return mean_interval(
             list(present.values()),
-            kind=self.infos[metric].kind if self.trials == 1 else "numeric",
+            kind=self.infos[metric].kind,
             clusters=[clusters[example] for example in present] if clusters else None,
             level=LEVEL,
             missing=len(values) - len(present),

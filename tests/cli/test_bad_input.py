@@ -15,6 +15,7 @@ import pytest
 from loopback import LoopbackServer, drop, hang, raw, status
 
 from promptlab.cli.main import run
+from promptlab.models.retry import RetryPolicy
 
 LONG = "word " * 3000
 Damage = Callable[[Path], object]
@@ -192,7 +193,8 @@ def test_bad_answers(
     toml(**{"timeout_=_5.0": "timeout = 0.2"})(folder)
     server.rule = lambda asked: answer()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("promptlab.models.retry.FIRST_PAUSE", 0.01, raising=False)
+    # The waits between the tries are the retry tests' matter; here they would only take time.
+    monkeypatch.setattr("promptlab.models.endpoint.RetryPolicy", lambda: RetryPolicy(retries=2, first=0.01))
     code = run(["run", "triage", "--only", "t1"])
     out, err = capsys.readouterr()
     assert code == 3, out + err

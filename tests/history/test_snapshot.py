@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -366,8 +367,12 @@ def sentence_without(top: Path, loss: str) -> str:
 
 def test_read_only_git_folder(top: Path) -> None:
     # Nobody must be able to come this far, and git must trust what is not theirs.
-    for folder in (Path(os.environ["HOME"]), *Path(os.environ["HOME"]).parents[:2], top, *top.parents[:3]):
-        folder.chmod(0o755)
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for start in (Path(os.environ["HOME"]).resolve(), top.resolve()):
+        for folder in (start, *start.parents):
+            if folder == temporary:
+                break
+            folder.chmod(0o755)
     sh(top, "config", "--global", "--add", "safe.directory", str(top))
     folders = [top / ".git", *(path for path in (top / ".git").rglob("*") if path.is_dir())]
     for folder in folders:
