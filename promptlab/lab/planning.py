@@ -38,7 +38,7 @@ def build(
     if not request.subjects:
         raise UsageFault("Say which prompt to run, for example `promptlab run triage`.")
     subjects = [subject_of(text) for text in request.subjects]
-    evalset = workspace.load_evalset(evalset_name(workspace, request.evalset))
+    evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
     metrics = judged_by_default(workspace, evalset.metrics)
     _check_metrics(evalset, metrics)
     for subject in subjects:
@@ -120,15 +120,16 @@ def _with_baseline(subjects: Sequence[Subject], baseline: str, subject_of: Calla
     return [asked, *(subject for subject in subjects if subject.asked != baseline)]
 
 
-def evalset_name(workspace: Workspace, asked: str) -> str:
-    """The eval set asked for, else the default of the workspace, else the only one.
+def evalset_name(workspace: Workspace, asked: str, prompt: Prompt | None = None) -> str:
+    """The eval set asked for, else the prompt's usual one, else the default of the workspace, else the only one.
 
     Raises:
         NotFound: There is none of that name, or none at all.
         UsageFault: Several, and none is the default.
     """
     names = workspace.evalset_names()
-    name = asked or workspace.settings.defaults.evalset or (names[0] if len(names) == 1 else "")
+    usual = prompt.evalset if prompt else None
+    name = asked or usual or workspace.settings.defaults.evalset or (names[0] if len(names) == 1 else "")
     if name in names:
         return name
     if not names:

@@ -114,11 +114,15 @@ class Reader:
         """An eval set by name; the default one without."""
         return self.workspace.load_evalset(planning.evalset_name(self.workspace, name))
 
-    def default_evalset(self) -> str | None:
+    def evalset_for(self, prompt: Prompt | None) -> str | None:
+        """Name of the eval set that a prompt is run over when nothing else is said; None when nothing says one."""
         try:
-            return planning.evalset_name(self.workspace, "")
+            return planning.evalset_name(self.workspace, "", prompt)
         except (NotFound, UsageFault):
             return None
+
+    def default_evalset(self) -> str | None:
+        return self.evalset_for(None)
 
     def default_models(self) -> tuple[str, ...]:
         try:

@@ -149,7 +149,7 @@ def check(workspace: Workspace) -> list[Problem]:
             workspace.load_evalset(name)
         except PromptlabError as fault:
             problems += _problems(fault, _file(EVALSETS, name, "eval set"))
-    return problems + _shared_ids(prompts) + _defaults(workspace, prompts)
+    return problems + _shared_ids(prompts) + _usual_evalsets(workspace, prompts) + _defaults(workspace, prompts)
 
 
 def _problems(fault: PromptlabError, file: str) -> list[Problem]:
@@ -167,6 +167,15 @@ def _shared_ids(prompts: list[Prompt]) -> list[Problem]:
             message = f"The id `{shown(prompt.id)}` is the id of {other.source} too."
             problems.append(Problem(message, prompt.source, key="id", hint="Give each prompt its own id."))
     return problems
+
+
+def _usual_evalsets(workspace: Workspace, prompts: list[Prompt]) -> list[Problem]:
+    names = workspace.evalset_names()
+    return [
+        Problem(str(_no_such(prompt.evalset, "eval set", names)), prompt.source, key="evalset")
+        for prompt in prompts
+        if prompt.evalset is not None and prompt.evalset not in names
+    ]
 
 
 def _defaults(workspace: Workspace, prompts: list[Prompt]) -> list[Problem]:

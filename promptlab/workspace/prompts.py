@@ -63,6 +63,7 @@ def parse_prompt(data: bytes, name: str, source: str) -> Prompt:
         output=msgspec.convert(output, Output) if output is not None else None,
         judge=msgspec.convert(judge, Judge) if judge is not None else None,
         id=cast("str | None", top.get("id")),
+        evalset=cast("str | None", top.get("evalset")),
         description=cast("str", top.get("description", "")),
     )
 
@@ -164,6 +165,7 @@ _TOP: dict[str, Check] = {
     "description": check.text,
     "owner": check.anything,
     "labels": check.anything,
+    "evalset": check.word,
     "notes": check.anything,
     "id": check.word,
     "params": check.anything,

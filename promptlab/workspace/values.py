@@ -78,6 +78,7 @@ class Prompt(Struct, frozen=True):
         name: Path below ``prompts/`` without ``.toml``: ``triage``, ``judges/helpful``.
         content: The first 12 hex digits of the content hash: the version's identity.
         source: The file's path, relative to the workspace root, for error messages.
+        evalset: The eval set that it is usually run over, or None for the workspace's default.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Prompt(Struct, frozen=True):
     output: Output | None = None
     judge: Judge | None = None
     id: str | None = None
+    evalset: str | None = None
     description: str = ""
 
 

@@ -259,6 +259,17 @@ def test_a_variable_that_no_example_has_stops_the_run_before_it_starts(folder: P
     assert "evalsets/tickets.toml" in str(caught.value)
 
 
+def test_a_prompt_can_name_its_usual_eval_set(folder: Path) -> None:
+    (folder / "evalsets" / "other.toml").write_text(places.evalset_text().replace("Eight", "Other"))
+    (folder / "prompts" / "triage.toml").write_text('evalset = "other"\n' + places.SECOND)
+    lab = Lab.open(folder)
+    assert lab.plan(RunRequest(subjects=("triage",))).evalset == "other"
+    assert lab.plan(RunRequest(subjects=("triage",), evalset="tickets")).evalset == "tickets"
+    assert lab.subject("triage").version == "v2", "it does not change the answer, so it makes no version"
+    (folder / "prompts" / "triage.toml").write_text('evalset = "othr"\n' + places.SECOND)
+    assert "Did you mean `other`?" in str(lab.check()[0])
+
+
 def test_no_edit_is_lost_on_either_side(folder: Path) -> None:
     lab = Lab.open(folder)
     mine = lab.read_file("triage")

@@ -44,7 +44,7 @@ def test_the_rule_never_changes_by_accident() -> None:
         PROMPT.replace("temperature = 0.2\nmax_tokens = 16", "max_tokens = 16\ntemperature = 0.2"),
         PROMPT.replace("[params]\ntemperature = 0.2\n", "params.temperature = 0.2\nparams."),
         PROMPT.replace('"""\nRoute:\n{{ ticket }}"""', '"Route:\\n{{ ticket }}"'),
-        'description = "d"\nowner = "o"\nlabels = ["l"]\nnotes = 2026-01-02\nid = "i"\n' + PROMPT,
+        'description = "d"\nowner = "o"\nlabels = ["l"]\nnotes = 2026-01-02\nid = "i"\nevalset = "e"\n' + PROMPT,
     ],
 )
 def test_what_does_not_change_a_version(same: str) -> None:
