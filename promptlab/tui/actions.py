@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from textual.binding import Binding
 
-Scope = Literal["app", "table", "columns", "text", "editor", "prompts", "results"]
+Scope = Literal["app", "table", "columns", "text", "editor", "prompts", "results", "diff", "history", "timeline"]
 
 
 class Action(NamedTuple):
@@ -50,6 +50,9 @@ _MOVES = (
 ACTIONS: dict[Scope, tuple[Action, ...]] = {
     "app": (
         Action("app.prompts", "1", "", "Go to Prompts.", group="go", does="go('prompts')"),
+        Action("app.results", "3", "", "Go to Results.", group="go", does="go('results')"),
+        Action("app.diff", "4", "", "Go to Diff.", group="go", does="go('diff')"),
+        Action("app.history", "5", "", "Go to History.", group="go", does="go('history')"),
         Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),
@@ -89,7 +92,42 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         ),
         Action("prompts.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
-    "results": (),
+    "results": (
+        Action("results.better", "b", "", "Only examples that got better.", does="filter('better')"),
+        Action("results.worse", "w", "worse", "Only examples that got worse.", 30, "filter", False, "filter('worse')"),
+        Action("results.same", "equals_sign", "", "Only examples that stayed the same.", does="filter('same')"),
+        Action("results.error", "exclamation_mark", "", "Only errors and missing scores.", does="filter('error')"),
+        Action("results.all", "a", "", "All examples.", does="filter('all')"),
+        Action("results.sort", "s", "sort", "Sort in the next way: changed first, Δ, score, file.", 40, "view"),
+        Action("results.metric", "m", "metric", "Show the next metric.", 55, "view"),
+        Action("results.diff", "d", "", "Show the output with or without the words that changed.", group="view"),
+        Action("results.verdict", "v", "verdict", "Say the verdicts in plain words.", 15, "run"),
+        Action("results.commit", "c", "commit", "Keep the run in git, after showing what that means.", 18, "run"),
+        Action("results.runs", "o", "runs", "Choose a past run.", 35, "run"),
+        Action("results.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "diff": (
+        Action("diff.before", "left_square_bracket", "", "The pair of versions before."),
+        Action("diff.after", "right_square_bracket", "pair", "The next pair of versions.", 20, "view"),
+        Action("diff.run", "r", "run both", "Run both versions, so that their scores can be compared.", 10, "run"),
+        Action("diff.model", "m", "model", "Show the scores of the next model.", 25, "view"),
+        Action("diff.style", "s", "split/inline", "Old and new beside each other, or in one text.", 30, "view"),
+        Action("diff.pick", "p", "prompt", "Choose the prompt to show.", 40, "view"),
+        Action("diff.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "history": (
+        Action("history.diff", "d", "diff", "Diff with the version before, or of the two marked ones.", 10, "view"),
+        Action("history.restore", "R", "restore", "Put this text into the editor; nothing is written.", 15, "prompt"),
+        Action("history.run", "r", "run", "Run this version again, beside the working copy.", 12, "run"),
+        Action("history.copy", "y", "copy", "Copy the tag of the run, or the commit of the version.", 50, "copy"),
+        Action("history.pick", "p", "prompt", "Choose the prompt to show.", 40, "view"),
+        Action("history.before", "left_square_bracket", "", "The prompt before."),
+        Action("history.after", "right_square_bracket", "", "The next prompt."),
+        Action("history.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "timeline": (
+        Action("timeline.mark", "space", "mark A/B", "Mark the version for a diff, or take the mark away.", 30),
+    ),
 }
 
 BY_ID: dict[str, Action] = {action.id: action for actions in ACTIONS.values() for action in actions}

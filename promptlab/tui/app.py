@@ -15,8 +15,11 @@ from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
+from promptlab.tui.screens.diff import DiffScreen
+from promptlab.tui.screens.history import HistoryScreen
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.prompts import PromptsScreen
+from promptlab.tui.screens.results import ResultsScreen
 from promptlab.tui.session import Session
 from promptlab.tui.widgets.chrome import live_actions
 from promptlab.tui.widgets.dialog import Answer, Question
@@ -37,9 +40,8 @@ class PromptlabApp(App[int]):
     TITLE = "promptlab"
     CSS_PATH = "styles/app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
-    ALLOW_IN_MAXIMIZED_VIEW = "Line"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012  # typed by the base class
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
 
     def __init__(self, open_lab: Callable[[], Lab]) -> None:
         super().__init__()
@@ -47,18 +49,18 @@ class PromptlabApp(App[int]):
         if self.no_color and self.current_theme.ansi:
             # Under NO_COLOR the ANSI themes draw black on black.
             self.theme = "textual-dark"
-        self.session = Session(self._chrome, self._start)
+        self.session = Session(self._chrome, self._start, self._history_changed)
         self.fault: PromptlabError | None = None
         self._open_lab = open_lab
         self._watching = False
         self._visited: list[str] = []
-        for page in (PromptsScreen,):
+        for page in (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen):
             self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
 
     def on_mount(self) -> None:
         """Show the first screen, then open the workspace."""
         self.switch_mode("prompts")
-        self.run_worker(self._open(), group="open")
+        self.run_worker(self._open, group="open")
 
     async def _open(self) -> None:
         self.session.say("opening the workspace …")
@@ -85,14 +87,17 @@ class PromptlabApp(App[int]):
         head = self.session.state.head if self.session.state else None
         await self._look_at_git(lab)
         if self.session.state is not None and self.session.state.head != head:
-            for page in self._pages():
-                page.history_changed()
+            self._history_changed()
+
+    def _history_changed(self) -> None:
+        for page in self._pages():
+            page.history_changed()
 
     def _watch(self) -> None:
         lab = self.session.lab_now
         if lab is not None and not self._watching:
             self._watching = True
-            self.run_worker(self._watch_once(lab), group="watch")
+            self.run_worker(partial(self._watch_once, lab), group="watch")
 
     async def _watch_once(self, lab: Lab) -> None:
         try:
@@ -120,7 +125,7 @@ class PromptlabApp(App[int]):
         if not job.scratch:
             self.session.table = job.table
         self.session.say("")
-        self.run_worker(self._run(job), group="job")
+        self.run_worker(partial(self._run, job), group="job")
 
     async def _run(self, job: Job) -> None:
         await job.run(self._chrome)

@@ -18,22 +18,32 @@ class Session:
 
     Attributes:
         unsaved: Names of prompts whose text in the editor is not on disk.
+        prompt: Name of the prompt that the screens are about, "" before one is chosen.
         table: The run that Results shows.
+        prompt: Name of the prompt that Diff and History show: the one chosen last, on any screen.
+        pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
     """
 
-    def __init__(self, changed: Callable[[], None], start: Callable[[Job], None]) -> None:
+    def __init__(
+        self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]
+    ) -> None:
         """Begin, before the workspace is open.
 
         Args:
             changed: Called when a line around the screens has to be drawn again.
             start: Does a run. Whoever starts one makes sure that none is going on.
+            saved: Called when a run was put into git: trends are others now.
         """
         self.start = start
+        self.saved = saved
         self.state: RepoState | None = None
         self.history_problem = ""
         self.unsaved: set[str] = set()
+        self.prompt = ""
         self.table: RunTable | None = None
+        self.prompt = ""
+        self.pair: tuple[str, str] | None = None
         self.job: Job | None = None
         self.said = ""
         self.bad = False

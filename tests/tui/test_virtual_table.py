@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from promptlab.tui.widgets.virtual_table import Cell, ChoiceTable, Column, VirtualTable, place
+from promptlab.tui.widgets.columns import place
+from promptlab.tui.widgets.virtual_table import Cell, ChoiceTable, Column, VirtualTable
 
 HOSTILE = "[INST] \x1b[31mred [/] 漢字\nsecond"
 

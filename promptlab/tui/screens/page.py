@@ -28,7 +28,7 @@ from promptlab.tui.widgets.textview import Piece, TextView
 if TYPE_CHECKING:
     from promptlab.lab import Lab
 
-TABS = (Tab("prompts", "1", "Prompts"),)
+TABS = (Tab("prompts", "1", "Prompts"), Tab("results", "3", "Results"), Tab("diff", "4", "Diff"), Tab("history", "5", "History"))
 LEAST = (60, 15)
 """Columns and lines below which a screen says that it needs more."""
 
@@ -105,9 +105,40 @@ class Page(Screen[None]):
     def history_changed(self) -> None:
         """HEAD moved, or a run was saved."""
 
+    # -- one pane at a time -------------------------------------------------------------------------------
+
+    @property
+    def zoomed(self) -> bool:
+        """Whether one pane has the whole screen."""
+        return bool(self.query("#panes .-zoomed"))
+
+    def zoom(self, pane: Widget) -> None:
+        """Give a pane all the room between header and status line, whatever the layout says."""
+        self.unzoom()
+        node = pane
+        while node.id != "panes" and isinstance(node.parent, Widget):
+            node.add_class("-zoomed")
+            for sibling in node.parent.children:
+                sibling.set_class(sibling is not node, "-hidden")
+            node = node.parent
+
+    def unzoom(self) -> None:
+        """Give the other panes their room back."""
+        for node in self.query("#panes .-zoomed, #panes .-hidden"):
+            node.remove_class("-zoomed", "-hidden")
+
+    def action_zoom(self) -> None:
+        """Give the focused pane the whole screen, or give it back."""
+        if self.zoomed:
+            self.unzoom()
+        elif self.focused is not None and self.focused.has_class("pane"):
+            self.zoom(self.focused)
+
     def go_back(self) -> bool:
         """Go back one level inside the screen; False when it is at its outermost."""
-        return False
+        zoomed = self.zoomed
+        self.unzoom()
+        return zoomed
 
     # -- starting a run -----------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class PromptsScreen(Page):
         self._view("editor")
         self.list.focus()
         self._repaint = self.set_interval(REPAINT, self._paint_trial, pause=True)
-        self.run_worker(self._load(), group="load")
+        self.run_worker(self._load, group="load")
 
     async def _load(self) -> None:
         lab = await self.session.lab()
@@ -162,7 +162,7 @@ class PromptsScreen(Page):
 
     @on(VirtualTable.Moved, "#list")
     def _moved(self, event: VirtualTable.Moved) -> None:
-        self.run_worker(self._open(event.control.row_key), group="open", exclusive=True)
+        self.run_worker(partial(self._open, event.control.row_key), group="open", exclusive=True)
 
     @on(VirtualTable.Opened, "#list")
     def _chosen(self) -> None:
@@ -179,7 +179,7 @@ class PromptsScreen(Page):
                 self.session.say(str(fault), bad=True)
                 return
             self.buffers[name] = Buffer(file, file.text)
-        self.current = name
+        self.current = self.session.prompt = name
         self.show_buffer()
 
     def show_buffer(self) -> None:
@@ -188,6 +188,14 @@ class PromptsScreen(Page):
         self._evalset = None
         self._titles()
         self._look_soon(0)
+
+    async def take(self, name: str, text: str) -> None:
+        """Put a text, such as that of an old version, into the editor of a prompt; ctrl+z brings the other one back."""
+        self.list.select(name)
+        await self._open(name)
+        if self.current == name:
+            self.editor.swap(text)
+            self.action_edit()
 
     @on(TextArea.Changed, "#editor")
     def _typed(self) -> None:
@@ -207,7 +215,7 @@ class PromptsScreen(Page):
         self._check = self.set_timer(max(delay, 0.001), self._start_look)
 
     def _start_look(self) -> None:
-        self.run_worker(self._look(), group="look", exclusive=True)
+        self.run_worker(self._look, group="look", exclusive=True)
 
     async def _look(self) -> None:
         buffer = self.buffers.get(self.current)
@@ -284,14 +292,14 @@ class PromptsScreen(Page):
         saved = not self.buffers[self.current].edited
         dialog = run_dialog(prompt, self._pasts.get(prompt.name), evalset, models, defaults, saved)
         request = await app_of(self).push_screen_wait(dialog)
-        if request is not None:
-            await self.begin(request, self._drafts())
+        if request is not None and await self.begin(request, self._drafts()) is not None:
+            await app_of(self).run_action("app.go('results')")
 
     # -- what the app tells -------------------------------------------------------------------------------
 
     def files_changed(self, paths: tuple[str, ...]) -> None:
         """Read again what changed; a text that is being edited stays."""
-        self.run_worker(self._reread(paths), group="reread")
+        self.run_worker(partial(self._reread, paths), group="reread")
 
     async def _reread(self, paths: tuple[str, ...]) -> None:
         if any(path.startswith("evalsets/") for path in paths):
@@ -303,20 +311,18 @@ class PromptsScreen(Page):
             await self._load_rows()
             await self._load_pasts()
 
+    def on_screen_resume(self) -> None:
+        """Show the prompt that another screen is about."""
+        if self.session.prompt != self.current:
+            self.list.select(self.session.prompt)
+
     def history_changed(self) -> None:
         """Versions and trends may be others now."""
-        self.run_worker(self._load_pasts(), group="pasts", exclusive=True)
+        self.run_worker(self._load_pasts, group="pasts", exclusive=True)
 
     def show_row_marks(self) -> None:
         """Draw the list again after a text was saved or reread."""
         self._show_rows()
-
-    def go_back(self) -> bool:
-        """Leave the zoomed pane first."""
-        if self.maximized is None:
-            return False
-        self.minimize()
-        return True
 
     # -- actions ------------------------------------------------------------------------------------------
 
@@ -324,11 +330,11 @@ class PromptsScreen(Page):
         """Do what a key of the editor asked for."""
         match event.what:
             case "save":
-                self.run_worker(self.saving.save(), group="save", exclusive=True)
+                self.run_worker(self.saving.save, group="save", exclusive=True)
             case "run":
                 self.action_run()
             case "external":
-                self.run_worker(self._edit_outside(), group="save", exclusive=True)
+                self.run_worker(self._edit_outside, group="save", exclusive=True)
             case _:
                 self.list.focus()
 
@@ -353,11 +359,11 @@ class PromptsScreen(Page):
 
     def action_run(self) -> None:
         """Try the text on a few examples."""
-        self.run_worker(self._begin_trial(), group="trial", exclusive=True)
+        self.run_worker(self._begin_trial, group="trial", exclusive=True)
 
     def action_run_all(self) -> None:
         """Ask what to run, and run it."""
-        self.run_worker(self._ask_run(), group="ask", exclusive=True)
+        self.run_worker(self._ask_run, group="ask", exclusive=True)
 
     def action_previous_example(self) -> None:
         self._step(-1)
@@ -372,7 +378,7 @@ class PromptsScreen(Page):
 
     def action_new(self) -> None:
         """Create a prompt."""
-        self.run_worker(self._new(), group="ask", exclusive=True)
+        self.run_worker(self._new, group="ask", exclusive=True)
 
     async def _new(self) -> None:
         lab = await self.session.lab()
@@ -406,13 +412,6 @@ class PromptsScreen(Page):
     def _view(self, view: str) -> None:
         for name in VIEWS:
             self.set_class(name == view, f"-view-{name}")
-
-    def action_zoom(self) -> None:
-        """Give the focused pane the whole screen, or give it back."""
-        if self.maximized is not None:
-            self.minimize()
-        elif self.focused is not None:
-            self.maximize(self.focused)
 
 
 def _pane(widget: Widget, title: str) -> Widget:

@@ -106,11 +106,15 @@ def run_dialog(
     ]
     state = f"= {same}" if same else "not committed" if saved else "as it stands in the editor, not saved"
     subjects.append(Option(prompt.name, f"working copy  {state}", ticked=True))
-    lines = [
+    cells = len(evalset.examples) * evalset.decision.trials
+    return RunDialog(f"Run {prompt.name}", subjects, model_options(models, defaults), evalset.name, cells)
+
+
+def model_options(models: Sequence[ModelInfo], defaults: Sequence[str]) -> list[Option]:
+    """The models to tick, the default ones ticked as far as they can be used."""
+    return [
         Option(model.name, _model_line(model), ticked=model.name in defaults and not model.problem) for model in models
     ]
-    cells = len(evalset.examples) * evalset.decision.trials
-    return RunDialog(f"Run {prompt.name}", subjects, lines, evalset.name, cells)
 
 
 def _model_line(model: ModelInfo) -> str:

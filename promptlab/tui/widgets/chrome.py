@@ -19,6 +19,8 @@ from promptlab.tui.typed import app_of, on_bindings_changed
 from promptlab.tui.widgets.cells import cut, fit
 
 _NARROW = 100
+_PLACE = 28
+"""Columns of the header that are the program's name and the branch, before the tabs' names are cut."""
 
 
 class Line(Widget):
@@ -52,10 +54,11 @@ class HeaderLine(Line):
         width = self.size.width
         workspace, branch = (one_line(part) for part in self.place)
         narrow = width < _NARROW
+        short = sum(len(tab.key) + len(tab.label) + 4 for tab in self._tabs) > width - _PLACE
         tabs = Content("")
         for tab in self._tabs:
             here = tab.mode == self.current
-            label = tab.label[:3] if narrow and not here else tab.label
+            label = tab.label[:3] if short and not here else tab.label
             text = f"{tab.key} {label}"
             style = Style(bold=here, reverse=here) + Style.from_meta({"@click": f"app.go('{tab.mode}')"})
             tabs = tabs.append(Content.styled(f" {text} ", style)).append(" ")

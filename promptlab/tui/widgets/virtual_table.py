@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from rich.segment import Segment
 from textual import events
@@ -15,35 +15,9 @@ from textual.strip import Strip
 
 from promptlab.tui.actions import bindings
 from promptlab.tui.safe import one_line
-from promptlab.tui.widgets.cells import Align, fit
-from promptlab.tui.widgets.lines import Lines, Tone
-
-
-class Cell(NamedTuple):
-    """What stands in one place of the table. The text may come from anywhere: the table makes it harmless."""
-
-    text: str
-    tone: Tone = ""
-
-
-class Column(NamedTuple):
-    """One column.
-
-    Attributes:
-        key: Names the column to the rows.
-        width: Cells; the least that it gets when it may grow.
-        grow: Takes what the other columns leave.
-        drop: 0 stays; otherwise the column goes when the table is too narrow, highest number first.
-        choice: The column cursor (h, l) can stand on it, and it scrolls sideways with the others of its kind.
-    """
-
-    key: str
-    label: str
-    width: int
-    align: Align = "left"
-    grow: bool = False
-    drop: int = 0
-    choice: bool = False
+from promptlab.tui.widgets.cells import fit
+from promptlab.tui.widgets.columns import Cell, Column, Placed, place
+from promptlab.tui.widgets.lines import Lines
 
 
 class Rows(Protocol):
@@ -56,13 +30,6 @@ class Rows(Protocol):
         ...
 
     def cell(self, row: int, column: str) -> Cell: ...
-
-
-class _Placed(NamedTuple):
-    """A column as it is drawn now."""
-
-    column: Column
-    width: int
 
 
 class NoRows:
@@ -119,7 +86,7 @@ class VirtualTable(Lines):
         self._first_choice = 0
         self._sort = ("", False)
         self._empty = ""
-        self._placed: tuple[_Placed, ...] | None = None
+        self._placed: tuple[Placed, ...] | None = None
 
     # -- what it shows ------------------------------------------------------------------------------------
 
@@ -154,17 +121,19 @@ class VirtualTable(Lines):
         self._choice = min(self._choice, max(len(self._choices) - 1, 0))
         self._relayout()
 
-    def set_rows(self, rows: Rows, *, empty: str = "") -> None:
-        """Show other rows; the cursor stays on the same key, or else near the same place.
+    def set_rows(self, rows: Rows, *, empty: str = "", keep: Literal["row", "place"] = "row") -> None:
+        """Show other rows.
 
         Args:
             empty: The sentence to show when there are no rows: what to do next.
+            keep: Whether the cursor goes with the row that it stands on, as far as that is still there, or stays
+                in its place.
         """
         before, key = self.row, self.row_key
         self._rows = rows
         self._empty = empty
         count = len(rows)
-        if key and not (before < count and rows.key(before) == key):
+        if keep == "row" and key and not (before < count and rows.key(before) == key):
             before = next((row for row in range(count) if rows.key(row) == key), before)
         self._row = min(max(before, 0), max(count - 1, 0))
         self.virtual_size = Size(0, count + self._header)
@@ -279,7 +248,7 @@ class VirtualTable(Lines):
         super().watch_has_focus(focus)
         self.refresh()
 
-    def _layout(self) -> tuple[_Placed, ...]:
+    def _layout(self) -> tuple[Placed, ...]:
         if self._placed is None:
             self._placed, self._first_choice = place(self._columns, self.room.width, self._choice, self._first_choice)
         return self._placed
@@ -361,64 +330,10 @@ class VirtualTable(Lines):
         return None
 
 
-def place(columns: Sequence[Column], width: int, choice: int, first_choice: int) -> tuple[tuple[_Placed, ...], int]:
-    """Which columns fit, and how wide each becomes.
-
-    Columns are dropped by their number until the fixed ones and one choice column fit; then as many choice
-    columns as fit are shown, so that the one under the cursor is among them; growing columns share the rest.
-
-    Args:
-        width: Cells of the table; each column needs one more as its gap.
-        choice: Index, among the choice columns, of the one under the cursor.
-        first_choice: Index of the leftmost choice column shown before.
-
-    Returns:
-        The columns in order, and the index of the leftmost choice column shown now.
-    """
-    kept = list(columns)
-    choices = [column for column in kept if column.choice]
-    widest = max((column.width + 1 for column in choices), default=0)
-
-    def fixed() -> int:
-        return sum(column.width + 1 for column in kept if not column.choice)
-
-    wanted = sum(column.width + 1 for column in choices)
-    for column in sorted((c for c in columns if c.drop), key=lambda c: -c.drop):
-        # A first-class column is worth more than a droppable one, so all choices are made to fit if they can.
-        if fixed() + wanted <= width:
-            break
-        kept.remove(column)
-    room = max(width - fixed(), widest)
-    first = min(first_choice, choice)
-    while first < choice and sum(c.width + 1 for c in choices[first : choice + 1]) > room:
-        first += 1
-    while first > 0 and sum(c.width + 1 for c in choices[first - 1 :]) <= room:
-        first -= 1
-    shown: set[str] = set()
-    used = 0
-    for column in choices[first:]:
-        used += column.width + 1
-        if used > room:
-            break
-        shown.add(column.key)
-    kept = [column for column in kept if not column.choice or column.key in shown]
-    spare = max(width - sum(column.width + 1 for column in kept), 0)
-    growing = [column.key for column in kept if column.grow]
-    placed: list[_Placed] = []
-    for column in kept:
-        more = 0
-        if column.grow:
-            more = spare // len(growing)
-            if column.key == growing[-1]:
-                more = spare - (len(growing) - 1) * (spare // len(growing))
-        placed.append(_Placed(column, column.width + more))
-    return tuple(placed), first
-
-
 class ChoiceTable(VirtualTable):
     """A virtual table whose columns can be walked with h and l."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("columns")]
 
 
-__all__ = ["Cell", "ChoiceTable", "Column", "NoRows", "Rows", "VirtualTable", "place"]
+__all__ = ["Cell", "ChoiceTable", "Column", "NoRows", "Rows", "VirtualTable"]

@@ -1,0 +1,155 @@
+"""Everything about one cell: what came back and how it differs from the baseline's, scores, input, figures."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from promptlab.errors import PromptlabError
+from promptlab.lab import wording
+from promptlab.lab.values import ColumnSummary
+from promptlab.scoring.values import MetricInfo, Score
+from promptlab.tui.widgets.lines import Tone
+from promptlab.tui.widgets.textview import Piece, diff_pieces
+
+if TYPE_CHECKING:
+    from promptlab.lab import RunTable
+
+
+def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> list[Piece]:
+    """The detail of a cell. May take the time of a word diff: called in a thread.
+
+    Args:
+        diff: Show the words that changed against the baseline's output, where there are two outputs.
+    """
+    case, variant = table.example(example), table.variant(column)
+    pieces = [Piece(example, "head"), Piece(f"  {column} {variant.label}", "accent")]
+    if case.tags or case.group:
+        pieces.append(Piece(f"  {' '.join((*case.tags, *filter(None, [case.group])))}", "dim"))
+    pieces.append(Piece("\n"))
+    for trial in range(table.trials):
+        pieces += _output(table, column, example, trial, diff)
+    if case.expected is not None:
+        pieces += [Piece("\nexpected  ", "dim"), Piece(f"{_value(case.expected)}\n")]
+    if case.reference:
+        pieces += [Piece("\nreference  ", "dim"), Piece(f"{case.reference}\n")]
+    pieces += _scores(table, column, example)
+    pieces += _input(table, column, example)
+    return [*pieces, *_figures(table, column, example)]
+
+
+def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) -> list[Piece]:
+    title = "output" if table.trials == 1 else f"output {trial + 1} of {table.trials}"
+    outcome = table.outcome(column, example, trial)
+    if outcome is None:
+        return [Piece(f"── {title} ──\n", "head"), Piece("not there yet\n", "dim")]
+    if outcome.fault is not None:
+        return [Piece(f"── {title} ──\n", "head"), Piece(f"! {outcome.fault.message}\n", "bad")]
+    base_column = table.baseline_of(column)
+    base = table.outcome(base_column, example, trial) if diff and column != table.baseline else None
+    if base is None or base.fault is not None:
+        return [Piece(f"── {title} ──\n", "head"), Piece(f"{outcome.text}\n")]
+    against = f"{base_column} {table.variant(base_column).label}"
+    if base.text == outcome.text:
+        pieces = [Piece(f"{outcome.text}\n")]
+        return [Piece(f"── {title} ──", "head"), Piece(f" the same as {against}\n", "dim"), *pieces]
+    from promptlab.compare.words import word_diff
+
+    pieces = [*diff_pieces(word_diff(base.text, outcome.text)), Piece("\n")]
+    return [Piece(f"── {title} ──", "head"), Piece(f" [-{against}-]{{+{column}+}}\n", "dim"), *pieces]
+
+
+def _scores(table: RunTable, column: str, example: str) -> list[Piece]:
+    scores = table.scores(column, example)
+    if not scores:
+        return []
+    pieces = [Piece("\n── scores ──\n", "head")]
+    width = max(len(name) for name in scores)
+    for name, score in scores.items():
+        mark, tone = _mark(score, table.infos.get(name))
+        pieces += [Piece(f"{mark} ", tone), Piece(f"{name:<{width}}  ", "strong" if name == table.primary else "")]
+        pieces.append(Piece(wording.score(score, table.infos.get(name)), "warn" if score.value is None else ""))
+        delta = table.delta(column, example, name) if name in table.infos and column != table.baseline else None
+        if delta:
+            pieces.append(Piece(f"  {'▲' if delta > 0 else '▼'} {abs(delta):.3g}", "good" if delta > 0 else "bad"))
+        pieces.append(Piece(f"  {score.detail}\n" if score.detail else "\n", "dim"))
+    return pieces
+
+
+def _mark(score: Score, info: MetricInfo | None) -> tuple[str, Tone]:
+    if score.value is None:
+        return "–", "warn"
+    if info is None or info.kind != "binary" or info.direction == "info":
+        return " ", ""
+    good = (score.value >= 1.0) == (info.direction != "min")
+    return ("✓" if score.value else "✗"), "good" if good else "bad"
+
+
+def _input(table: RunTable, column: str, example: str) -> list[Piece]:
+    try:
+        messages = table.rendered(column, example)
+    except PromptlabError as fault:
+        return [Piece("\n── input ──\n", "head"), Piece(f"{fault}\n", "bad")]
+    pieces: list[Piece] = []
+    for message in messages:
+        pieces += [Piece(f"\n── input: {message.role} ──\n", "head"), Piece(f"{message.content}\n")]
+    return pieces
+
+
+def _figures(table: RunTable, column: str, example: str) -> list[Piece]:
+    outcome = table.outcome(column, example)
+    if outcome is None or outcome.fault is not None:
+        return []
+    params = table.variant(column).params
+    facts = [
+        f"{wording.seconds(outcome.latency)}{', from the cache' if outcome.cached else ''}",
+        f"{outcome.usage.prompt} tokens in, {outcome.usage.completion} out, ended by {outcome.finish}",
+        f"temperature {params.temperature:g}, at most {params.max_tokens} tokens, seed {params.seed}",
+    ]
+    if outcome.cost is not None:
+        facts.append(f"cost {outcome.cost:.6f}")
+    if outcome.fingerprint:
+        facts.append(f"model build {outcome.fingerprint}")
+    return [Piece("\n── figures ──\n", "head"), Piece("\n".join(facts) + "\n", "dim")]
+
+
+def verdict_pieces(table: RunTable, summaries: tuple[ColumnSummary, ...]) -> list[Piece]:
+    """Every column's verdict in plain words, the primary metric first, and what it rests on."""
+    if table.state == "running":
+        return [Piece("The run is still going on. A verdict is given when it has ended.")]
+    base = table.variant(table.baseline)
+    pieces = [Piece(f"Baseline: {table.baseline} {base.label}, on {table.evalset}\n", "dim")]
+    if len(summaries) < 2:
+        return [*pieces, Piece("\nThere is one column, so nothing to compare it with. R runs two versions.")]
+    for summary in summaries:
+        column = summary.variant.column
+        if column == table.baseline:
+            continue
+        pieces.append(Piece(f"\n{column} {summary.variant.label}\n", "head"))
+        for metric in sorted(table.infos, key=lambda name: name != table.primary):
+            verdict = table.verdict(column, metric)
+            if verdict is None:
+                continue
+            primary = metric == table.primary
+            pieces.append(Piece(f"{verdict.sentence}\n", "strong" if primary else ""))
+            if primary:
+                pieces += [Piece(f"  {note}\n", "dim") for note in (verdict.method, *verdict.notes) if note]
+    return pieces
+
+
+def save_pieces(table: RunTable, title: str) -> list[Piece]:
+    """What saving a run would put into git, and what it leaves alone."""
+    kept = f"results/{table.subject}/{table.run}/"
+    pieces = [Piece(f"{title}\n\n", "strong")]
+    pieces += [Piece("tag      ", "dim"), Piece(f"run/{table.subject}/{table.run}\n")]
+    pieces += [Piece("holds    ", "dim"), Piece(f"{kept}{{run.toml, metrics.jsonl, outputs.jsonl}} and the files used\n")]
+    for variant in table.variants:
+        pieces += [Piece(f"{variant.column:<9}", "dim"), Piece(f"{variant.label}\n")]
+    if table.state != "complete":
+        pieces.append(Piece("\nThe run is not complete: it is saved as partial.\n", "warn"))
+    pieces.append(Piece("\nA commit of its own, held by the tag. HEAD, index and working tree stay as they are.", "dim"))
+    return pieces
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,190 @@
+"""The rows of the results grid: how each example fared in the chosen column, filtered and sorted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from promptlab.lab import wording
+from promptlab.scoring.values import MetricInfo
+from promptlab.tui.widgets.columns import Cell, Column
+from promptlab.tui.widgets.lines import Tone
+
+if TYPE_CHECKING:
+    from promptlab.lab import RunTable
+
+Fate = Literal["better", "worse", "same", "error", "pending"]
+Filter = Literal["all", "better", "worse", "same", "error"]
+MARKS: dict[Fate, Cell] = {
+    "better": Cell("▲", "good"),
+    "worse": Cell("▼", "bad"),
+    "same": Cell("=", "dim"),
+    "error": Cell("!", "bad"),
+    "pending": Cell("·", "dim"),
+}
+SORTS = ("changed", "difference", "score", "file")
+SORT_WORDS = {
+    "changed": "changed and failing first",
+    "difference": "largest loss first",
+    "score": "lowest score first",
+    "file": "as in the eval set",
+}
+
+
+class Entry(NamedTuple):
+    """One example in the chosen column: its value there, and its difference to the baseline where both have one."""
+
+    example: str
+    fate: Fate
+    value: float | None
+    delta: float | None
+
+
+class View(NamedTuple):
+    """What the grid is asked to show."""
+
+    column: str
+    metric: str
+    filter: Filter = "all"
+    sort: str = "changed"
+
+
+class GridRows:
+    """One view of a run's table. It is a picture of one moment: a run that goes on gets new ones."""
+
+    def __init__(self, table: RunTable, view: View) -> None:
+        self._table = table
+        self._view = view
+        self._info = table.infos.get(view.metric)
+        entries = [entry_of(table, view.column, example.id, view.metric) for example in table.examples]
+        self.counts = Counter(entry.fate for entry in entries)
+        if view.filter != "all":
+            entries = [entry for entry in entries if entry.fate == view.filter]
+        if view.sort != "file":
+            entries.sort(key=_SORT_KEYS[view.sort])
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def key(self, row: int) -> str:
+        """The example's id."""
+        return self._entries[row].example
+
+    def cell(self, row: int, column: str) -> Cell:
+        """The mark, the id, the difference, what came back, or a column's value."""
+        entry = self._entries[row]
+        match column:
+            case "mark":
+                return MARKS[entry.fate]
+            case "example":
+                return Cell(entry.example)
+            case "delta":
+                return delta_cell(entry.delta, self._info)
+            case "output":
+                return self._output(entry.example)
+            case _:
+                return value_cell(self._table, column, entry.example, self._view.metric)
+
+    def _output(self, example: str) -> Cell:
+        outcome = self._table.outcome(self._view.column, example)
+        if outcome is None:
+            return Cell("")
+        if outcome.fault is not None:
+            return Cell(outcome.fault.message[:200], "bad")
+        return Cell(outcome.text[:200].strip(), "dim")
+
+
+def columns_of(table: RunTable) -> tuple[Column, ...]:
+    """Mark and example, one column for each of the run's, the difference, the start of the output."""
+    return (
+        Column("mark", "", 1),
+        Column("example", "example", 8, grow=True),
+        *(Column(variant.column, variant.column, 6, "right", choice=True) for variant in table.variants),
+        Column("delta", "Δ", 6, "right", drop=1),
+        Column("output", "output", 14, grow=True, drop=2),
+    )
+
+
+def entry_of(table: RunTable, column: str, example: str, metric: str) -> Entry:
+    """How an example fared: against the baseline, or for the baseline itself whether it has a value."""
+    outcome = table.outcome(column, example)
+    if outcome is None:
+        return Entry(example, "pending", None, None)
+    value = table.value(column, example, metric)
+    if value is None:
+        # A judge's score follows later: only a fault, or a score that says it is missing, is an error.
+        given = metric in table.scores(column, example) or outcome.fault is not None
+        return Entry(example, "error" if given else "pending", None, None)
+    if column == table.baseline:
+        return Entry(example, "same", value, None)
+    delta = table.delta(column, example, metric)
+    if delta is None:
+        other = table.outcome(table.baseline_of(column), example)
+        return Entry(example, "pending" if other is None else "error", value, None)
+    return Entry(example, "better" if delta > 0 else "worse" if delta < 0 else "same", value, delta)
+
+
+def _changed_first(entry: Entry) -> tuple[float, ...]:
+    value = entry.value if entry.value is not None else 0.0
+    match entry.fate:
+        case "worse":
+            return 0, entry.delta or 0.0
+        case "error":
+            return 1, 0.0
+        case "better":
+            return 2, -(entry.delta or 0.0)
+        case "same":
+            return 3, value
+        case "pending":
+            return 4, 0.0
+
+
+def _largest_loss_first(entry: Entry) -> tuple[float, ...]:
+    return (0, entry.delta) if entry.delta is not None else (1, 0.0)
+
+
+def _lowest_first(entry: Entry) -> tuple[float, ...]:
+    return (0, entry.value) if entry.value is not None else (1, 0.0)
+
+
+_SORT_KEYS: dict[str, Callable[[Entry], tuple[float, ...]]] = {
+    "changed": _changed_first,
+    "difference": _largest_loss_first,
+    "score": _lowest_first,
+}
+
+
+def value_cell(table: RunTable, column: str, example: str, metric: str) -> Cell:
+    """A value in six cells: ✓ or ✗ for yes and no, else a number; ! for a fault, – for a missing score."""
+    outcome = table.outcome(column, example)
+    if outcome is None:
+        return Cell("·", "dim")
+    if outcome.fault is not None:
+        return Cell("!", "bad")
+    score = table.scores(column, example).get(metric)
+    if score is None:
+        return Cell("…", "dim")
+    if score.value is None:
+        return Cell("–", "warn")
+    info = table.infos[metric]
+    if info.kind == "binary" and score.value in (0.0, 1.0):
+        good = (score.value == 1.0) == (info.direction != "min")
+        tone: Tone = "good" if good else "bad"
+        return Cell("✓" if score.value else "✗", tone)
+    return Cell(short(score.value, info))
+
+
+def delta_cell(delta: float | None, info: MetricInfo | None) -> Cell:
+    """A difference that is positive where it is better."""
+    if delta is None or info is None:
+        return Cell("")
+    if delta == 0:
+        return Cell("0", "dim")
+    return Cell(f"{delta:+.2g}", "good" if delta > 0 else "bad")
+
+
+def short(value: float, info: MetricInfo) -> str:
+    """A value in at most six cells or so: seconds with their unit, else three digits."""
+    return wording.seconds(value).replace(" ", "") if info.unit == "s" else f"{value:.3g}"

@@ -1,0 +1,368 @@
+"""The Results screen: examples × columns, live while a run goes on, the same when a past run is opened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.reactive import reactive
+from textual.style import Style
+from textual.timer import Timer
+from textual.widget import Widget
+
+from promptlab.errors import NotFound, PromptlabError
+from promptlab.lab.values import ColumnSummary
+from promptlab.tui.actions import bindings
+from promptlab.tui.background import in_thread
+from promptlab.tui.job import Job
+from promptlab.tui.safe import one_line, plain
+from promptlab.tui.screens.column_rows import ColumnRows, head_columns
+from promptlab.tui.screens.detail import detail_pieces, save_pieces, verdict_pieces
+from promptlab.tui.screens.grid_rows import SORT_WORDS, SORTS, Filter, GridRows, View, columns_of
+from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.session import Session
+from promptlab.tui.typed import app_of
+from promptlab.tui.widgets.chrome import Line
+from promptlab.tui.widgets.dialog import Answer, Question
+from promptlab.tui.widgets.textview import TextView
+from promptlab.tui.widgets.virtual_table import ChoiceTable, NoRows, VirtualTable
+
+if TYPE_CHECKING:
+    from promptlab.lab import RunTable
+
+REPAINT = 1 / 15
+SHARE = 8
+"""A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed."""
+_WORDS = 80
+"""Columns from which the filters are words, not only marks."""
+NO_RUN = "No run to show. R on the Prompts screen makes one; o opens a past one."
+FILTERS: tuple[tuple[Filter, str, str], ...] = (
+    ("all", "a", "all"),
+    ("better", "b", "▲ better"),
+    ("worse", "w", "▼ worse"),
+    ("same", "=", "= same"),
+    ("error", "!", "! error"),
+)
+
+
+class FilterLine(Line):
+    """How many examples got better, worse, stayed or failed; each is a filter."""
+
+    DEFAULT_CSS = "FilterLine { background: $surface; }"
+
+    counts: reactive[dict[str, int]] = reactive(dict[str, int])
+    chosen: reactive[str] = reactive("all")
+    sort: reactive[str] = reactive("")
+
+    def render(self) -> Content:
+        """Draw the filters; the chosen one stands out."""
+        line = Content(" ")
+        for name, key, label in FILTERS:
+            style = Style(reverse=name == self.chosen) + Style.from_meta({"@click": f"screen.filter('{name}')"})
+            count = sum(self.counts.values()) if name == "all" else self.counts.get(name, 0)
+            shown = label if self.size.width >= _WORDS or name == "all" else label[0]
+            word = shown if label[0] == key != "a" else f"{key} {shown}"
+            line = line.append(Content.styled(f" {word} {count} ", style))
+        pending = self.counts.get("pending", 0)
+        return line.append(f"  · {pending} to come" if pending else "").append(Content.styled(f"   {self.sort}", "dim"))
+
+
+class ResultsScreen(Page):
+    """Head of the columns, filters, grid, detail."""
+
+    MODE = "results"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]
+    PROSE: ClassVar[dict[str, str]] = {
+        "": "Results: one run, example by example.",
+        "head": "The columns of the run. Each is compared with the baseline's version on the same model. The mean has "
+        "its 95 % interval; the verdict is that of the decision which the eval set states. v says it in plain words.",
+        "grid": "One row for each example. ▲ better and ▼ worse than the baseline, = the same, ! an error or a missing "
+        "score, which is never a zero. h and l choose the column that marks, filters and Δ are about.",
+        "detail": "The chosen cell: its output with the words that changed against the baseline's, scores, the input "
+        "as it was sent, figures. d shows the output without marks.",
+    }
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._table: RunTable | None = None
+        self._view = View("", "")
+        self._summaries: tuple[ColumnSummary, ...] = ()
+        self._diff = True
+        self._tick: Timer | None = None
+        self._painted = -1
+        self._next_paint = 0.0
+        self._shown: tuple[object, ...] = ()
+
+    def panes(self) -> Iterable[Widget]:
+        """Head, filters, grid and detail."""
+        head = VirtualTable(head_columns("score"), id="head")
+        grid = ChoiceTable((), id="grid")
+        detail = TextView(id="detail", empty="Choose an example to see what came back.")
+        for pane, title in ((head, "Columns"), (grid, "Examples"), (detail, "Detail")):
+            pane.add_class("pane")
+            pane.border_title = plain(title)
+        yield head
+        yield FilterLine(id="filters")
+        yield Container(grid, detail, id="cells")
+
+    @property
+    def grid(self) -> ChoiceTable:
+        """The grid of examples and columns."""
+        return self.query_one(ChoiceTable)
+
+    # -- which run ----------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Begin empty; what is to be shown is known when the screen is."""
+        self._tick = self.set_interval(REPAINT, self._on_tick, pause=True)
+        self.grid.set_rows(NoRows(), empty=NO_RUN)
+        self.grid.focus()
+
+    def on_screen_resume(self) -> None:
+        """Show the run of the session, or the newest that there is."""
+        self._show_session()
+
+    def _show_session(self) -> None:
+        if self.session.table is None:
+            self.run_worker(partial(self._open, "last", quiet=True), group="open", exclusive=True)
+        elif self.session.table is not self._table:
+            self._show(self.session.table)
+
+    async def _open(self, ref: str, *, quiet: bool = False) -> None:
+        lab = await self.session.lab()
+        job = self.session.job
+        if job is not None and job.active and job.table.run == ref:
+            self.session.table = job.table
+        else:
+            try:
+                self.session.table = await in_thread(partial(lab.open_run, ref))
+            except NotFound as fault:
+                if not quiet:
+                    self.session.say(str(fault), bad=True)
+                return
+            except PromptlabError as fault:
+                self.session.say(str(fault), bad=True)
+                return
+        self._show_session()
+
+    def _show(self, table: RunTable) -> None:
+        self._table = table
+        others = [variant.column for variant in table.variants if variant.column != table.baseline]
+        column = others[0] if others else table.baseline
+        self._view = View(column, table.primary)
+        self._summaries, self._painted, self._shown = (), -1, ()
+        self.query_one("#head", VirtualTable).set_columns(head_columns(table.primary))
+        self.query_one("#head").styles.height = min(len(table.variants), 6) + 3
+        self.grid.set_columns(columns_of(table))
+        self.grid.select_choice(column)
+        self._paint()
+        self.grid.move_to(0)
+        if self._tick is not None and table.state == "running":
+            self._tick.resume()
+
+    # -- painting -----------------------------------------------------------------------------------------
+
+    def _on_tick(self) -> None:
+        table = self._table
+        if table is None or self._tick is None:
+            return
+        if table.revision != self._painted and time.monotonic() >= self._next_paint:
+            self._paint()
+        if table.state != "running":
+            self._tick.pause()
+
+    def _paint(self) -> None:
+        """Make a new picture of the table: rows, counts, and the head in a thread."""
+        table = self._table
+        if table is None:
+            return
+        begun = time.monotonic()
+        self._painted = table.revision
+        rows = GridRows(table, self._view)
+        nothing = "No example is like that. a shows all." if self._view.filter != "all" else NO_RUN
+        self.grid.set_rows(rows, empty=nothing, keep="place" if self.grid.row == 0 else "row")
+        self.grid.set_sort({"difference": "delta", "score": self._view.column}.get(self._view.sort, ""))
+        filters = self.query_one(FilterLine)
+        filters.counts, filters.chosen = dict(rows.counts), self._view.filter
+        filters.sort = SORT_WORDS[self._view.sort]
+        self.grid.border_subtitle = plain(f"{len(rows)}/{len(table.examples)}")
+        self._titles(table)
+        self._detail_soon()
+        self.run_worker(partial(self._sum_up, table), group="head", exclusive=True)
+        now = time.monotonic()
+        self._next_paint = now + SHARE * (now - begun)
+
+    def _titles(self, table: RunTable) -> None:
+        state = {"running": "running", "complete": "", "partial": "partial", "cancelled": "stopped"}[table.state]
+        kept = table.tag or (f"not saved: c commits {table.run}" if table.run and table.state != "running" else "")
+        head = self.query_one("#head")
+        head.border_title = plain(one_line(f"{table.subject} on {table.evalset}  {state}".rstrip()))
+        head.border_subtitle = plain(one_line(kept))
+
+    async def _sum_up(self, table: RunTable) -> None:
+        try:
+            summaries = await in_thread(lambda: tuple(table.summary(v.column) for v in table.variants))
+        except RuntimeError:
+            return  # A cell arrived while the table was being read: the next tick does it again.
+        if table is self._table:
+            self._summaries = summaries
+            lab = await self.session.lab()
+            currencies = {name: entry.price.currency for name, entry in lab.settings.models.items() if entry.price}
+            rows = ColumnRows(table, summaries, self._view.metric, currencies)
+            head = self.query_one("#head", VirtualTable)
+            head.set_rows(rows)
+            head.select(self._view.column)
+
+    def _detail_soon(self) -> None:
+        table, example = self._table, self.grid.row_key
+        if table is None or not example:
+            self._shown = ()
+            self.query_one("#detail", TextView).show([])
+            return
+        outcomes = [table.outcome(c, example) for c in (self._view.column, table.baseline_of(self._view.column))]
+        scores = tuple(table.scores(self._view.column, example).values())
+        now = (id(table), self._view.column, example, self._diff, *outcomes, *scores)
+        if now != self._shown:
+            self._shown = now
+            self.run_worker(partial(self._detail, table, example), group="detail", exclusive=True)
+
+    async def _detail(self, table: RunTable, example: str) -> None:
+        column = self._view.column
+        pieces = await in_thread(partial(detail_pieces, table, column, example, diff=self._diff))
+        self.query_one("#detail", TextView).show(pieces)
+
+    # -- what happens -------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Moved, "#grid")
+    def _moved(self) -> None:
+        if self.grid.choice and self.grid.choice != self._view.column:
+            self._view = self._view._replace(column=self.grid.choice)
+            self._paint()
+        else:
+            self._detail_soon()
+
+    @on(VirtualTable.Moved, "#head")
+    def _column_chosen(self, event: VirtualTable.Moved) -> None:
+        if event.control.has_focus:
+            self.grid.select_choice(event.control.row_key)
+
+    @on(VirtualTable.Opened, "#grid")
+    def _opened(self) -> None:
+        detail = self.query_one("#detail", TextView)
+        self.zoom(detail)
+        detail.focus()
+
+    @on(VirtualTable.HeaderClicked, "#grid")
+    def _header_clicked(self, event: VirtualTable.HeaderClicked) -> None:
+        if event.column == "delta":
+            self._sort("difference")
+        elif event.column in ("example", "mark"):
+            self._sort("file" if event.column == "example" else "changed")
+        elif event.column != "output":
+            self.grid.select_choice(event.column)
+            self._sort("score")
+
+    def job_ended(self, job: Job) -> None:
+        """Paint the end of the run, verdict included."""
+        if job.table is self._table:
+            self._paint()
+
+    def go_back(self) -> bool:
+        """Leave the zoomed pane first, then a filter."""
+        if super().go_back():
+            self.grid.focus()
+            return True
+        if self._view.filter != "all":
+            self.action_filter("all")
+            return True
+        return False
+
+    # -- actions ------------------------------------------------------------------------------------------
+
+    def action_filter(self, name: Filter) -> None:
+        """Show only the examples that fared like that; the same key again shows all."""
+        chosen: Filter = "all" if name == self._view.filter else name
+        self._view = self._view._replace(filter=chosen)
+        self._paint()
+
+    def action_sort(self) -> None:
+        """Sort in the next way."""
+        self._sort(SORTS[(SORTS.index(self._view.sort) + 1) % len(SORTS)])
+
+    def _sort(self, sort: str) -> None:
+        self._view = self._view._replace(sort=sort)
+        self._paint()
+
+    def action_metric(self) -> None:
+        """Show the next metric in head and grid."""
+        if self._table is None or not self._table.infos:
+            return
+        names = list(self._table.infos)
+        metric = names[(names.index(self._view.metric) + 1) % len(names)] if self._view.metric in names else names[0]
+        self._view = self._view._replace(metric=metric)
+        self.query_one("#head", VirtualTable).set_columns(head_columns(metric))
+        self._paint()
+
+    def action_diff(self) -> None:
+        """Show the output with or without the words that changed."""
+        self._diff = not self._diff
+        self._detail_soon()
+
+    def action_verdict(self) -> None:
+        """Say the verdicts in plain words."""
+        if self._table is not None:
+            pieces = verdict_pieces(self._table, self._summaries)
+            app_of(self).push_screen(Question("Verdict", pieces, cancel="Close"))
+
+    def action_commit(self) -> None:
+        """Keep the run in git, after showing what that means."""
+        self.run_worker(self._commit, group="commit", exclusive=True)
+
+    async def _commit(self) -> None:
+        table = self._table
+        if table is None or not table.run:
+            self.session.say(NO_RUN, bad=True)
+            return
+        if table.tag:
+            self.session.say(f"already saved: {table.tag}")
+            return
+        if table.state == "running":
+            self.session.say("The run is still going on. x stops it; then c saves what is done.", bad=True)
+            return
+        from promptlab.lab.message import title
+
+        lab = await self.session.lab()
+        pieces = save_pieces(table, await in_thread(partial(title, table)))
+        question = Question("Commit this run?", pieces, [Answer("commit", "C", "Commit")])
+        if await app_of(self).push_screen_wait(question) != "commit":
+            return
+        self.session.say("saving …")
+        try:
+            saved = await in_thread(partial(lab.save, table.run))
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        self.session.say(f"saved as {saved.tag}")
+        self._titles(table)
+        self.session.saved()
+
+    def action_runs(self) -> None:
+        """Choose a past run."""
+        self.run_worker(self._choose, group="open", exclusive=True)
+
+    async def _choose(self) -> None:
+        lab = await self.session.lab()
+        try:
+            runs = await in_thread(lab.runs)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        if chosen := await app_of(self).push_screen_wait(RunsDialog(runs)):
+            await self._open(chosen)

@@ -1,0 +1,232 @@
+"""The Results screen on runs that a real endpoint on the loopback address answers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import places
+import pytest
+from loopback import LoopbackServer, status
+from textual.content import Content
+from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
+
+from promptlab.lab import Lab
+from promptlab.lab.values import RunRequest
+from promptlab.tui.screens.results import ResultsScreen
+from promptlab.tui.widgets.textview import TextView
+
+BOTH = RunRequest(subjects=("triage@v1", "triage"), baseline="triage@v1")
+
+
+def results(here: Sitting) -> ResultsScreen:
+    screen = here.app.screen
+    assert isinstance(screen, ResultsScreen)
+    return screen
+
+
+def detail(here: Sitting) -> str:
+    return results(here).query_one("#detail", TextView).text
+
+
+async def finished(folder: Path, request: RunRequest = BOTH, *, save: bool = True) -> str:
+    """A run that was made before the program is opened."""
+    lab = Lab.open(folder)
+    plan = lab.plan(request)
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    if save:
+        lab.save(table.run)
+    await lab.close()
+    return table.run
+
+
+async def past(here: Sitting) -> None:
+    """The last run is on the screen, head and all."""
+    await here.press("3")
+    await here.sees("triage@v2 · api")
+
+
+async def test_the_loop_edit_run_verdict_commit(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("16 cells; baseline triage@v1")
+        await here.press("enter")
+        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        await here.sees("▲ +100.0 BETTER")
+        assert "b ▲ better 8" in here.text
+        before = places.fingerprint(folder)
+        await here.press("c")
+        await here.sees("HEAD, index and working tree stay as they are.")
+        await here.press("C")
+        await here.until(lambda: here.status.startswith("saved as run/triage/"))
+        tag = here.status.removeprefix("saved as ")
+        assert tag in places.git(folder, "tag", "-n", "--list", "run/*")
+        assert places.fingerprint(folder) == before
+        await here.press("c")
+        assert here.status == f"already saved: {tag}"
+        await here.press("1")
+        await here.sees("▁█")
+
+
+async def test_enter_does_not_commit(folder: Path) -> None:
+    await finished(folder, save=False)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.press("c")
+        await here.sees("Commit this run?")
+        await here.press("enter")
+        assert places.git(folder, "tag") == ""
+
+
+async def test_a_past_run_is_shown_with_its_detail_and_diff(folder: Path) -> None:
+    run = await finished(folder)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
+        assert run in here.text
+        assert "Label this as billing, shipping or other: I was charged twice." in detail(here)
+        assert "expected  billing" in detail(here)
+        await here.press("d")
+        await here.until(lambda: "[-" not in detail(here))
+        await here.press("h")
+        await here.until(lambda: "It is about billing." in detail(here))
+        assert "triage@v1 · api" in detail(here)
+
+
+async def test_filters_count_and_filter(folder: Path) -> None:
+    await finished(folder)
+    async with sitting(folder) as here:
+        await past(here)
+        grid = results(here).grid
+        for key, rows in (("w", 0), ("b", 8), ("b", 8), ("equals_sign", 0), ("exclamation_mark", 0), ("a", 8)):
+            await here.press(key)
+            assert grid.row_count == rows, key
+        await here.press("w")
+        await here.sees("No example is like that. a shows all.")
+        await here.press("q")
+        assert grid.row_count == 8
+        await here.press("q")
+        await here.sees("triage.toml")
+
+
+async def test_sorting_and_metrics_cycle(folder: Path) -> None:
+    await finished(folder)
+    async with sitting(folder) as here:
+        await past(here)
+        for word in ("largest loss first", "lowest score first", "as in the eval set", "changed and failing first"):
+            await here.press("s")
+            await here.sees(word)
+        await here.press("m")
+        await here.sees("contains [95 %]")
+        await here.sees("= same 8")
+        await here.press("m")
+        await here.sees("latency [95 %]")
+        await here.pilot.click("#grid", offset=(4, 1))
+        await here.sees("as in the eval set")
+
+
+async def test_the_verdict_in_plain_words(folder: Path) -> None:
+    await finished(folder)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.press("v")
+        await here.sees("Baseline: a triage@v1 · api, on tickets")
+        assert "BETTER: exact" in here.text
+        await here.press("escape")
+        assert "Baseline:" not in here.text
+
+
+async def test_errors_are_marked_and_never_a_zero(folder: Path, server: LoopbackServer) -> None:
+    server.rule = lambda asked: status(400, "no [/] \x1b[2J") if "logo" in asked.text else None
+    await finished(folder)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.sees("! error 1")
+        await here.press("exclamation_mark")
+        await here.until(lambda: results(here).grid.row_key == "t8")
+        await here.until(lambda: "400" in detail(here))
+        assert "\x1b" not in here.text
+        assert "100.0 %" in here.text
+
+
+async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server: LoopbackServer) -> None:
+    server.latency = 0.15
+    text = (folder / "promptlab.toml").read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 1")
+    (folder / "promptlab.toml").write_text(text)
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("16 cells")
+        await here.press("enter")
+        await here.sees("to come")
+        await here.until(lambda: len(server.asked) >= 3)
+        await here.press("v")
+        await here.sees("A verdict is given when it has ended.")
+        await here.press("escape", "c")
+        assert "still going on" in here.status
+        await here.press("1", "r")
+        await here.until(lambda: here.status == "A run is going on: x stops it.")
+        await here.press("ctrl+q")
+        await here.sees("A run is going on.")
+        await here.press("enter", "x")
+        await here.until(lambda: here.status.startswith("stopped: "))
+        assert len(server.asked) < 16
+        await here.press("3")
+        await here.sees("stopped")
+        await here.press("c")
+        await here.sees("The run is not complete: it is saved as partial.")
+
+
+async def test_a_past_run_can_be_chosen(folder: Path) -> None:
+    await finished(folder, RunRequest(subjects=("triage@v1",)))
+    await asyncio.sleep(1.1)
+    await finished(folder, save=False)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.press("o")
+        await here.sees("unsaved")
+        await here.press("j", "enter")
+        await here.until(lambda: "triage@v2" not in here.text)
+        assert "triage@v1 · api" in here.text
+        await here.press("v")
+        await here.sees("There is one column")
+
+
+async def test_without_any_run_it_says_what_to_do(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.press("3")
+        await here.sees("No run to show. R on the Prompts screen makes one; o")
+        await here.press("v", "c", "m", "s", "d", "b")
+        await here.press("o")
+        await here.sees("No run yet: R on the Prompts screen makes one.")
+        await here.press("enter", "escape")
+
+
+@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
+async def test_the_detail_can_be_read_at_every_size(folder: Path, size: tuple[int, int]) -> None:
+    await finished(folder)
+    async with sitting(folder, size) as here:
+        await past(here)
+        await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
+        await here.press("enter")
+        await here.sees("── output ──")
+        assert here.lines[0].endswith("3 Results")
+        assert here.lines[-1].endswith("? help  ^p cmds")
+        assert len(list(here.app.screen.walk_children())) < 150
+        await here.press("q")
+        assert results(here).grid.has_focus
+
+
+async def test_hostile_outputs_never_reach_the_terminal(folder: Path, server: LoopbackServer) -> None:
+    server.reply = "[INST] \x1b]0;owned\x07 [/red] \u202e 漢字\n" + "x" * 1_000_000
+    await finished(folder)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.until(lambda: "owned" in detail(here))
+        await here.sees("[INST] ␛]0;owned␇ [/red] ⇄ 漢字")
+        await here.sees("[INST] ␛]0;owned␇ [/re…")
+        assert not any(ord(c) < 32 and c != "\n" for c in here.text)
+        assert isinstance(here.app.screen.query_one("#filters").render(), Content)
