@@ -36,6 +36,8 @@ def print_run(run: RunTable) -> None:
     for variant in run.variants:
         if verdict := run.verdict(variant.column):
             print_verdict(f"{variant.column} against {run.baseline_of(variant.column)}", verdict)
+        for guard in run.guardrails(variant.column):
+            line(f"  guardrail {guard.sentence}")
 
 
 def print_verdict(head: str, verdict: Verdict) -> None:

@@ -40,7 +40,8 @@ def build(
     subjects = [subject_of(text) for text in request.subjects]
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
     metrics = judged_by_default(workspace, evalset.metrics)
-    _check_metrics(evalset, metrics)
+    if problems := metric_problems(evalset, metrics):
+        raise InvalidFile(*problems)
     for subject in subjects:
         _check_variables(subject, evalset)
     models = [model_of(name) for name in model_names(workspace, request.models)]
@@ -169,10 +170,17 @@ def judged_by_default(workspace: Workspace, metrics: Sequence[MetricSpec]) -> tu
     )
 
 
-def _check_metrics(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> None:
-    problems = [problem for spec in metrics for problem in catalogue.validate(spec, evalset.source)]
-    if problems:
-        raise InvalidFile(*problems)
+def metric_problems(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> list[Problem]:
+    """What is wrong with an eval set's metrics, and with guardrails on metrics that it does not have."""
+    specs = list(metrics)
+    problems = [problem for spec in specs for problem in catalogue.validate(spec, evalset.source)]
+    names = [spec.name for spec in specs]
+    for guard in evalset.decision.guardrails:
+        if guard.metric not in names:
+            message = f"The guardrail names the metric `{guard.metric}`, which this eval set does not declare."
+            hint = did_you_mean(guard.metric, names) or f"Its metrics: {', '.join(names)}."
+            problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
+    return problems
 
 
 def _check_variables(subject: Subject, evalset: EvalSet) -> None:

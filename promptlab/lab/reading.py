@@ -12,7 +12,6 @@ from promptlab.lab.values import Conflict, FileText, PromptPast, PromptRow, Subj
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelInfo
-from promptlab.scoring import catalogue
 from promptlab.workspace import edit, folder, starters, templates
 from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
@@ -154,7 +153,7 @@ class Reader:
             except InvalidFile:
                 continue  # folder.check has said so
             metrics = planning.judged_by_default(self.workspace, evalset.metrics)
-            problems += [problem for spec in metrics for problem in catalogue.validate(spec, evalset.source)]
+            problems += planning.metric_problems(evalset, metrics)
             try:
                 planning.judge_prompts(self.workspace, metrics)
             except InvalidFile as fault:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from promptlab.compare.values import Interval, Verdict
+from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.table import RunTable
 
 
@@ -31,6 +31,7 @@ class ColumnReport(Struct, frozen=True):
     cost: float | None
     against: str
     verdict: Verdict | None
+    guardrails: tuple[GuardrailVerdict, ...]
 
 
 class RunReport(Struct, frozen=True):
@@ -109,6 +110,7 @@ def _column(table: RunTable, column: str) -> ColumnReport:
         cost=summary.cost,
         against=table.baseline_of(column) if summary.verdict else "",
         verdict=summary.verdict,
+        guardrails=table.guardrails(column),
     )
 
 
@@ -158,6 +160,9 @@ def gates(table: RunTable, fail_on: Literal["worse", "not-better"] | None, minim
         verdict = table.verdict(column)
         if fail_on and verdict and _fails(fail_on, verdict):
             failed.append(Gate(column, f"{label} is {verdict.status} on {verdict.metric}."))
+        if fail_on:
+            broken = [guard for guard in table.guardrails(column) if guard.status == "BROKEN"]
+            failed += [Gate(column, f"{label} breaks the guardrail on {guard.metric}.") for guard in broken]
         for metric, least in minimums.items():
             mean = table.mean(column, metric)
             if mean is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from promptlab.compare.values import Interval, Verdict
+from msgspec import structs
+
+from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
@@ -225,6 +227,38 @@ class RunTable:
             clusters=self.clusters(),
             trials=self.trials,
             unit=info.unit,
+        )
+
+    def guardrails(self, column: str) -> tuple[GuardrailVerdict, ...]:
+        """What the decision's guardrails say of the column; HELD survives Holm's correction over all of them."""
+        from promptlab.compare.guardrails import check_guardrail, holm
+
+        if column == self.baseline:
+            return ()
+        base = self.baseline_of(column)
+        found = [
+            check_guardrail(
+                self.values(base, guard.metric),
+                self.values(column, guard.metric),
+                guard,
+                direction=self.infos[guard.metric].direction,
+                kind=self.infos[guard.metric].kind,
+                decision=self.decision,
+                clusters=self.clusters(),
+                trials=self.trials,
+                unit=self.infos[guard.metric].unit,
+            )
+            for guard in self.decision.guardrails
+            if guard.metric in self.infos
+        ]
+        adjusted = holm([verdict.p for verdict in found])
+        return tuple(
+            structs.replace(
+                verdict, status="UNCLEAR", sentence=f"UNCLEAR after Holm's correction: {verdict.sentence}"
+            )
+            if verdict.status == "HELD" and p >= self.decision.alpha
+            else verdict
+            for verdict, p in zip(found, adjusted, strict=True)
         )
 
     def summary(self, column: str) -> ColumnSummary:

@@ -259,6 +259,22 @@ def test_a_variable_that_no_example_has_stops_the_run_before_it_starts(folder: P
     assert "evalsets/tickets.toml" in str(caught.value)
 
 
+async def test_guardrails_are_checked_beside_the_verdict(folder: Path) -> None:
+    path = folder / "evalsets" / "tickets.toml"
+    rails = 'guardrails = [{ metric = "contains", margin = 0.3 }, { metric = "length", ratio = 1.1 }]'
+    text = path.read_text().replace('primary = "exact"', f'primary = "exact"\n{rails}')
+    path.write_text(text.replace('id = "latency"', 'id = "length"\ndirection = "min"'))
+    lab = Lab.open(folder)
+    forward = await finish(lab)
+    assert [(g.metric, g.status) for g in forward.guardrails("b")] == [("contains", "HELD"), ("length", "HELD")]
+    assert forward.guardrails("a") == ()
+    back = await finish(lab, RunRequest(subjects=("triage", "triage@v1")))
+    await lab.close()
+    assert [(g.metric, g.status) for g in back.guardrails("b")] == [("contains", "HELD"), ("length", "BROKEN")]
+    path.write_text(text.replace('metric = "contains"', 'metric = "contain"'))
+    assert "Did you mean `contains`?" in str(lab.check()[0])
+
+
 def test_a_prompt_can_name_its_usual_eval_set(folder: Path) -> None:
     (folder / "evalsets" / "other.toml").write_text(places.evalset_text().replace("Eight", "Other"))
     (folder / "prompts" / "triage.toml").write_text('evalset = "other"\n' + places.SECOND)
