@@ -1,0 +1,42 @@
+"""Write docs/commands.md from the command line's own help: python tools/reference.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from promptlab.cli.main import COMMANDS, HIDDEN, cli
+
+TARGET = Path(__file__).parents[1] / "docs" / "commands.md"
+HEAD = """# Commands
+
+Made from the program's own help by `tools/reference.py`; a test keeps it true. Data goes to stdout, narration to stderr; `--json` prints the data as JSON.
+
+Exit codes: 0 done; 1 a gate failed (`--fail-on`, `--min`); 2 usage or invalid files; 3 a model could not be reached or more than 5 % of the cells ended in
+an error; 4 cancelled.
+
+A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, `triage@<git revision>` or a path. A RUN is an id, its beginning or end, a tag, or `last`;
+`RUN:b` is its column b.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    root = click.Context(cli, info_name="promptlab")
+    parts = [HEAD, _block(cli.get_help(root))]
+    for name in COMMANDS:
+        command = cli.get_command(root, name)
+        if name in HIDDEN or command is None:
+            continue
+        context = click.Context(command, info_name=name, parent=root, max_content_width=100)
+        parts += [f"## {name}\n", _block(command.get_help(context))]
+    return "\n".join(parts)
+
+
+def _block(text: str) -> str:
+    return f"```\n{text}\n```\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference(), encoding="utf-8")
