@@ -23,13 +23,14 @@ A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, 
 
 def reference() -> str:
     """The whole page."""
-    root = click.Context(cli, info_name="promptlab")
+    # A width of its own, so that the page is the same whatever terminal it is made in.
+    root = click.Context(cli, info_name="promptlab", terminal_width=100, help_option_names=["-h", "--help"])
     parts = [HEAD, _block(cli.get_help(root))]
     for name in COMMANDS:
         command = cli.get_command(root, name)
         if name in HIDDEN or command is None:
             continue
-        context = click.Context(command, info_name=name, parent=root, max_content_width=100)
+        context = click.Context(command, info_name=name, parent=root)
         parts += [f"## {name}\n", _block(command.get_help(context))]
     return "\n".join(parts)
 

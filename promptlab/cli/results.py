@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from promptlab.cli.completing import runs, runs_and_subjects, subjects
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
 from promptlab.cli.text import print_comparison, print_run, print_subject_diff
 from promptlab.errors import ExitCode, NotFound
@@ -20,24 +21,24 @@ def when(time: int) -> str:
 
 
 @click.command("runs")
-@click.argument("subject", required=False, default="")
+@click.argument("subject", required=False, default="", shell_complete=subjects)
 @json_option
 @click.pass_context
 def runs_command(ctx: click.Context, subject: str, as_json: bool) -> int:
     """List past runs, newest first; only those of SUBJECT when it is given."""
     lab = open_lab(ctx)
-    runs = lab.runs(subject)
+    found = lab.runs(subject)
     if as_json:
-        data({"runs": runs})
-    elif runs:
-        table(("run", "when", "state", "title"), [(run.id, when(run.time), run.state, run.title) for run in runs])
+        data({"runs": found})
+    elif found:
+        table(("run", "when", "state", "title"), [(run.id, when(run.time), run.state, run.title) for run in found])
     else:
         say("There is no run yet. `promptlab run PROMPT` makes one.")
     return ExitCode.DONE
 
 
 @click.command("log")
-@click.argument("subject", required=False)
+@click.argument("subject", required=False, shell_complete=subjects)
 @json_option
 @click.pass_context
 def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
@@ -74,7 +75,7 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
 
 
 @click.command("show")
-@click.argument("what", metavar="RUN|SUBJECT")
+@click.argument("what", metavar="RUN|SUBJECT", shell_complete=runs_and_subjects)
 @click.option("--example", metavar="ID", help="One example of the run, all columns.")
 @json_option
 @click.pass_context
@@ -133,8 +134,8 @@ def _print_example(report: ExampleReport) -> None:
 
 
 @click.command("compare")
-@click.argument("before", metavar="RUN[:COLUMN]")
-@click.argument("after", metavar="RUN[:COLUMN]")
+@click.argument("before", metavar="RUN[:COLUMN]", shell_complete=runs)
+@click.argument("after", metavar="RUN[:COLUMN]", shell_complete=runs)
 @json_option
 @click.pass_context
 def compare_command(ctx: click.Context, before: str, after: str, as_json: bool) -> int:
@@ -149,8 +150,8 @@ def compare_command(ctx: click.Context, before: str, after: str, as_json: bool) 
 
 
 @click.command("diff")
-@click.argument("before", metavar="SUBJECT")
-@click.argument("after", metavar="SUBJECT")
+@click.argument("before", metavar="SUBJECT", shell_complete=subjects)
+@click.argument("after", metavar="SUBJECT", shell_complete=subjects)
 @json_option
 @click.pass_context
 def diff_command(ctx: click.Context, before: str, after: str, as_json: bool) -> int:

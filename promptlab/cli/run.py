@@ -10,6 +10,7 @@ from typing import Literal
 
 import click
 
+from promptlab.cli import completing as complete
 from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
 from promptlab.cli.text import print_run
 from promptlab.errors import ExitCode, HistoryFault, UsageFault
@@ -33,9 +34,19 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 
 
 @click.command("run")
-@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
-@click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="Model to run on; may be repeated.")
-@click.option("-e", "--evalset", default="", metavar="EVALSET", help="Eval set to run over.")
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...", shell_complete=complete.subjects)
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    shell_complete=complete.models,
+    help="Model to run on; may be repeated.",
+)
+@click.option(
+    "-e", "--evalset", default="", metavar="EVALSET", shell_complete=complete.evalsets, help="Eval set to run over."
+)
 @click.option("-k", "--trials", type=click.IntRange(1, 1000), help="Samples per example.")
 @click.option("--baseline", default="", metavar="SUBJECT", help="Compare with this one; default: the first.")
 @click.option(
@@ -218,7 +229,7 @@ def ended_text(event: Ended) -> str:
 
 
 @click.command("score")
-@click.argument("run")
+@click.argument("run", shell_complete=complete.runs)
 @click.option("-M", "--metric", "metrics", multiple=True, metavar="METRIC", help="Metric to score; may be repeated.")
 @json_option
 @click.pass_context

@@ -208,6 +208,29 @@ def test_every_command_has_help_and_completion(promptlab: Command) -> None:
         assert "_PROMPTLAB_COMPLETE" in promptlab("completion", shell).out
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("promptlab run tri", ["triage"]),
+        ("promptlab run triage@v", ["triage@v1", "triage@v2"]),
+        ("promptlab run triage -m ", ["api", "nano"]),
+        ("promptlab run triage -e ti", ["tickets"]),
+        ("promptlab show la", ["last"]),
+        ("promptlab com", ["compare", "completion"]),
+    ],
+)
+def test_the_shell_offers_names_of_the_workspace(folder: Path, words: str, offered: list[str]) -> None:
+    env = {
+        **os.environ,
+        "_PROMPTLAB_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    command = [sys.executable, "-c", "from promptlab.cli.main import cli; cli(prog_name='promptlab')"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == offered, done.stderr
+
+
 def test_the_screen_needs_a_terminal(promptlab: Command) -> None:
     said = promptlab()
     assert said.code == 2
