@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from promptlab.history.values import RepoState
-from promptlab.tui.job import Job
-
 if TYPE_CHECKING:
+    from promptlab.history.values import RepoState
     from promptlab.lab import Lab, RunTable
+    from promptlab.tui.job import Job
 
 
 class Session:
@@ -20,7 +19,6 @@ class Session:
         unsaved: Names of prompts whose text in the editor is not on disk.
         prompt: Name of the prompt that the screens are about, "" before one is chosen.
         table: The run that Results shows.
-        prompt: Name of the prompt that Diff and History show: the one chosen last, on any screen.
         pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
     """
@@ -42,7 +40,6 @@ class Session:
         self.unsaved: set[str] = set()
         self.prompt = ""
         self.table: RunTable | None = None
-        self.prompt = ""
         self.pair: tuple[str, str] | None = None
         self.job: Job | None = None
         self.said = ""

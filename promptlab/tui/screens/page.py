@@ -15,9 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from promptlab.errors import PromptlabError
-from promptlab.lab.values import RunRequest
 from promptlab.tui.background import in_thread
-from promptlab.tui.job import Job
 from promptlab.tui.safe import plain
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of, on_bindings_changed
@@ -27,8 +25,15 @@ from promptlab.tui.widgets.textview import Piece, TextView
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
+    from promptlab.lab.values import RunRequest
+    from promptlab.tui.job import Job
 
-TABS = (Tab("prompts", "1", "Prompts"), Tab("results", "3", "Results"), Tab("diff", "4", "Diff"), Tab("history", "5", "History"))
+TABS = (
+    Tab("prompts", "1", "Prompts"),
+    Tab("results", "3", "Results"),
+    Tab("diff", "4", "Diff"),
+    Tab("history", "5", "History"),
+)
 LEAST = (60, 15)
 """Columns and lines below which a screen says that it needs more."""
 
@@ -149,6 +154,8 @@ class Page(Screen[None]):
             drafts: Prompt name to unsaved text that is used in place of its file.
             scratch: A trial: nothing of it is kept.
         """
+        from promptlab.tui.job import Job
+
         if self.session.running:
             self.session.say("A run is going on: x stops it.", bad=True)
             return None
@@ -218,3 +225,11 @@ class Page(Screen[None]):
             text = textwrap.fill(action.help, width - _KEY_WIDTH, subsequent_indent=" " * _KEY_WIDTH)
             pieces += [Piece(f"{keys:<{_KEY_WIDTH}}", "accent"), Piece(f"{text}\n")]
         return pieces
+
+
+class OpeningPage(Page):
+    """What is on the screen while the other screens, and the workspace, are being opened."""
+
+    def panes(self) -> Iterable[Widget]:
+        """Nothing yet."""
+        return ()

@@ -1,0 +1,198 @@
+"""What Diff and History share: which prompt they show, when they read it again, running its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from promptlab.errors import PromptlabError
+from promptlab.tui.background import in_thread
+from promptlab.tui.job import Job
+from promptlab.tui.safe import one_line, plain
+from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.preview import best_evalset
+from promptlab.tui.screens.prompts import NO_EXAMPLES, PromptsScreen
+from promptlab.tui.screens.run_dialog import RunDialog
+from promptlab.tui.screens.trial import model_options
+from promptlab.tui.session import Session
+from promptlab.tui.typed import app_of
+from promptlab.tui.widgets.ticks import Option
+from promptlab.tui.widgets.virtual_table import Cell, Column, VirtualTable
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+    from promptlab.workspace.values import EvalSet
+
+NO_PROMPTS = "No prompt yet: press 1, then n, to create one."
+
+
+def pane(widget: Widget, title: str) -> Widget:
+    """A widget with a frame and a title."""
+    widget.add_class("pane")
+    widget.border_title = plain(title)
+    return widget
+
+
+class PastPage(Page):
+    """A screen about the past of one prompt. It reads when it is shown, and again when something has changed."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._read = ""
+        self._stale = True
+
+    def on_screen_resume(self) -> None:
+        """Read if another prompt was chosen, or something changed, while another screen was shown."""
+        if self._stale or self.session.prompt != self._read:
+            self.reload()
+
+    def reload(self) -> None:
+        """Read again, now if the screen is shown, else when it will be."""
+        self._stale = True
+        if app_of(self).screen is self:
+            self.run_worker(self._reload, group="past", exclusive=True)
+
+    async def _reload(self) -> None:
+        lab = await self.session.lab()
+        if not self.session.prompt:
+            rows = await in_thread(lab.prompts)
+            self.session.prompt = rows[0].name if rows else ""
+        self._stale, self._read = False, self.session.prompt
+        await self.show_past(lab, self._read)
+
+    async def show_past(self, lab: Lab, name: str) -> None:
+        """Read and show the past of a prompt; ``name`` is "" when the workspace has none."""
+        raise NotImplementedError
+
+    # -- what the app tells -------------------------------------------------------------------------------
+
+    def files_changed(self, paths: tuple[str, ...]) -> None:
+        """The working copy may be another text now."""
+        if any(path.startswith("prompts/") for path in paths):
+            self.reload()
+
+    def job_ended(self, job: Job) -> None:
+        """There is one more run."""
+        if not job.scratch:
+            self.reload()
+
+    def history_changed(self) -> None:
+        """There may be another version, or a run was saved."""
+        self.reload()
+
+    # -- choosing the prompt ------------------------------------------------------------------------------
+
+    def action_pick(self) -> None:
+        """Choose the prompt to show."""
+        self.run_worker(self._pick, group="ask", exclusive=True)
+
+    async def _pick(self) -> None:
+        lab = await self.session.lab()
+        names = [row.name for row in await in_thread(lab.prompts)]
+        if not names:
+            self.session.say(NO_PROMPTS)
+            return
+        name = await app_of(self).push_screen_wait(Pick("Show the past of", names, self.session.prompt))
+        if name and name != self.session.prompt:
+            self.session.prompt = name
+            self.reload()
+
+    # -- the other screens --------------------------------------------------------------------------------
+
+    @property
+    def prompts_screen(self) -> PromptsScreen:
+        """The screen with the editor: it is the first that is made, and stays."""
+        stack = app_of(self).get_screen_stack("prompts")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # Screen[Unknown]
+        return cast("PromptsScreen", stack[0])
+
+    async def ask_run(self, name: str, options: Sequence[Option]) -> None:
+        """Ask which versions to run on which models, run them, and go to Results."""
+        lab = await self.session.lab()
+        ticked = next((option.name for option in options if option.ticked), name)
+        try:
+            evalset = await in_thread(partial(_fitting_evalset, lab, ticked))
+            models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        if evalset is None or not evalset.examples:
+            self.session.say(NO_EXAMPLES, bad=True)
+            return
+        cells = len(evalset.examples) * evalset.decision.trials
+        lines = model_options(models, defaults)
+        request = await app_of(self).push_screen_wait(
+            RunDialog(f"Run {one_line(name)}", options, lines, evalset.name, cells)
+        )
+        if request is not None and await self.begin(request, {}) is not None:
+            await app_of(self).run_action("app.go('results')")
+
+    def working_copy(self, name: str, *, ticked: bool) -> Option:
+        """The line of the run dialog for the file as it is on disk."""
+        unsaved = "; the text in the editor is not saved and not this one" if name in self.session.unsaved else ""
+        return Option(name, f"working copy  the file as it is{unsaved}", ticked=ticked)
+
+
+def _fitting_evalset(lab: Lab, subject: str) -> EvalSet | None:
+    """The eval set whose examples have the variables of the prompt; those that do not load are left out."""
+    found: list[EvalSet] = []
+    for name in lab.evalset_names():
+        try:
+            found.append(lab.evalset(name))
+        except PromptlabError:
+            continue  # Prompts has said so.
+    return best_evalset(found, lab.default_evalset(), lab.variables(lab.subject(subject).prompt))
+
+
+class Pick(ModalScreen[str]):
+    """One of several names; the result is "" for none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "cancel", "Cancel", show=False)]
+
+    def __init__(self, title: str, names: Sequence[str], current: str) -> None:
+        super().__init__()
+        self._title = title
+        self._names = tuple(names)
+        self._current = current
+
+    def compose(self) -> ComposeResult:
+        """Lay out the title and the names."""
+        room = app_of(self).size.height - 8
+        table = VirtualTable((Column("name", "", 10, grow=True),), header=False, id="names")
+        table.styles.height = max(1, min(len(self._names), room))
+        with Vertical(id="dialog") as dialog:
+            dialog.styles.width = min(60, app_of(self).size.width - 4)
+            yield Static(plain(self._title, "bold"), id="title")
+            yield table
+
+    def on_mount(self) -> None:
+        """Show the names, the current one under the cursor."""
+        table = self.query_one(VirtualTable)
+        table.set_rows(self)
+        table.select(self._current)
+        table.focus()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def key(self, row: int) -> str:
+        """The name."""
+        return self._names[row]
+
+    def cell(self, row: int, column: str) -> Cell:
+        """The name as it is shown."""
+        return Cell(self._names[row])
+
+    def on_virtual_table_opened(self, event: VirtualTable.Opened) -> None:
+        """Take the name under the cursor."""
+        self.dismiss(event.control.row_key)
+
+    def action_cancel(self) -> None:
+        self.dismiss("")
