@@ -14,12 +14,7 @@ from textual.screen import Screen
 from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
-from promptlab.tui.job import Job
-from promptlab.tui.screens.diff import DiffScreen
-from promptlab.tui.screens.history import HistoryScreen
-from promptlab.tui.screens.page import Page
-from promptlab.tui.screens.prompts import PromptsScreen
-from promptlab.tui.screens.results import ResultsScreen
+from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
 from promptlab.tui.widgets.chrome import live_actions
 from promptlab.tui.widgets.dialog import Answer, Question
@@ -27,6 +22,7 @@ from promptlab.tui.widgets.textview import Piece, TextView
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
+    from promptlab.tui.job import Job
 
 WATCH_SECONDS = 1.0
 
@@ -34,7 +30,8 @@ WATCH_SECONDS = 1.0
 class PromptlabApp(App[int]):
     """The program on one workspace.
 
-    The shell is painted before the workspace is read: ``open_lab`` runs in a thread after that.
+    The shell is painted first. The screens, and all that they import, and the workspace are opened after that, in
+    a thread: a person sees the program half a second earlier.
     """
 
     TITLE = "promptlab"
@@ -54,16 +51,22 @@ class PromptlabApp(App[int]):
         self._open_lab = open_lab
         self._watching = False
         self._visited: list[str] = []
-        for page in (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen):
-            self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
+        self._modes_open: set[str] = set()
+
+    def get_default_screen(self) -> Page:
+        """The shell."""
+        return OpeningPage(self.session)
 
     def on_mount(self) -> None:
-        """Show the first screen, then open the workspace."""
-        self.switch_mode("prompts")
-        self.run_worker(self._open, group="open")
+        """Open the screens and the workspace as soon as the shell is painted."""
+        self.session.say("opening the workspace …")
+        self.call_after_refresh(self.run_worker, self._open, group="open")
 
     async def _open(self) -> None:
-        self.session.say("opening the workspace …")
+        for page in await in_thread(_screens):
+            self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
+            self._modes_open.add(page.MODE)
+        self.switch_mode("prompts")
         try:
             lab = await in_thread(self._open_lab)
         except PromptlabError as fault:
@@ -139,6 +142,8 @@ class PromptlabApp(App[int]):
         """Offer only what makes sense now."""
         if action == "stop":
             return self.session.running
+        if action == "go":
+            return parameters[0] in self._modes_open
         return super().check_action(action, parameters)
 
     def action_go(self, mode: str) -> None:
@@ -195,6 +200,15 @@ class PromptlabApp(App[int]):
                 call = partial(self.run_action, active.binding.action, active.node)
                 yield SystemCommand(f"{action.group}: {name}", f"{action.help} ({key})", call)
         yield SystemCommand("app: theme", "Choose the colours.", self.action_change_theme)
+
+
+def _screens() -> tuple[type[Page], ...]:
+    from promptlab.tui.screens.diff import DiffScreen
+    from promptlab.tui.screens.history import HistoryScreen
+    from promptlab.tui.screens.prompts import PromptsScreen
+    from promptlab.tui.screens.results import ResultsScreen
+
+    return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen)
 
 
 def run(path: Path) -> int:

@@ -74,7 +74,9 @@ async def sitting(folder: Path, size: tuple[int, int] = WIDE) -> AsyncIterator[S
     app = PromptlabApp(open_lab)
     async with app.run_test(size=size) as pilot:
         try:
-            yield Sitting(app, pilot)
+            here = Sitting(app, pilot)
+            await here.until(lambda: isinstance(app.screen, PromptsScreen))
+            yield here
         finally:
             for lab in opened:
                 await lab.close()

@@ -18,7 +18,7 @@ async def test_the_header_says_where_you_are(folder: Path) -> None:
     (folder / "notes.txt").write_text("x")
     async with sitting(folder) as here:
         await here.sees("shop  main*1")
-        assert here.lines[0].endswith("1 Prompts")
+        assert "1 Prompts   3 Results" in here.lines[0]
 
 
 async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:

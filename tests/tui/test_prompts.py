@@ -43,7 +43,7 @@ async def test_what_is_wrong_is_said_with_its_line_while_typing(folder: Path) ->
         await here.press("e", "down")
         await here.type("tempp = 1")
         await here.sees("This text does not load yet.")
-        assert here.status.startswith("prompts/triage.toml:2: tempp:")
+        await here.until(lambda: here.status.startswith("prompts/triage.toml:2: tempp:"))
         await here.press(*["backspace"] * len("tempp = 1"))
         await here.sees("tickets · t1")
         await here.until(lambda: here.status == "")

@@ -213,7 +213,7 @@ async def test_the_detail_can_be_read_at_every_size(folder: Path, size: tuple[in
         await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
         await here.press("enter")
         await here.sees("── output ──")
-        assert here.lines[0].endswith("3 Results")
+        assert "3 Results" in here.lines[0]
         assert here.lines[-1].endswith("? help  ^p cmds")
         assert len(list(here.app.screen.walk_children())) < 150
         await here.press("q")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from promptlab.compare.values import Verdict
 from promptlab.lab import wording
 from promptlab.lab.values import ColumnSummary
 from promptlab.tui.widgets.columns import Cell, Column
@@ -40,13 +41,18 @@ def head_columns(metric: str) -> tuple[Column, ...]:
 
 
 class ColumnRows:
-    """The lines of the head, from summaries that were made at one moment."""
+    """The lines of the head: a picture of one moment."""
 
-    def __init__(self, table: RunTable, summaries: Sequence[ColumnSummary], metric: str, currencies: dict[str, str]):
+    def __init__(self, table: RunTable, metric: str, currencies: Mapping[str, str]) -> None:
+        """Sum a table up. Means and verdicts of a big one take a while: called in a thread."""
         self._table = table
-        self._summaries = tuple(summaries)
         self._metric = metric
         self._currencies = currencies
+        self._summaries = [table.summary(variant.column) for variant in table.variants]
+        # A verdict on half of a run would change with every look at it.
+        self._verdicts: dict[str, Verdict | None] = {}
+        if table.state != "running":
+            self._verdicts = {v.column: table.verdict(v.column, metric) for v in table.variants}
 
     def __len__(self) -> int:
         return len(self._summaries)
@@ -83,12 +89,9 @@ class ColumnRows:
             return Cell(wording.mean(summary.means.get(self._metric), info))
         if summary.variant.column == self._table.baseline:
             return Cell("base" if column == "delta" else "", "dim")
-        if self._table.state == "running":
-            # A verdict on half of a run would change with every look at it.
-            return Cell("…", "dim")
-        verdict = self._table.verdict(summary.variant.column, self._metric)
+        verdict = self._verdicts.get(summary.variant.column)
         if verdict is None:
-            return Cell("–", "dim")
+            return Cell("–" if self._verdicts else "…", "dim")
         mark, tone = VERDICTS[verdict.status]
         if column == "verdict":
             return Cell(verdict.status, tone)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.lab import wording
-from promptlab.lab.values import ColumnSummary
 from promptlab.scoring.values import MetricInfo, Score
 from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.textview import Piece, diff_pieces
@@ -113,19 +112,19 @@ def _figures(table: RunTable, column: str, example: str) -> list[Piece]:
     return [Piece("\n── figures ──\n", "head"), Piece("\n".join(facts) + "\n", "dim")]
 
 
-def verdict_pieces(table: RunTable, summaries: tuple[ColumnSummary, ...]) -> list[Piece]:
-    """Every column's verdict in plain words, the primary metric first, and what it rests on."""
+def verdict_pieces(table: RunTable) -> list[Piece]:
+    """Every column's verdict in plain words, the primary metric first, and what it rests on. Called in a thread."""
     if table.state == "running":
         return [Piece("The run is still going on. A verdict is given when it has ended.")]
     base = table.variant(table.baseline)
     pieces = [Piece(f"Baseline: {table.baseline} {base.label}, on {table.evalset}\n", "dim")]
-    if len(summaries) < 2:
+    if len(table.variants) < 2:
         return [*pieces, Piece("\nThere is one column, so nothing to compare it with. R runs two versions.")]
-    for summary in summaries:
-        column = summary.variant.column
+    for variant in table.variants:
+        column = variant.column
         if column == table.baseline:
             continue
-        pieces.append(Piece(f"\n{column} {summary.variant.label}\n", "head"))
+        pieces.append(Piece(f"\n{column} {variant.label}\n", "head"))
         for metric in sorted(table.infos, key=lambda name: name != table.primary):
             verdict = table.verdict(column, metric)
             if verdict is None:

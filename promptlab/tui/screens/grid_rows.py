@@ -57,7 +57,8 @@ class GridRows:
         self._table = table
         self._view = view
         self._info = table.infos.get(view.metric)
-        entries = [entry_of(table, view.column, example.id, view.metric) for example in table.examples]
+        look = Lens(table, view.column, view.metric)
+        entries = [look.entry(example.id) for example in table.examples]
         self.counts = Counter(entry.fate for entry in entries)
         if view.filter != "all":
             entries = [entry for entry in entries if entry.fate == view.filter]
@@ -107,23 +108,35 @@ def columns_of(table: RunTable) -> tuple[Column, ...]:
     )
 
 
-def entry_of(table: RunTable, column: str, example: str, metric: str) -> Entry:
-    """How an example fared: against the baseline, or for the baseline itself whether it has a value."""
-    outcome = table.outcome(column, example)
-    if outcome is None:
-        return Entry(example, "pending", None, None)
-    value = table.value(column, example, metric)
-    if value is None:
-        # A judge's score follows later: only a fault, or a score that says it is missing, is an error.
-        given = metric in table.scores(column, example) or outcome.fault is not None
-        return Entry(example, "error" if given else "pending", None, None)
-    if column == table.baseline:
-        return Entry(example, "same", value, None)
-    delta = table.delta(column, example, metric)
-    if delta is None:
-        other = table.outcome(table.baseline_of(column), example)
-        return Entry(example, "pending" if other is None else "error", value, None)
-    return Entry(example, "better" if delta > 0 else "worse" if delta < 0 else "same", value, delta)
+class Lens:
+    """How examples fared in one column against its baseline. What is the same for all of them is looked up once."""
+
+    def __init__(self, table: RunTable, column: str, metric: str) -> None:
+        self._table = table
+        self._column = column
+        self._base = table.baseline_of(column)
+        self._metric = metric
+        self._sign = -1.0 if metric in table.infos and table.infos[metric].direction == "min" else 1.0
+
+    def entry(self, example: str) -> Entry:
+        """One example: its value, and its difference signed so that positive is better."""
+        value = self._table.value(self._column, example, self._metric)
+        if value is None:
+            return Entry(example, self._without_value(self._column, example), None, None)
+        if self._column == self._base:
+            return Entry(example, "same", value, None)
+        base = self._table.value(self._base, example, self._metric)
+        if base is None:
+            return Entry(example, self._without_value(self._base, example), value, None)
+        delta = self._sign * (value - base)
+        return Entry(example, "better" if delta > 0 else "worse" if delta < 0 else "same", value, delta)
+
+    def _without_value(self, column: str, example: str) -> Fate:
+        """A fault, or a score that says why it is missing, is an error; what has not arrived yet is not."""
+        outcome = self._table.outcome(column, example)
+        if outcome is None:
+            return "pending"
+        return "error" if outcome.fault or self._metric in self._table.scores(column, example) else "pending"
 
 
 def _changed_first(entry: Entry) -> tuple[float, ...]:

@@ -17,7 +17,6 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from promptlab.errors import NotFound, PromptlabError
-from promptlab.lab.values import ColumnSummary
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
@@ -93,10 +92,10 @@ class ResultsScreen(Page):
         super().__init__(session)
         self._table: RunTable | None = None
         self._view = View("", "")
-        self._summaries: tuple[ColumnSummary, ...] = ()
         self._diff = True
         self._tick: Timer | None = None
         self._painted = -1
+        self._painting = False
         self._next_paint = 0.0
         self._shown: tuple[object, ...] = ()
 
@@ -157,13 +156,13 @@ class ResultsScreen(Page):
         others = [variant.column for variant in table.variants if variant.column != table.baseline]
         column = others[0] if others else table.baseline
         self._view = View(column, table.primary)
-        self._summaries, self._painted, self._shown = (), -1, ()
+        self._painted, self._shown = -1, ()
         self.query_one("#head", VirtualTable).set_columns(head_columns(table.primary))
         self.query_one("#head").styles.height = min(len(table.variants), 6) + 3
         self.grid.set_columns(columns_of(table))
         self.grid.select_choice(column)
+        self.grid.set_rows(NoRows())
         self._paint()
-        self.grid.move_to(0)
         if self._tick is not None and table.state == "running":
             self._tick.resume()
 
@@ -173,31 +172,44 @@ class ResultsScreen(Page):
         table = self._table
         if table is None or self._tick is None:
             return
-        if table.revision != self._painted and time.monotonic() >= self._next_paint:
+        if table.revision != self._painted and not self._painting and time.monotonic() >= self._next_paint:
             self._paint()
         if table.state != "running":
             self._tick.pause()
 
     def _paint(self) -> None:
-        """Make a new picture of the table: rows, counts, and the head in a thread."""
-        table = self._table
-        if table is None:
-            return
-        begun = time.monotonic()
-        self._painted = table.revision
-        rows = GridRows(table, self._view)
-        nothing = "No example is like that. a shows all." if self._view.filter != "all" else NO_RUN
+        """Make a new picture of the table, in a thread: one of ten thousand examples takes a tenth of a second."""
+        if self._table is not None:
+            self._painting = True
+            self.run_worker(partial(self._picture, self._table, self._view), group="picture", exclusive=True)
+
+    async def _picture(self, table: RunTable, view: View) -> None:
+        begun, revision = time.monotonic(), table.revision
+        rows = await in_thread(partial(GridRows, table, view))
+        self._show_rows(table, view, rows)
+        try:
+            lab = await self.session.lab()
+            currencies = {name: entry.price.currency for name, entry in lab.settings.models.items() if entry.price}
+            head_rows = await in_thread(partial(ColumnRows, table, view.metric, currencies))
+        except RuntimeError:
+            head_rows = None  # A cell arrived while the table was summed up: the next picture has it.
+        if head_rows is not None:
+            head = self.query_one("#head", VirtualTable)
+            head.set_rows(head_rows)
+            head.select(view.column)
+        now = time.monotonic()
+        self._painted, self._painting = revision, False
+        self._next_paint = now + SHARE * (now - begun)
+
+    def _show_rows(self, table: RunTable, view: View, rows: GridRows) -> None:
+        nothing = "No example is like that. a shows all." if view.filter != "all" else NO_RUN
         self.grid.set_rows(rows, empty=nothing, keep="place" if self.grid.row == 0 else "row")
-        self.grid.set_sort({"difference": "delta", "score": self._view.column}.get(self._view.sort, ""))
+        self.grid.set_sort({"difference": "delta", "score": view.column}.get(view.sort, ""))
         filters = self.query_one(FilterLine)
-        filters.counts, filters.chosen = dict(rows.counts), self._view.filter
-        filters.sort = SORT_WORDS[self._view.sort]
+        filters.counts, filters.chosen, filters.sort = dict(rows.counts), view.filter, SORT_WORDS[view.sort]
         self.grid.border_subtitle = plain(f"{len(rows)}/{len(table.examples)}")
         self._titles(table)
         self._detail_soon()
-        self.run_worker(partial(self._sum_up, table), group="head", exclusive=True)
-        now = time.monotonic()
-        self._next_paint = now + SHARE * (now - begun)
 
     def _titles(self, table: RunTable) -> None:
         state = {"running": "running", "complete": "", "partial": "partial", "cancelled": "stopped"}[table.state]
@@ -205,20 +217,6 @@ class ResultsScreen(Page):
         head = self.query_one("#head")
         head.border_title = plain(one_line(f"{table.subject} on {table.evalset}  {state}".rstrip()))
         head.border_subtitle = plain(one_line(kept))
-
-    async def _sum_up(self, table: RunTable) -> None:
-        try:
-            summaries = await in_thread(lambda: tuple(table.summary(v.column) for v in table.variants))
-        except RuntimeError:
-            return  # A cell arrived while the table was being read: the next tick does it again.
-        if table is self._table:
-            self._summaries = summaries
-            lab = await self.session.lab()
-            currencies = {name: entry.price.currency for name, entry in lab.settings.models.items() if entry.price}
-            rows = ColumnRows(table, summaries, self._view.metric, currencies)
-            head = self.query_one("#head", VirtualTable)
-            head.set_rows(rows)
-            head.select(self._view.column)
 
     def _detail_soon(self) -> None:
         table, example = self._table, self.grid.row_key
@@ -318,8 +316,11 @@ class ResultsScreen(Page):
     def action_verdict(self) -> None:
         """Say the verdicts in plain words."""
         if self._table is not None:
-            pieces = verdict_pieces(self._table, self._summaries)
-            app_of(self).push_screen(Question("Verdict", pieces, cancel="Close"))
+            self.run_worker(partial(self._tell_verdict, self._table), group="ask", exclusive=True)
+
+    async def _tell_verdict(self, table: RunTable) -> None:
+        pieces = await in_thread(partial(verdict_pieces, table))
+        await app_of(self).push_screen_wait(Question("Verdict", pieces, cancel="Close"))
 
     def action_commit(self) -> None:
         """Keep the run in git, after showing what that means."""
