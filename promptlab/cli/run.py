@@ -34,7 +34,7 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 
 
 @click.command("run")
-@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...", shell_complete=complete.subjects)
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...", shell_complete=complete.subjects)
 @click.option(
     "-m",
     "--model",

@@ -35,9 +35,7 @@ def build(
         NotFound: A prompt, version, model or eval set that does not exist.
         InvalidFile: A file that does not load, or an eval set that lacks a variable on every example.
     """
-    if not request.subjects:
-        raise UsageFault("Say which prompt to run, for example `promptlab run triage`.")
-    subjects = [subject_of(text) for text in request.subjects]
+    subjects = [subject_of(text) for text in request.subjects or _default_prompt(workspace)]
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
     metrics = judged_by_default(workspace, evalset.metrics)
     if problems := metric_problems(evalset, metrics):
@@ -78,6 +76,12 @@ def build(
         judges={metric: _version(judge) for metric, judge in judges.items()},
         currency=_currency(workspace, (model.name for model in models)),
     )
+
+
+def _default_prompt(workspace: Workspace) -> tuple[str, ...]:
+    if workspace.settings.defaults.prompt is None:
+        raise UsageFault("Say which prompt to run, for example `promptlab run triage`. Or set defaults.prompt.")
+    return (workspace.settings.defaults.prompt,)
 
 
 def _version(prompt: Prompt) -> str:

@@ -186,6 +186,9 @@ def _defaults(workspace: Workspace, prompts: list[Prompt]) -> list[Problem]:
         message = str(_no_such(defaults.evalset, "eval set", names))
         problems.append(Problem(message, SETTINGS_FILE, _line(workspace, "evalset"), "defaults.evalset"))
     names = workspace.prompt_names()
+    if defaults.prompt is not None and defaults.prompt not in names:
+        message = str(_no_such(defaults.prompt, "prompt", names))
+        problems.append(Problem(message, SETTINGS_FILE, _line(workspace, "prompt"), "defaults.prompt"))
     if defaults.judge is not None and defaults.judge not in names:
         message = str(_no_such(defaults.judge, "prompt", names))
         problems.append(Problem(message, SETTINGS_FILE, _line(workspace, "judge"), "defaults.judge"))

@@ -158,4 +158,4 @@ _PRICE: dict[str, Check] = {
     "currency": _currency,
     "per": check.whole(1),
 }
-_DEFAULTS: dict[str, Check] = {"models": check.words, "evalset": _name, "judge": _name}
+_DEFAULTS: dict[str, Check] = {"prompt": _name, "models": check.words, "evalset": _name, "judge": _name}

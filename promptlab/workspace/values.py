@@ -197,8 +197,9 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
 
 
 class Defaults(Struct, frozen=True):
-    """``[defaults]``: what a run uses when the command does not say."""
+    """``[defaults]``: what a run uses when the command does not say, and the prompt that opens first."""
 
+    prompt: str | None = None
     models: tuple[str, ...] = ()
     evalset: str | None = None
     judge: str | None = None

@@ -162,7 +162,7 @@ def test_more_than_one_cell_in_twenty_failing_is_exit_3(promptlab: Command, serv
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["run"], "SUBJECT"),
+        (["run"], "Say which prompt to run"),
         (["run", "triage", "--set", "temperature"], "KEY=VALUE"),
         (["rnu"], "No such command"),
         (["show", "20200101"], "There is no run"),

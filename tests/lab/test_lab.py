@@ -286,6 +286,16 @@ def test_a_prompt_can_name_its_usual_eval_set(folder: Path) -> None:
     assert "Did you mean `other`?" in str(lab.check()[0])
 
 
+def test_the_default_prompt_runs_when_none_is_named(folder: Path) -> None:
+    path = folder / "promptlab.toml"
+    path.write_text(path.read_text() + 'prompt = "triage"\n')
+    lab = Lab.open(folder)
+    assert lab.check() == []
+    assert lab.plan(RunRequest(subjects=())).subject == "triage"
+    path.write_text(path.read_text().replace('prompt = "triage"', 'prompt = "triag"'))
+    assert "Did you mean `triage`?" in str(Lab.open(folder).check()[0])
+
+
 def test_no_edit_is_lost_on_either_side(folder: Path) -> None:
     lab = Lab.open(folder)
     mine = lab.read_file("triage")
