@@ -126,7 +126,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("history.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "timeline": (
-        Action("timeline.mark", "space", "mark", "Mark the version for a diff, or unmark it.", 30, does="screen.mark"),
+        Action("timeline.mark", "space", "mark", "Mark for a diff, or take the mark away.", 30, does="screen.mark"),
     ),
 }
 

@@ -114,12 +114,6 @@ class DiffScreen(PastPage):
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    def on_screen_resume(self) -> None:
-        """Read also when History asks for a pair."""
-        if self.session.pair is not None:
-            self._stale = True
-        super().on_screen_resume()
-
     async def show_past(self, lab: Lab, name: str) -> None:
         """Find the pairs of versions in a thread, then show one."""
         if self._past is None or self._past.name != name:
@@ -146,12 +140,14 @@ class DiffScreen(PastPage):
     async def _compare(self, lab: Lab, pair: Pair) -> None:
         self.fields.border_title = plain(f"reading {one_line(pair.before)} → {one_line(pair.after)} …")
         try:
-            self._diff = await in_thread(partial(lab.diff, pair.before, pair.after))
+            found = await in_thread(partial(lab.diff, pair.before, pair.after))
         except PromptlabError as fault:
             self._nothing(str(fault))
             return
+        again, self._diff = found == self._diff, found
         self._show_fields()
-        self._show_model()
+        if not again:
+            self._show_model()
 
     def _nothing(self, sentence: str) -> None:
         """Show why there is nothing to compare."""

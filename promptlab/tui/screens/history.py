@@ -113,7 +113,7 @@ class HistoryScreen(PastPage):
         self._rows = TimelineRows(timeline, self._letters(timeline), time.time())
         self.table.set_rows(self._rows)
         trend = spark(timeline.past.trend[-_SPARKS:])
-        title = f"{timeline.name} · {timeline.past.metric} {trend}" if trend.strip("·") else timeline.name
+        title = f"{timeline.name} · {timeline.metric} {trend}" if trend.strip("·") else timeline.name
         self.table.border_title = plain(one_line(title))
         versions = sum(moment.kind == "version" for moment in timeline.moments)
         runs = {run.run.id for moment in timeline.moments for run in moment.runs}

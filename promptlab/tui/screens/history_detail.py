@@ -38,7 +38,7 @@ def moment_pieces(lab: Lab, timeline: Timeline, moment: Moment) -> list[Piece]:
     if moment.score is not None:
         mean = score_text(moment.score, timeline.info)
         change = timeline.change(moment)
-        pieces += [Piece("\n"), Piece(f"{timeline.past.metric} {mean} {change}".rstrip(), "strong"), Piece("\n")]
+        pieces += [Piece("\n"), Piece(f"{timeline.metric} {mean} {change}".rstrip(), "strong"), Piece("\n")]
     pieces.append(Piece("\n── runs ──\n", "head"))
     if not moment.runs:
         pieces.append(Piece(f"{NO_RUN}\n", "dim"))

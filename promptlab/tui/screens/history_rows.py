@@ -70,13 +70,15 @@ class Timeline(NamedTuple):
     """The past of one prompt, newest first.
 
     Attributes:
-        info: What the trend's metric is; None when no run has measured it.
+        metric: The trend's metric; without a saved run, that of the newest run; "" without any.
+        info: What that metric is.
         problem: Why there is no history, or "".
     """
 
     name: str
     moments: tuple[Moment, ...]
     past: PromptPast
+    metric: str
     info: MetricInfo | None
     problem: str
 
@@ -107,7 +109,8 @@ def read_timeline(lab: Lab, name: str) -> Timeline:
     except PromptlabError as fault:
         error = str(fault)
     moments = moments_of(name, past, runs, content, error)
-    return Timeline(name, moments, past, _info(lab, past.metric, runs), lab.history_problem())
+    metric = past.metric or next((score.metric for found in runs for score in found.scores), "")
+    return Timeline(name, moments, past, metric, _info(lab, metric, runs), lab.history_problem())
 
 
 def subject_of(lab: Lab, moment: Moment) -> Subject:
@@ -126,7 +129,7 @@ def subject_of(lab: Lab, moment: Moment) -> Subject:
 
 def _info(lab: Lab, metric: str, runs: Sequence[PromptRun]) -> MetricInfo | None:
     for found in runs:
-        if found.run.record is not None and any(score.metric == metric for score in found.scores):
+        if any(score.metric == metric for score in found.scores):
             try:
                 return lab.open_run(found.run.id).infos.get(metric)
             except PromptlabError:
@@ -284,10 +287,10 @@ def run_line(moment: Moment, run: PromptRun, timeline: Timeline) -> str:
         if line.content != moment.content:
             continue
         mine = [score for score in run.scores if score.column == line.column]
-        score = next((each for each in mine if each.metric == timeline.past.metric), mine[0] if mine else None)
+        score = next((each for each in mine if each.metric == timeline.metric), mine[0] if mine else None)
         if score is None:
             parts.append(line.model)
-        elif timeline.past.metric in ("", score.metric):
+        elif score.metric == timeline.metric:
             parts.append(f"{line.model} {score_text(score.mean, timeline.info)}")
         else:
             parts.append(f"{line.model} {score.metric} {score.mean:.3g}")

@@ -22,7 +22,6 @@ from promptlab.tui.screens.preview import best_evalset
 from promptlab.tui.screens.prompts import NO_EXAMPLES, PromptsScreen
 from promptlab.tui.screens.run_dialog import RunDialog
 from promptlab.tui.screens.trial import model_options
-from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.ticks import Option
 from promptlab.tui.widgets.virtual_table import Cell, Column, VirtualTable
@@ -42,21 +41,14 @@ def pane(widget: Widget, title: str) -> Widget:
 
 
 class PastPage(Page):
-    """A screen about the past of one prompt. It reads when it is shown, and again when something has changed."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._read = ""
-        self._stale = True
+    """A screen about the past of one prompt. It reads whenever it is shown, and when something changes."""
 
     def on_screen_resume(self) -> None:
-        """Read if another prompt was chosen, or something changed, while another screen was shown."""
-        if self._stale or self.session.prompt != self._read:
-            self.reload()
+        """Read again: a commit or a run may have been made meanwhile, here or in another terminal."""
+        self.reload()
 
     def reload(self) -> None:
-        """Read again, now if the screen is shown, else when it will be."""
-        self._stale = True
+        """Read again if the screen is shown; what is shown stays until that is done."""
         if app_of(self).screen is self:
             self.run_worker(self._reload, group="past", exclusive=True)
 
@@ -65,8 +57,7 @@ class PastPage(Page):
         if not self.session.prompt:
             rows = await in_thread(lab.prompts)
             self.session.prompt = rows[0].name if rows else ""
-        self._stale, self._read = False, self.session.prompt
-        await self.show_past(lab, self._read)
+        await self.show_past(lab, self.session.prompt)
 
     async def show_past(self, lab: Lab, name: str) -> None:
         """Read and show the past of a prompt; ``name`` is "" when the workspace has none."""
