@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,7 @@ class PromptlabApp(App[int]):
         self.fault: PromptlabError | None = None
         self._open_lab = open_lab
         self._watching = False
+        self._job_task: asyncio.Task[object] | None = None
         self._visited: list[str] = []
         self._modes_open: set[str] = set()
 
@@ -77,6 +79,27 @@ class PromptlabApp(App[int]):
         self.session.say("")
         await self._look_at_git(lab)
         self.set_interval(WATCH_SECONDS, self._watch)
+        await self._recover(lab)
+
+    async def _recover(self, lab: Lab) -> None:
+        """Finish what a program that was killed while saving a run has left."""
+        try:
+            saved = await in_thread(lab.recover)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        if saved:
+            self.session.say(f"finished saving {', '.join(run.tag for run in saved)}")
+            self._history_changed()
+
+    async def on_unmount(self) -> None:
+        """End the run and the models' processes: nothing is left behind."""
+        if self._job_task is not None:
+            self._job_task.cancel()
+            await asyncio.wait([self._job_task])
+        lab = self.session.lab_now
+        if lab is not None:
+            await lab.close()
 
     async def _look_at_git(self, lab: Lab) -> None:
         try:
@@ -131,6 +154,7 @@ class PromptlabApp(App[int]):
         self.run_worker(partial(self._run, job), group="job")
 
     async def _run(self, job: Job) -> None:
+        self._job_task = asyncio.current_task()
         await job.run(self._chrome)
         self.session.say(job.result, bad=bool(job.reason))
         for page in self._pages():

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from promptlab.lab import Lab
@@ -64,19 +65,11 @@ class Sitting:
 
 @asynccontextmanager
 async def sitting(folder: Path, size: tuple[int, int] = WIDE) -> AsyncIterator[Sitting]:
-    """Open the program on a workspace; close the models at the end."""
-    opened: list[Lab] = []
-
-    def open_lab() -> Lab:
-        opened.append(Lab.open(folder))
-        return opened[0]
-
-    app = PromptlabApp(open_lab)
-    async with app.run_test(size=size) as pilot:
-        try:
+    """Open the program on a workspace."""
+    app = PromptlabApp(lambda: Lab.open(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("promptlab.tui.app.WATCH_SECONDS", 0.2)
+        async with app.run_test(size=size) as pilot:
             here = Sitting(app, pilot)
             await here.until(lambda: isinstance(app.screen, PromptsScreen))
             yield here
-        finally:
-            for lab in opened:
-                await lab.close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import places
 import pytest
-from textual.app import App
+from loopback import LoopbackServer
 from tui.sitting import NORMAL, SMALL, WIDE, sitting
 
 import promptlab.tui
 from promptlab.errors import NotFound
+from promptlab.lab import Lab
 from promptlab.tui.app import PromptlabApp, run
 
 
@@ -30,20 +32,11 @@ async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_help_and_palette_are_never_clipped(folder: Path, size: tuple[int, int]) -> None:
+async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path, size: tuple[int, int]) -> None:
     async with sitting(folder, size) as here:
         await here.sees("triage.toml")
         assert here.lines[-1].endswith("? help  ^p cmds")
         assert "r run 5" in here.lines[-1]
-        await here.press("e")
-        assert here.lines[-1].endswith("F1 help  ^p cmds")
-        assert "^s save" in here.lines[-1]
-
-
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_help_tells_what_the_focused_pane_can_do(folder: Path, size: tuple[int, int]) -> None:
-    async with sitting(folder, size) as here:
-        await here.sees("triage.toml")
         await here.press("question_mark")
         await here.sees("The prompts and judges of this")
         await here.press("question_mark")
@@ -53,6 +46,8 @@ async def test_help_tells_what_the_focused_pane_can_do(folder: Path, size: tuple
         await here.sees("The prompt's file, as it is.")
         await here.press("f1")
         assert here.prompts.editor.has_focus
+        assert here.lines[-1].endswith("F1 help  ^p cmds")
+        assert "^s save" in here.lines[-1]
 
 
 async def test_the_palette_lists_actions_with_their_keys(folder: Path) -> None:
@@ -111,8 +106,25 @@ async def test_no_colour_never_means_black_on_black(folder: Path, monkeypatch: p
         assert not here.app.current_theme.ansi
 
 
-async def test_screens_stay_small(folder: Path) -> None:
+async def test_quitting_during_a_run_ends_it_at_once_and_keeps_what_is_done(
+    folder: Path, server: LoopbackServer
+) -> None:
+    server.latency = 0.3
+    settings = folder / "promptlab.toml"
+    settings.write_text(settings.read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 2"))
     async with sitting(folder) as here:
-        await here.sees("triage.toml")
-        assert len(list(here.app.screen.walk_children())) < 150
-        assert isinstance(here.app, App)
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("16 cells")
+        await here.press("enter")
+        await here.sees("2/16")
+        await here.press("ctrl+q")
+        await here.sees("What is done is kept")
+        begun = time.monotonic()
+        await here.press("Q")
+        await here.until(lambda: here.app.return_value == 0)
+    assert time.monotonic() - begun < 2.0
+    lab = Lab.open(folder)
+    run = lab.runs()[0]
+    table = lab.open_run(run.id)
+    assert 2 <= sum(table.outcome("a", example.id) is not None for example in table.examples) < 8

@@ -141,6 +141,16 @@ async def test_a_new_prompt_is_created_from_an_empty_list(folder: Path) -> None:
         await here.sees("There is already a prompt “greet”.")
 
 
+async def test_an_old_text_is_put_into_the_editor_and_can_be_taken_back(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.prompts.take("triage", places.FIRST)
+        await here.sees("● triage")
+        assert triage(folder).read_text() == places.SECOND
+        await here.press("ctrl+z")
+        assert here.prompts.editor.text == places.SECOND
+
+
 async def test_a_bad_name_is_a_sentence(folder: Path) -> None:
     async with sitting(folder) as here:
         await opened(here)
@@ -205,6 +215,7 @@ async def test_every_pane_can_be_reached_at_every_size(folder: Path, size: tuple
         await here.sees("r tries the text on five")
         await here.press("v")
         assert here.prompts.editor.has_focus
+        assert len(list(here.app.screen.walk_children())) < 150
         await here.press("escape", "z")
         assert here.prompts.list.region.width == size[0]
         await here.press("q")
@@ -222,25 +233,42 @@ async def test_the_run_dialog_counts_what_is_ticked(folder: Path) -> None:
         assert "Run triage" not in here.text
 
 
-@pytest.mark.parametrize(
-    ("script", "answer"),
-    [
-        ("#!/bin/sh\nprintf '# outside\\n' > \"$1\"\n", "saved prompts/triage.toml"),
-        ("#!/bin/sh\nexit 3\n", "ended with exit code 3. Nothing was changed."),
-        (None, "could not be started"),
-    ],
-)
-async def test_the_persons_own_editor(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, answer: str
-) -> None:
+async def test_the_persons_own_editor(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     editor = tmp_path / "my editor"
-    if script:
-        editor.write_text(script)
-        editor.chmod(0o755)
     monkeypatch.setenv("VISUAL", f"'{editor}'")
     async with sitting(folder) as here:
         await opened(here)
         monkeypatch.setattr(here.app, "suspend", nullcontext)
         await here.press("e", "ctrl+g")
-        await here.until(lambda: answer in here.status)
-        assert triage(folder).read_text() == ("# outside\n" if answer.startswith("saved") else places.SECOND)
+        await here.until(lambda: "could not be started" in here.status)
+        editor.write_text("#!/bin/sh\nexit 3\n")
+        editor.chmod(0o755)
+        await here.press("f4")
+        await here.until(lambda: "ended with exit code 3. Nothing was changed." in here.status)
+        assert triage(folder).read_text() == places.SECOND
+        editor.write_text("#!/bin/sh\nprintf '# outside\\n' > \"$1\"\n")
+        await here.press("f4")
+        await here.until(lambda: here.status == "saved prompts/triage.toml")
+        assert triage(folder).read_text() == "# outside\n"
+        monkeypatch.setenv("VISUAL", "vi '")
+        await here.press("f4")
+        await here.until(lambda: "is not a command line" in here.status)
+
+
+async def test_a_file_with_two_kinds_of_line_ends_can_only_be_read_here(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = places.SECOND.replace("\n", "\r\n", 1)
+    triage(folder).write_bytes(mixed.encode())
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nprintf '# end\\n' >> \"$1\"\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    async with sitting(folder) as here:
+        await here.sees("read only: mixed line ends, ^g edits")
+        monkeypatch.setattr(here.app, "suspend", nullcontext)
+        await here.press("e", "x", "ctrl+s")
+        await here.until(lambda: here.status == "nothing to save")
+        await here.press("ctrl+g")
+        await here.until(lambda: here.status == "saved prompts/triage.toml")
+        assert triage(folder).read_bytes() == mixed.encode() + b"# end\n"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -27,6 +27,7 @@ def test_rows_break_at_spaces_and_long_words_anywhere() -> None:
     assert rows("", 10) == [""]
 
 
+@settings(max_examples=60)
 @given(words, st.integers(2, 30))
 def test_wrapping_loses_nothing_and_fits(text: str, width: int) -> None:
     lines = list(logical_lines([Piece(text)]))
@@ -38,6 +39,7 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: int) -> None:
     assert [joined[index] for index in range(len(lines))] == [line.text for line in lines]
 
 
+@settings(max_examples=60)
 @given(st.lists(st.tuples(words, st.sampled_from(["", "good", "bad"])), max_size=6), st.integers(2, 20))
 def test_tones_stay_on_their_characters(parts: list[tuple[str, str]], width: int) -> None:
     pieces = [Piece(text.replace("\t", " "), tone) for text, tone in parts]  # pyright: ignore
