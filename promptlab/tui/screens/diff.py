@@ -133,7 +133,7 @@ class DiffScreen(PastPage):
         elif not self._chosen:
             self._pair = self._pairs[-1] if self._pairs else None
         if self._pair is None:
-            self._nothing(lone(self._past, self.session.history_problem))
+            self._nothing(lone(self._past, await in_thread(lab.history_problem)))
         else:
             await self._compare(lab, self._pair)
 
@@ -148,6 +148,7 @@ class DiffScreen(PastPage):
         self._show_fields()
         if not again:
             self._show_model()
+            self.scores.move_to(0)
 
     def _nothing(self, sentence: str) -> None:
         """Show why there is nothing to compare."""
@@ -195,7 +196,6 @@ class DiffScreen(PastPage):
         self._rows = ChangeRows(changes_of(diff, self._model))
         self.scores.set_columns(columns(short(diff.before), short(diff.after)))
         self.scores.set_rows(self._rows)
-        self.scores.move_to(0)
         metric = f"{one_line(verdict.metric)} on " if verdict else ""
         place = f"  {models.index(self._model) + 1}/{len(models)}" if len(models) > 1 else ""
         self.scores.border_title = plain(f"{metric}{one_line(self._model)}{place}")
