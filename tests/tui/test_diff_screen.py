@@ -35,6 +35,7 @@ async def shown(here: Sitting, words: str) -> None:
     await here.until(lambda: here.app.session.prompt)
     await here.press("4")
     await here.sees(words)
+    await here.until(lambda: here.app.screen.focused)
 
 
 def edit(folder: Path, text: str = EDITED) -> None:

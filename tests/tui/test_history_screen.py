@@ -37,6 +37,7 @@ async def opened(here: Sitting, words: str) -> None:
     await here.until(lambda: here.app.session.prompt)
     await here.press("5")
     await here.sees(words)
+    await here.until(lambda: history(here).table.has_focus)
 
 
 async def detail(here: Sitting, words: str) -> str:
@@ -190,8 +191,8 @@ async def test_restore_puts_the_text_into_the_editor_and_writes_nothing(folder: 
 async def test_restore_asks_before_it_replaces_unsaved_text(folder: Path) -> None:
     async with sitting(folder) as here:
         await here.sees("triage.toml")
-        await here.press("e", "#", "escape", "5")
-        await here.sees("2 versions")
+        await here.press("e", "#", "escape")
+        await opened(here, "2 versions")
         await here.press("j", "R")
         await here.sees("Replace the unsaved text of triage?")
         await here.press("enter")
@@ -201,7 +202,7 @@ async def test_restore_asks_before_it_replaces_unsaved_text(folder: Path) -> Non
         await here.sees("Replace the unsaved text of triage?")
         await here.press("R")
         await here.until(lambda: here.app.current_mode == "prompts")
-        assert here.prompts.editor.text == places.FIRST
+        await here.until(lambda: here.prompts.editor.text == places.FIRST)
 
 
 async def test_a_text_that_was_run_and_never_committed_can_be_restored(folder: Path) -> None:
