@@ -195,6 +195,28 @@ async def test_a_failing_model_is_said_where_the_output_would_be(folder: Path, s
         assert "\x1b" not in here.text
 
 
+async def test_a_key_is_not_sent_before_the_endpoint_is_trusted(folder: Path, server: LoopbackServer) -> None:
+    settings = folder / "promptlab.toml"
+    text = settings.read_text().replace(server.base_url, "http://models.example/v1")
+    settings.write_text(text.replace('model = "scripted"', 'model = "scripted"\napi_key_env = "SHOP_KEY"'))
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("r")
+        await here.sees("Send a key to this endpoint?")
+        assert "sends the key in SHOP_KEY, and every prompt, to http://models.example/v1." in " ".join(
+            here.text.split()
+        )
+        await here.press("enter")
+        await here.until(lambda: here.status == "Not started: the endpoint is not trusted.")
+        await here.press("r")
+        await here.sees("Send a key to this endpoint?")
+        await here.press("T")
+        await here.until(lambda: "SHOP_KEY" in here.status or "! " in here.text)
+        await here.press("r")
+        await here.pilot.pause(0.2)
+        assert "Send a key" not in here.text
+
+
 async def test_hostile_outputs_are_shown_not_obeyed(folder: Path, server: LoopbackServer) -> None:
     server.reply = HOSTILE
     async with sitting(folder) as here:
