@@ -11,13 +11,14 @@ from promptlab.cli.main import COMMANDS, HIDDEN, cli
 TARGET = Path(__file__).parents[1] / "docs" / "commands.md"
 HEAD = """# Commands
 
-Made from the program's own help by `tools/reference.py`; a test keeps it true. Data goes to stdout, narration to stderr; `--json` prints the data as JSON.
+Made from the program's own help by `tools/reference.py`; a test keeps it true. Data goes to stdout, narration to
+stderr; `--json` prints the data as JSON.
 
-Exit codes: 0 done; 1 a gate failed (`--fail-on`, `--min`); 2 usage or invalid files; 3 a model could not be reached or more than 5 % of the cells ended in
-an error; 4 cancelled.
+Exit codes: 0 done; 1 a gate failed (`--fail-on`, `--min`); 2 usage or invalid files; 3 a model could not be reached
+or more than 5 % of the cells ended in an error; 4 cancelled.
 
-A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, `triage@<git revision>` or a path. A RUN is an id, its beginning or end, a tag, or `last`;
-`RUN:b` is its column b.
+A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, `triage@<git revision>` or a path.
+A RUN is an id, its beginning or end, a tag, or `last`; `RUN:b` is its column b.
 """
 
 

@@ -17,7 +17,7 @@ Z95 = 1.959964
 def title(table: RunTable) -> str:
     """Such as ``run triage on support: exact 74.2 % triage@v3 · mini, BETTER by +70.8 points``."""
     head = f"run {table.subject} on {table.evalset}"
-    best = _shown_column(table)
+    best = table.candidate
     mean = table.mean(best, table.primary) if table.primary else None
     if mean is None:
         return head
@@ -25,14 +25,6 @@ def title(table: RunTable) -> str:
     text = f"{head}: {table.primary} {wording.number(mean.mean, info)} {table.variant(best).label}"
     verdict = table.verdict(best)
     return f"{text}, {verdict.status} by {wording.points(verdict.effect, info)}" if verdict else text
-
-
-def _shown_column(table: RunTable) -> str:
-    """The first column with another version than the baseline, else the first other one, else the baseline."""
-    base = table.variant(table.baseline)
-    others = [v for v in table.variants if v.column != table.baseline]
-    changed = [v for v in others if (v.prompt, v.content, v.params) != (base.prompt, base.content, base.params)]
-    return next(iter([*changed, *others, base])).column
 
 
 def run_message(table: RunTable, digest: str, results: Mapping[str, bytes]) -> str:

@@ -140,23 +140,24 @@ class RunTable:
         score = self.scores(column, example).get(metric or self.primary)
         return score.value if score else None
 
+    @property
+    def candidate(self) -> str:
+        """The column that the run is about: the first with another version than the baseline, else the next."""
+        base = self.variant(self.baseline)
+        others = [v for v in self.variants if v.column != self.baseline]
+        changed = [v for v in others if not _same_version(v, base)]
+        return next(iter([*changed, *others, base])).column
+
     def baseline_of(self, column: str) -> str:
         """The column that this one is held against: the baseline's prompt on the same model, where the run has it.
 
         The baseline's own prompt on another model is held against the baseline itself.
         """
         base, mine = self.variant(self.baseline), self.variant(column)
-        if (mine.prompt, mine.content, mine.params) == (base.prompt, base.content, base.params):
+        if _same_version(mine, base):
             return self.baseline
-        return next(
-            (
-                v.column
-                for v in self.variants
-                if (v.prompt, v.content, v.params) == (base.prompt, base.content, base.params)
-                and v.model == mine.model
-            ),
-            self.baseline,
-        )
+        same_model = (v.column for v in self.variants if _same_version(v, base) and v.model == mine.model)
+        return next(same_model, self.baseline)
 
     def delta(self, column: str, example: str, metric: str = "") -> float | None:
         """Difference to its baseline on one example, signed so that positive is better; None where one lacks."""
@@ -305,6 +306,10 @@ class RunTable:
         from promptlab.workspace.templates import render
 
         return render(self.prompts[column], self._examples[example].vars).messages
+
+
+def _same_version(one: Variant, other: Variant) -> bool:
+    return (one.prompt, one.content, one.params) == (other.prompt, other.content, other.params)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:

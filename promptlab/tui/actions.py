@@ -94,7 +94,9 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "results": (
         Action("results.better", "b", "", "Only examples that got better.", does="filter('better')"),
-        Action("results.worse", "w", "worse", "Only examples that got worse.", 30, "filter", False, "filter('worse')"),
+        Action(
+            "results.worse", "w", "worse", "Only examples that got worse.", 30, "filter", False, "filter('worse')"
+        ),
         Action("results.same", "equals_sign", "", "Only examples that stayed the same.", does="filter('same')"),
         Action("results.error", "exclamation_mark", "", "Only errors and missing scores.", does="filter('error')"),
         Action("results.all", "a", "", "All examples.", does="filter('all')"),

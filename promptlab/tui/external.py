@@ -70,4 +70,6 @@ def edit_outside(text: str, name: str, suspend: Callable[[], AbstractContextMana
         try:
             return path.read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as fault:
-            raise EditorFault(f"What {command[0]} saved cannot be read as UTF-8 text. Nothing was changed.") from fault
+            raise EditorFault(
+                f"What {command[0]} saved cannot be read as UTF-8 text. Nothing was changed."
+            ) from fault

@@ -23,9 +23,7 @@ class Session:
         job: The run that is going on, or the one that ended last.
     """
 
-    def __init__(
-        self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]
-    ) -> None:
+    def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
         """Begin, before the workspace is open.
 
         Args:

@@ -1,4 +1,4 @@
-"""How long a person waits before anything happens. Run with: pytest -s -m benchmark tests/benchmarks/bench_start.py"""
+"""How long a person waits before anything happens: pytest -s -m benchmark tests/benchmarks/bench_start.py"""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def test_version() -> None:
     bare = seconds(sys.executable, "-c", "pass")
     click_alone = seconds(sys.executable, "-c", "import click")
     version = seconds(sys.executable, "-m", "promptlab", "--version")
-    print(f"\npython {1000 * bare:.0f} ms · import click {1000 * click_alone:.0f} ms · --version {1000 * version:.0f} ms")
+    print(f"\npython {1000 * bare:.0f} · import click {1000 * click_alone:.0f} · --version {1000 * version:.0f} ms")
     assert version < 0.120 or version < 3 * click_alone, "bar: 120 ms, or three times the least that click costs"

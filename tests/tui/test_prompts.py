@@ -11,6 +11,7 @@ import pytest
 from loopback import LoopbackServer, status
 from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
+from promptlab.tui.screens.prompts import wording_start
 from promptlab.tui.widgets.textview import TextView
 
 HOSTILE = "[INST] \x1b[31mred [/] 漢字 👨\u200d👩 \u202eabc"
@@ -37,10 +38,31 @@ async def test_the_preview_is_filled_from_an_example_and_steps(folder: Path) -> 
         await here.sees("tickets · t8  8/8")
 
 
+async def test_editing_begins_at_the_words_of_the_first_message(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await opened(here)
+        await here.press("e")
+        await here.type("Please. ")
+        await here.sees("Please. Label this as billing")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('[[messages]]\ncontent = "Hi"\n', (1, 11)),
+        ('[[messages]]\ncontent = """Hi\n"""\n', (1, 13)),
+        ("[[messages]]\ncontent = '''\nHi'''\n", (2, 0)),
+        ("nothing here", (0, 0)),
+    ],
+)
+def test_where_the_words_begin(text: str, place: tuple[int, int]) -> None:
+    assert wording_start(text) == place
+
+
 async def test_what_is_wrong_is_said_with_its_line_while_typing(folder: Path) -> None:
     async with sitting(folder) as here:
         await opened(here)
-        await here.press("e", "down")
+        await here.press("e", *["up"] * 9, "home", "down")
         await here.type("tempp = 1")
         await here.sees("This text does not load yet.")
         await here.until(lambda: here.status.startswith("prompts/triage.toml:2: tempp:"))
@@ -60,7 +82,7 @@ async def test_a_variable_that_the_example_lacks_is_named(folder: Path) -> None:
 async def test_saving_writes_the_file_and_says_so(folder: Path) -> None:
     async with sitting(folder) as here:
         await opened(here)
-        await here.press("e", "#", "space")
+        await here.press("e", *["up"] * 9, "home", "#", "space")
         await here.sees("● triage")
         await here.press("ctrl+s")
         await here.until(lambda: here.status == "saved prompts/triage.toml")
@@ -75,7 +97,7 @@ async def test_a_read_only_file_is_a_sentence_and_the_text_stays(
 ) -> None:
     async with sitting(folder) as here:
         await opened(here)
-        await here.press("e", "#")
+        await here.press("e", *["up"] * 9, "home", "#")
         triage(folder).parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
         monkeypatch.setattr("os.replace", _denied)
         monkeypatch.setattr("os.rename", _denied)

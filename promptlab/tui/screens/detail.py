@@ -124,7 +124,9 @@ def verdict_pieces(table: RunTable) -> list[Piece]:
         column = variant.column
         if column == table.baseline:
             continue
-        pieces.append(Piece(f"\n{column} {variant.label}\n", "head"))
+        against = table.variant(table.baseline_of(column))
+        pieces.append(Piece(f"\n{column} {variant.label}", "head"))
+        pieces.append(Piece(f"  against {against.column} {against.label}\n", "dim"))
         for metric in sorted(table.infos, key=lambda name: name != table.primary):
             verdict = table.verdict(column, metric)
             if verdict is None:
@@ -133,6 +135,8 @@ def verdict_pieces(table: RunTable) -> list[Piece]:
             pieces.append(Piece(f"{verdict.sentence}\n", "strong" if primary else ""))
             if primary:
                 pieces += [Piece(f"  {note}\n", "dim") for note in (verdict.method, *verdict.notes) if note]
+        for guard in table.guardrails(column):
+            pieces.append(Piece(f"guardrail {guard.sentence}\n", "" if guard.status == "HELD" else "warn"))
     return pieces
 
 
@@ -141,12 +145,17 @@ def save_pieces(table: RunTable, title: str) -> list[Piece]:
     kept = f"results/{table.subject}/{table.run}/"
     pieces = [Piece(f"{title}\n\n", "strong")]
     pieces += [Piece("tag      ", "dim"), Piece(f"run/{table.subject}/{table.run}\n")]
-    pieces += [Piece("holds    ", "dim"), Piece(f"{kept}{{run.toml, metrics.jsonl, outputs.jsonl}} and the files used\n")]
+    pieces += [
+        Piece("holds    ", "dim"),
+        Piece(f"{kept}{{run.toml, metrics.jsonl, outputs.jsonl}} and the files used\n"),
+    ]
     for variant in table.variants:
         pieces += [Piece(f"{variant.column:<9}", "dim"), Piece(f"{variant.label}\n")]
     if table.state != "complete":
         pieces.append(Piece("\nThe run is not complete: it is saved as partial.\n", "warn"))
-    pieces.append(Piece("\nA commit of its own, held by the tag. HEAD, index and working tree stay as they are.", "dim"))
+    pieces.append(
+        Piece("\nA commit of its own, held by the tag. HEAD, index and working tree stay as they are.", "dim")
+    )
     return pieces
 
 

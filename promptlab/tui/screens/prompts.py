@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
@@ -39,6 +40,7 @@ CHECK_AFTER = 0.15
 REPAINT = 1 / 15
 VIEWS = ("editor", "preview", "trial")
 NO_PROMPTS = "No prompt yet: press n to create one."
+WORDING = re.compile(r"""^content *= *(?:\"{3}\n?|'{3}\n?|"|')""", re.MULTILINE)
 NO_EXAMPLES = "There is no example to try it on. Create evalsets/NAME.toml with [[examples]]."
 
 
@@ -132,6 +134,7 @@ class PromptsScreen(Page):
         if not self._rows:
             self.query_one("#preview", TextView).show([])
         elif not self.current:
+            self.list.select(lab.settings.defaults.prompt or "")
             await self._open(self.list.row_key)
 
     async def _load_pasts(self) -> None:
@@ -184,13 +187,15 @@ class PromptsScreen(Page):
 
     def show_buffer(self) -> None:
         """Show the current prompt's text in the editor, and check it."""
-        self.editor.open(self.buffers[self.current].text)
+        text = self.buffers[self.current].text
+        self.editor.open(text)
+        self.editor.move_cursor(wording_start(text))
         self._evalset = None
         self._titles()
         self._look_soon(0)
 
     async def take(self, name: str, text: str) -> None:
-        """Put a text, such as that of an old version, into the editor of a prompt; ctrl+z brings the other one back."""
+        """Put a text, such as an old version, into the editor of a prompt; ctrl+z brings the other one back."""
         self.list.select(name)
         await self._open(name)
         if self.current == name:
@@ -225,7 +230,8 @@ class PromptsScreen(Page):
         name, text = self.current, buffer.text
         if self._evalset is None:
             first = await in_thread(partial(look, lab, name, text, None))
-            self._evalset = best_evalset(self._evalsets, self._default, frozenset(first.used))
+            usual = first.prompt.evalset if first.prompt else None
+            self._evalset = best_evalset(self._evalsets, usual or self._default, frozenset(first.used))
             self._at = 0
         self._seen = await in_thread(partial(look, lab, name, text, self._example))
         preview = self.query_one("#preview", TextView)
@@ -418,3 +424,10 @@ def _pane(widget: Widget, title: str) -> Widget:
     widget.add_class("pane")
     widget.border_title = plain(title)
     return widget
+
+
+def wording_start(text: str) -> tuple[int, int]:
+    """Line and column where the words of a prompt's first message begin: what a person most likely wants to edit."""
+    found = WORDING.search(text)
+    before = text[: found.end()] if found else ""
+    return before.count("\n"), len(before) - before.rfind("\n") - 1

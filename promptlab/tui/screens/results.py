@@ -70,7 +70,9 @@ class FilterLine(Line):
             word = shown if label[0] == key != "a" else f"{key} {shown}"
             line = line.append(Content.styled(f" {word} {count} ", style))
         pending = self.counts.get("pending", 0)
-        return line.append(f"  · {pending} to come" if pending else "").append(Content.styled(f"   {self.sort}", "dim"))
+        return line.append(f"  · {pending} to come" if pending else "").append(
+            Content.styled(f"   {self.sort}", "dim")
+        )
 
 
 class ResultsScreen(Page):
@@ -82,10 +84,10 @@ class ResultsScreen(Page):
         "": "Results: one run, example by example.",
         "head": "The columns of the run. Each is compared with the baseline's version on the same model. The mean has "
         "its 95 % interval; the verdict is that of the decision which the eval set states. v says it in plain words.",
-        "grid": "One row for each example. ▲ better and ▼ worse than the baseline, = the same, ! an error or a missing "
-        "score, which is never a zero. h and l choose the column that marks, filters and Δ are about.",
-        "detail": "The chosen cell: its output with the words that changed against the baseline's, scores, the input "
-        "as it was sent, figures. d shows the output without marks.",
+        "grid": "One row for each example. ▲ better and ▼ worse than the baseline, = the same, ! an error or a "
+        "missing score, which is never a zero. h and l choose the column that marks, filters and Δ are about.",
+        "detail": "The chosen cell: its output with the words that changed against the baseline's, scores, the "
+        "input as it was sent, figures. d shows the output without marks.",
     }
 
     def __init__(self, session: Session) -> None:
@@ -153,8 +155,7 @@ class ResultsScreen(Page):
 
     def _show(self, table: RunTable) -> None:
         self._table = table
-        others = [variant.column for variant in table.variants if variant.column != table.baseline]
-        column = others[0] if others else table.baseline
+        column = table.candidate
         self._view = View(column, table.primary)
         self._painted, self._shown = -1, ()
         self.query_one("#head", VirtualTable).set_columns(head_columns(table.primary))

@@ -24,6 +24,9 @@ class RunDialog(ModalScreen[RunRequest | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
         Binding("R", "run", "Run", show=False),
+        # From the buttons into the lists and back; inside a list the list's own keys come first.
+        Binding("up,k", "app.focus_previous", "Before", show=False),
+        Binding("down,j", "app.focus_next", "Next", show=False),
     ]
 
     def __init__(
@@ -44,7 +47,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the two lists, the count and the answers."""
-        room = app_of(self).size.height - 11
+        room = app_of(self).size.height - 12
         with Vertical(id="dialog") as dialog:
             dialog.styles.width = min(84, app_of(self).size.width - 4)
             yield Static(plain(self._title, "bold"), id="title")
@@ -54,6 +57,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
                 ticks.styles.height = max(1, min(len(options), room // 2))
                 yield ticks
             yield Static("", id="count")
+            yield Static(plain("↑ ↓ move · space ticks · Enter runs · Esc leaves", "$foreground-muted"), id="keys")
             with Horizontal(id="answers"):
                 yield Button(plain("Cancel"), id="cancel", compact=True)
                 yield Button(plain("R Run"), id="run", compact=True)

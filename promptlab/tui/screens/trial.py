@@ -96,7 +96,7 @@ def run_dialog(
     defaults: Sequence[str],
     saved: bool,
 ) -> RunDialog:
-    """The dialog that asks what to run: the text as it stands and its last version proposed, on the default models."""
+    """The dialog that asks what to run: the text as it stands and its last version, on the default models."""
     usable = [version for version in past.versions if not version.error] if past else []
     older = [version for version in usable if version.content != prompt.content][-_VERSIONS:]
     same = next((version.label for version in usable if version.content == prompt.content), "")
@@ -113,12 +113,13 @@ def run_dialog(
 def model_options(models: Sequence[ModelInfo], defaults: Sequence[str]) -> list[Option]:
     """The models to tick, the default ones ticked as far as they can be used."""
     return [
-        Option(model.name, _model_line(model), ticked=model.name in defaults and not model.problem) for model in models
+        Option(model.name, _model_line(model), ticked=model.name in defaults and not model.problem)
+        for model in models
     ]
 
 
 def _model_line(model: ModelInfo) -> str:
-    """A model with what one should know before using it: why it cannot be used, or where the data goes and the price."""
+    """A model and what to know before using it: why it cannot be used, or where the data goes and the price."""
     if model.problem:
         return f"{model.name}  ! {model.problem}"
     if model.kind == "gguf":

@@ -48,7 +48,9 @@ class TickList(VirtualTable):
         """The tick or the label."""
         option = self._options[row]
         if column == "tick":
-            return Cell("[x]" if option.name in self._ticked else "[ ]", "good" if option.name in self._ticked else "")
+            return Cell(
+                "[x]" if option.name in self._ticked else "[ ]", "good" if option.name in self._ticked else ""
+            )
         return Cell(option.label)
 
     @property
