@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -87,8 +89,12 @@ def cli(ctx: click.Context, workspace: Path | None) -> None:
 
 def run(args: list[str]) -> int:
     """Run the command line. A foreseeable fault is a sentence on stderr and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character still gets the rest
     try:
         answer: object = cli.main(args, prog_name="promptlab", standalone_mode=False)
+        sys.stdout.flush()
         return answer if isinstance(answer, int) else ExitCode.DONE
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -101,9 +107,16 @@ def run(args: list[str]) -> int:
     except PromptlabError as fault:
         _say(str(fault))
         return fault.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nothing is left to say
-        return ExitCode.DONE
+    except SystemExit as stop:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+            return ExitCode.DONE  # click met a closed pipe and says so this way: the reader has what it wanted
+        return stop.code if isinstance(stop.code, int) else ExitCode.DONE
+    except OSError as fault:
+        if isinstance(fault, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the last flush complain
+            return ExitCode.DONE
+        _say(f"The output cannot be written: {fault.strerror or fault}.")
+        return ExitCode.INVALID
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
@@ -39,6 +40,12 @@ def say(text: str) -> None:
 def safe(text: str) -> str:
     """Text with control characters made visible: escape codes, bidi overrides, carriage returns."""
     return CONTROL.sub(_visible, text)
+
+
+def styled(text: str, colour: str) -> str:
+    """Text in a colour, where the person wants colours: NO_COLOR and TERM=dumb say no."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else click.style(text, fg=colour)
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ import click
 from promptlab.cli.completing import runs, runs_and_subjects, subjects
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
 from promptlab.cli.text import print_comparison, print_run, print_subject_diff
-from promptlab.errors import ExitCode, NotFound
+from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.report import ExampleReport, example_report, run_report
 from promptlab.workspace.toml import did_you_mean
@@ -25,15 +25,15 @@ def when(time: int) -> str:
 @json_option
 @click.pass_context
 def runs_command(ctx: click.Context, subject: str, as_json: bool) -> int:
-    """List past runs, newest first; only those of SUBJECT when it is given."""
+    """List past runs, newest first; only those of the prompt SUBJECT when it is given."""
     lab = open_lab(ctx)
-    found = lab.runs(subject)
+    found = lab.runs(lab.name_of(subject) if subject else "")
     if as_json:
         data({"runs": found})
     elif found:
         table(("run", "when", "state", "title"), [(run.id, when(run.time), run.state, run.title) for run in found])
     else:
-        say("There is no run yet. `promptlab run PROMPT` makes one.")
+        say(f"There is no run {f'of {subject} ' if subject else ''}yet. `promptlab run PROMPT` makes one.")
     return ExitCode.DONE
 
 
@@ -46,14 +46,16 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
     lab = open_lab(ctx)
     if problem := lab.history_problem():
         say(problem)
-    names = [subject] if subject else [row.name for row in lab.prompts()]
-    pasts = [lab.past(lab.name_of(name)) for name in names]
+    if subject and "@" in subject:
+        raise UsageFault(f"log lists all versions of a prompt: leave out the @ of “{subject}”.")
+    names = [lab.name_of(subject)] if subject else [row.name for row in lab.prompts()]
+    pasts = [lab.past(name) for name in names]
     if as_json:
         data({"prompts": pasts})
         return ExitCode.DONE
     for past in pasts:
-        trend = f"  {past.metric} {wording.spark(past.trend)}" if past.metric else ""
-        edited = "  (working copy is edited)" if past.current == "*" else ""
+        trend = f"  {wording.spark(past.trend)}  {past.basis}" if past.metric else ""
+        edited = "  (working copy is edited)" if past.versions and past.current == "*" else ""
         line(f"{past.name}{trend}{edited}")
         rows = [
             (
@@ -69,7 +71,7 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
         ]
         if rows:
             table(("", "content", "commit", "when", "author", past.metric or "score", "message"), rows)
-        else:
+        elif not problem:
             line("  no version is committed yet")
     return ExitCode.DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from contextlib import aclosing
@@ -19,9 +20,10 @@ from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.values import RunRequest
 from promptlab.lab.wording import plural, seconds
 from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
+from promptlab.scoring.catalogue import describe
 from promptlab.workspace.values import MetricSpec
 
-FAILED_SHARE = 0.05  # more failed cells than this, and the run counts as failed
+FAILED_SHARE = 0.05  # more failed cells than this in a column, and the run counts as failed
 
 
 def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -56,7 +58,11 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option("--only", multiple=True, metavar="TAG|ID", help="Run examples with this tag or id; may be repeated.")
 @click.option("--no-cache", is_flag=True, help="Ask the models again even where the answer is known.")
 @click.option("--no-commit", is_flag=True, help="Do not save the run in git.")
-@click.option("--fail-on", type=click.Choice(["worse", "not-better"]), help="Exit 1 on this verdict.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["worse", "not-better"]),
+    help="Exit 1 on this verdict, an invalid one or a broken guardrail.",
+)
 @click.option(
     "--min", "minimums", multiple=True, callback=parse_pairs, metavar="METRIC=VALUE", help="Exit 1 below it."
 )
@@ -82,12 +88,14 @@ def run_command(
 
     A SUBJECT is NAME (the working copy), NAME@v3, NAME@HASH, NAME@REVISION or a path. Columns are the product of
     subjects and models. Exit codes: 0 done; 1 a gate failed; 2 usage or invalid files; 3 a model could not be
-    reached or more than 5 % of the cells ended in an error; 4 cancelled.
+    reached or more than 5 % of a column's cells ended in an error; 4 cancelled.
     """
     lab = open_lab(ctx)
     request = RunRequest(subjects, models, evalset, trials, baseline, overrides, sample, only)
     plan = lab.plan(request)
     least = _minimums(plan, minimums)
+    if fail_on and len(plan.variants) < 2:
+        raise UsageFault("--fail-on needs something to compare: name two subjects, a --baseline, or two models.")
     known = None if no_cache or no_commit else lab.same_run(plan)
     if known is not None:
         say(f"Nothing to run: {known.tag} did exactly this.")
@@ -113,11 +121,22 @@ def _minimums(plan: Plan, pairs: tuple[tuple[str, str], ...]) -> dict[str, float
             raise UsageFault(
                 f"--min {name}: the eval set has no such metric. Its metrics: {', '.join(sorted(names))}."
             )
-        try:
-            least[name] = float(text)
-        except ValueError:
-            raise UsageFault(f"--min {name}={text}: “{text}” is not a number.") from None
+        least[name] = _minimum(name, text)
+        spec = next(spec for spec in plan.metrics if spec.name == name)
+        if describe(spec).kind == "binary" and not 0 <= least[name] <= 1:
+            raise UsageFault(f"--min {name}={text}: {name} is a share. Write 0.75 or 75%.")
     return least
+
+
+def _minimum(name: str, text: str) -> float:
+    """A number, or a percentage."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageFault(f"--min {name}={text}: “{text}” is not a number.")
+    return value
 
 
 async def _run(lab: Lab, plan: Plan, *, use_cache: bool) -> tuple[RunTable, bool]:
@@ -128,13 +147,11 @@ async def _run(lab: Lab, plan: Plan, *, use_cache: bool) -> tuple[RunTable, bool
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     narrator = Narrator(plan)
-    failed = False
     async with closing(lab), aclosing(lab.run(plan, table, stop=stop, use_cache=use_cache)) as events:
         async for event in events:
             narrator.tell(event)
-            if isinstance(event, Ended):
-                failed = event.progress.failed > FAILED_SHARE * event.progress.total
-    return table, failed
+    summaries = [table.summary(variant.column) for variant in table.variants]
+    return table, any(summary.failed > FAILED_SHARE * max(summary.done, 1) for summary in summaries)
 
 
 def _save(lab: Lab, table: RunTable, *, failed: bool, wanted: bool) -> None:

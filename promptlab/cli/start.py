@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -73,10 +74,12 @@ def init_command(ctx: click.Context, path: Path | None, example: bool) -> int:
     assert isinstance(target, Path)
     if example:
         demo.create(target)
-        say(f"The example is in {target}. Open it with `promptlab {target}`.")
+        say(f"The example is in {target}. Open it with `promptlab {shlex.quote(str(target))}`.")
         return ExitCode.DONE
     created = create(target)
-    say(f"Created {', '.join(created)} in {target}. Next: `promptlab check {target}`, then `promptlab {target}`.")
+    shown = shlex.quote(str(target))
+    say(f"Created in {target.resolve()}: {', '.join(created)}.")
+    say(f"Next: `promptlab check {shown}`, then `promptlab {shown}`.")
     return ExitCode.DONE
 
 

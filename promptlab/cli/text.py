@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import click
 
-from promptlab.cli.output import line, safe, table
+from promptlab.cli.output import line, safe, styled, table
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
 from promptlab.lab.values import Comparison, SubjectDiff
 
+SHOWN = 40  # changed outputs that are printed; the rest is counted
 MARKS = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green")}
 
 
@@ -28,7 +29,7 @@ def print_run(run: RunTable) -> None:
                 variant.label,
                 *(wording.mean(summary.means.get(metric), run.infos[metric]) for metric in metrics),
                 wording.seconds(summary.latency_p50) if summary.latency_p50 is not None else "–",
-                f"{summary.cost:.4g}" if summary.cost is not None else "–",
+                f"{summary.cost:.4g} {run.currency}".rstrip() if summary.cost is not None else "–",
                 str(summary.failed),
             )
         )
@@ -58,10 +59,11 @@ def print_comparison(comparison: Comparison, infos: RunTable) -> None:
         print_verdict(verdict.metric, verdict)
     for note in comparison.notes:
         line(note)
-    for change in comparison.changed:
+    for change in comparison.changed[:SHOWN]:
         mark = "▲ better" if change.delta > 0 else "▼ worse"
         line(f"{mark}  {change.example}")
-        line(f"    {spans_text(change.spans)}".replace("\n", "\n    "))
+        click.echo(f"    {spans_text(change.spans)}".replace("\n", "\n    "))
+    _rest(len(comparison.changed))
 
 
 def print_subject_diff(diff: SubjectDiff) -> None:
@@ -76,9 +78,15 @@ def print_subject_diff(diff: SubjectDiff) -> None:
         print_verdict(model, verdict)
     if diff.outputs:
         line(f"Stored outputs that differ: {len(diff.outputs)}")
-    for output in diff.outputs:
+    for output in diff.outputs[:SHOWN]:
         line(f"@@ {output.example} · {output.model}")
         click.echo(spans_text(output.spans))
+    _rest(len(diff.outputs))
+
+
+def _rest(count: int) -> None:
+    if count > SHOWN:
+        line(f"… and {count - SHOWN} more; --json has all of them.")
 
 
 def spans_text(spans: Sequence[DiffSpan]) -> str:
@@ -90,5 +98,5 @@ def spans_text(spans: Sequence[DiffSpan]) -> str:
             parts.append(text)
         else:
             left, right, colour = MARKS[span.op]
-            parts.append(click.style(f"{left}{text}{right}", fg=colour))
+            parts.append(styled(f"{left}{text}{right}", colour))
     return "".join(parts)

@@ -9,6 +9,7 @@ import click
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
 from promptlab.errors import ExitCode, InvalidFile, NotFound, Problem
 from promptlab.lab import Lab
+from promptlab.lab.wording import plural
 
 
 @click.command("check")
@@ -21,7 +22,10 @@ def check_command(ctx: click.Context, path: Path | None, as_json: bool) -> int:
     assert isinstance(start, Path)
     try:
         lab = Lab.open(start)
-        problems, counts = lab.check(), f"{len(lab.prompts())} prompts, {len(lab.evalset_names())} eval sets"
+        problems, counts = (
+            lab.check(),
+            ", ".join((plural(len(lab.prompts()), "prompt"), plural(len(lab.evalset_names()), "eval set"))),
+        )
     except InvalidFile as fault:
         problems, counts = list(fault.problems), ""
     if as_json:

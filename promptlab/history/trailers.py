@@ -111,6 +111,7 @@ def _column_words(column: ColumnLine) -> str:
     return (
         f"Variant: {_quote(column.column)} prompt={_quote(column.prompt)}@{_quote(column.content)}"
         f" version={_quote(column.version)} model={_quote(column.model)} identity={_quote(column.identity)}"
+        f"{f' set={_quote(column.set)}' if column.set else ''}"
     )
 
 
@@ -124,6 +125,7 @@ def _column(words: list[str]) -> ColumnLine:
         version=_unquote(values["version"]),
         model=_unquote(values["model"]),
         identity=_unquote(values["identity"]),
+        set=_unquote(values.get("set", "")),
     )
 
 

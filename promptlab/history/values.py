@@ -73,6 +73,7 @@ class ColumnLine(Struct, frozen=True):
     Attributes:
         column: Letter of the column: a, b, …
         version: ``v3`` or ``*`` as it stood when the run was made.
+        set: Parameters that the command changed, ``temperature=0.7``, or "".
     """
 
     column: str
@@ -81,6 +82,7 @@ class ColumnLine(Struct, frozen=True):
     version: str
     model: str
     identity: str
+    set: str = ""
 
 
 class RunRecord(Struct, frozen=True):

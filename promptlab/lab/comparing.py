@@ -21,6 +21,8 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     Raises:
         UsageFault: The two share no metric.
     """
+    if (before.run, before_column) == (after.run, after_column):
+        raise UsageFault("The two are the same column: name another run, or another column as RUN:b.")
     metrics = [name for name in before.infos if name in after.infos]
     if not metrics:
         raise UsageFault("The two runs share no metric. `promptlab score RUN -M METRIC` gives one of them more.")
@@ -135,6 +137,8 @@ def output_diffs(
     Args:
         tables: Newest first.
     """
+    if before.prompt.content == after.prompt.content:
+        return (), ()
     old, new = _newest_columns(before, tables := list(tables)), _newest_columns(after, tables)
     outputs: list[OutputDiff] = []
     verdicts: list[tuple[str, Verdict]] = []

@@ -6,15 +6,15 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from promptlab.errors import NotFound, PromptlabError, UsageFault
+from promptlab.errors import NotFound, PromptlabError, StorageFault, UsageFault
 from promptlab.history.values import ColumnLine, RunRecord, SavedRun, ScoreLine
 from promptlab.lab import archive, planning
 from promptlab.lab.reading import Reader
@@ -119,8 +119,7 @@ class Lab(Reader):
 
         models = {name: self.model(name) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = self._judging(plan.metrics, table.judges)
-        with tempfile.TemporaryDirectory(prefix="promptlab-") as nowhere:
-            root = Path(nowhere) if scratch else self.journal_root()
+        with _folder_for(scratch, self.journal_root) as root:
             journal = await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
             events = run_plan(
@@ -212,16 +211,22 @@ class Lab(Reader):
         return saved
 
     def same_run(self, plan: Plan) -> RunRecord | None:
-        """The newest complete saved run that did exactly this plan."""
-        return next((record for record in self.records() if record.plan == plan.digest and not record.partial), None)
+        """The newest complete saved run that did exactly this plan, without a failed cell: those are asked again."""
+        for record in self.records():
+            if record.plan == plan.digest and not record.partial:
+                table = self.open_run(record.id)
+                if not any(table.summary(variant.column).failed for variant in table.variants):
+                    return record
+        return None
 
     def runs(self, subject: str = "") -> list[RunSummary]:
-        """Saved runs and runs that are only in the journal, newest first."""
+        """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
+        if subject:
+            return [found.run for found in self.runs_of(subject)]
         saved = [_saved(record) for record in self.records()]
         there = {summary.id for summary in saved}
         unsaved = [_unsaved(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
-        found = [summary for summary in (*saved, *unsaved) if subject in ("", summary.subject)]
-        return sorted(found, key=lambda summary: (summary.time, summary.id), reverse=True)
+        return sorted((*saved, *unsaved), key=lambda summary: (summary.time, summary.id), reverse=True)
 
     def runs_of(self, name: str) -> list[PromptRun]:
         """The runs that have a column of this prompt, saved or not, newest first."""
@@ -242,7 +247,9 @@ class Lab(Reader):
             variants = known[0].variants if known else read_plan(self.journal_root(), run.id).variants
         except PromptlabError:
             return ()  # damaged, or removed since it was listed
-        return tuple(ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity) for v in variants)
+        return tuple(
+            ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity, v.overrides) for v in variants
+        )
 
     def _scores(self, run: RunSummary) -> tuple[ScoreLine, ...]:
         if run.record is not None:
@@ -309,13 +316,13 @@ class Lab(Reader):
     # -- comparing --------------------------------------------------------------------------------
 
     def column(self, ref: str) -> tuple[RunTable, str]:
-        """``RUN``, ``RUN:b`` → a table and one of its columns; without a letter the only or the last column."""
+        """``RUN``, ``RUN:b`` → a table and one of its columns; without a letter the one that the run is about."""
         run, _, letter = ref.partition(":")
         table = self.open_run(run)
         letters = [variant.column for variant in table.variants]
         if letter and letter not in letters:
             raise NotFound(f"The run {table.run} has no column “{letter}”. Its columns: {', '.join(letters)}.")
-        return table, letter or letters[-1]
+        return table, letter or table.candidate
 
     def compare(self, before: str, after: str) -> Comparison:
         """Two columns of stored runs, ``RUN[:COLUMN]`` each; the first is the baseline."""
@@ -345,12 +352,35 @@ class Lab(Reader):
         from promptlab.lab.rescoring import rescored
         from promptlab.lab.running import judge_table
 
+        metrics = planning.judged_by_default(self.workspace, metrics)
         judges = planning.judge_prompts(self.workspace, metrics)
         table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges)
         asked = self._judging(metrics, judges)
         async for _ in judge_table(table, asked, self.cache(), stop or asyncio.Event()):
             pass
         return table
+
+
+@contextmanager
+def _folder_for(scratch: bool, kept: Callable[[], Path]) -> Generator[Path, None, None]:
+    """Where a run keeps its journal: a folder that goes away with it, or the one that stays.
+
+    Raises:
+        StorageFault: The one that stays cannot be made.
+    """
+    if scratch:
+        with tempfile.TemporaryDirectory(prefix="promptlab-") as nowhere:
+            yield Path(nowhere)
+        return
+    root = kept()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFault(
+            f"{root}: the run cannot be kept there ({error.strerror}). Set PROMPTLAB_STATE to a folder that can be "
+            "written, or make this a git repository."
+        ) from error
+    yield root
 
 
 def _saved(record: RunRecord) -> RunSummary:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
-from promptlab.compare.values import Interval
+from promptlab.compare.values import Verdict
 from promptlab.history import trailers
 from promptlab.history.values import ColumnLine, ScoreLine
 from promptlab.lab import wording
 from promptlab.lab.table import RunTable
 
-Z95 = 1.959964
-
 
 def title(table: RunTable) -> str:
     """Such as ``run triage on support: exact 74.2 % triage@v3 · mini, BETTER by +70.8 points``."""
-    head = f"run {table.subject} on {table.evalset}"
+    prompts = ", ".join(dict.fromkeys(variant.prompt for variant in table.variants))
+    head = f"run {prompts} on {table.evalset}"
     best = table.candidate
     mean = table.mean(best, table.primary) if table.primary else None
     if mean is None:
@@ -24,12 +22,25 @@ def title(table: RunTable) -> str:
     info = table.infos[table.primary]
     text = f"{head}: {table.primary} {wording.number(mean.mean, info)} {table.variant(best).label}"
     verdict = table.verdict(best)
-    return f"{text}, {verdict.status} by {wording.points(verdict.effect, info)}" if verdict else text
+    return f"{text}, {_outcome(verdict, wording.points(verdict.effect, info))}" if verdict else text
+
+
+def _outcome(verdict: Verdict, effect: str) -> str:
+    """A verdict in a few words; the effect only as far as the verdict stands by it."""
+    match verdict.status:
+        case "INVALID":
+            return "INVALID"
+        case "INCONCLUSIVE":
+            return f"INCONCLUSIVE ({effect})"
+        case _:
+            return f"{verdict.status} by {effect}"
 
 
 def run_message(table: RunTable, digest: str, results: Mapping[str, bytes]) -> str:
     """Title and trailers, as reference readers of git see them."""
-    columns = [ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity) for v in table.variants]
+    columns = [
+        ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity, v.overrides) for v in table.variants
+    ]
     scores = [
         line
         for variant in table.variants
@@ -54,10 +65,4 @@ def _score_line(table: RunTable, column: str, metric: str) -> ScoreLine | None:
     mean = table.mean(column, metric)
     if mean is None:
         return None
-    return ScoreLine(column, metric, mean.mean, mean.n, standard_error(mean), mean.missing)
-
-
-def standard_error(mean: Interval) -> float | None:
-    """Half the interval over z: close enough for a trailer; None where the interval says nothing."""
-    width = (mean.high - mean.low) / (2 * Z95)
-    return width if math.isfinite(width) else None
+    return ScoreLine(column, metric, mean.mean, mean.n, table.standard_error(column, metric), mean.missing)

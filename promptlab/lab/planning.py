@@ -16,6 +16,7 @@ from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
+from promptlab.workspace.identity import examples_hash
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.templates import missing_variables, render
 from promptlab.workspace.toml import did_you_mean
@@ -68,9 +69,13 @@ def build(
         sources=_sources(workspace, ordered, evalset, metrics),
     )
     judges = judge_prompts(workspace, metrics)
+    overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)
     return msgspec.structs.replace(
         plan,
         digest=_digest(plan, judges),
+        # Of the examples that are run: a sample is other cases than the whole eval set.
+        evalset_content=examples_hash(plan.examples),
+        variants=tuple(msgspec.structs.replace(variant, overrides=overrides) for variant in plan.variants),
         prompts={_version(subject.prompt): subject.data for subject in ordered}
         | {_version(judge): workspace.read(judge.source) for judge in judges.values()},
         judges={metric: _version(judge) for metric, judge in judges.items()},
@@ -123,6 +128,10 @@ def _with_baseline(subjects: Sequence[Subject], baseline: str, subject_of: Calla
         return list(subjects)
     asked = next((subject for subject in subjects if subject.asked == baseline), None) or subject_of(baseline)
     return [asked, *(subject for subject in subjects if subject.asked != baseline)]
+
+
+def _has_no_direction(spec: MetricSpec) -> bool:
+    return catalogue.describe(spec).direction == "info"
 
 
 def evalset_name(workspace: Workspace, asked: str, prompt: Prompt | None = None) -> str:
@@ -183,6 +192,10 @@ def metric_problems(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> list[Pro
         if guard.metric not in names:
             message = f"The guardrail names the metric `{guard.metric}`, which this eval set does not declare."
             hint = did_you_mean(guard.metric, names) or f"Its metrics: {', '.join(names)}."
+            problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
+        elif not problems and _has_no_direction(specs[names.index(guard.metric)]):
+            message = f"The metric `{guard.metric}` has no better or worse, so it cannot be a guardrail."
+            hint = 'Give it `direction = "min"`.' if specs[names.index(guard.metric)].id == "length" else ""
             problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
     return problems
 

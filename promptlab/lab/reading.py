@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, UsageFault
+from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, PromptlabError, UsageFault
 from promptlab.history.repository import Repository
 from promptlab.history.values import RepoState, RunRecord, Version
 from promptlab.lab import planning, subjects
+from promptlab.lab.trend import trend_of
 from promptlab.lab.values import Conflict, FileText, PromptPast, PromptRow, Subject
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
@@ -51,6 +52,8 @@ class Reader:
             prompt = self.workspace.load_prompt(name)
         except InvalidFile as fault:
             return PromptRow(name=name, kind="prompt", problems=fault.problems)
+        except PromptlabError as fault:
+            return PromptRow(name=name, kind="prompt", problems=(Problem(str(fault)),))
         kind = "judge" if prompt.judge else "prompt"
         return PromptRow(name=name, kind=kind, description=prompt.description, content=prompt.content)
 
@@ -150,7 +153,7 @@ class Reader:
         for name in self.workspace.evalset_names():
             try:
                 evalset = self.workspace.load_evalset(name)
-            except InvalidFile:
+            except PromptlabError:
                 continue  # folder.check has said so
             metrics = planning.judged_by_default(self.workspace, evalset.metrics)
             problems += planning.metric_problems(evalset, metrics)
@@ -209,10 +212,15 @@ class Reader:
             current = subjects.label_of(self.workspace.load_prompt(name).content, versions)
         except (InvalidFile, NotFound):
             current = "*"
-        metric, means = _trend(name, self.records())
-        trend = tuple(means.get(version.content) for version in versions)
+        found = trend_of(name, self.records())
         return PromptPast(
-            name=name, versions=tuple(versions), current=current, trend=trend, metric=metric, means=means
+            name=name,
+            versions=tuple(versions),
+            current=current,
+            trend=tuple(found.means.get(version.content) for version in versions),
+            metric=found.metric,
+            basis=found.basis,
+            means=found.means,
         )
 
     def name_of(self, text: str) -> str:
@@ -258,23 +266,3 @@ def _name_in_past(workspace: Workspace, word: str) -> str:
         if is_name(word):
             return word
         raise
-
-
-def _trend(name: str, records: list[RunRecord]) -> tuple[str, dict[str, float]]:
-    """(metric, content hash → mean), over runs on the same cases and model as the newest; the newest run wins."""
-    metric = model = ""
-    cases = ("", 0)
-    means: dict[str, float] = {}
-    for record in records:
-        mine = {line.column: line for line in record.columns if line.prompt == name}
-        scores = [score for score in record.scores if score.column in mine]
-        if not scores:
-            continue
-        if not metric:
-            metric, model = scores[0].metric, mine[scores[0].column].model
-            cases = (record.evalset_content, record.n)
-        for score in scores:
-            line = mine[score.column]
-            if (score.metric, line.model, record.evalset_content, record.n) == (metric, model, *cases):
-                means.setdefault(line.content, score.mean)
-    return metric, means

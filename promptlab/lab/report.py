@@ -152,10 +152,9 @@ class Gate(Struct, frozen=True):
 
 
 def gates(table: RunTable, fail_on: Literal["worse", "not-better"] | None, minimums: dict[str, float]) -> list[Gate]:
-    """What the columns fail. With several columns the baseline is not gated: it is what they are held against."""
-    candidates = [v.column for v in table.variants if v.column != table.baseline] or [table.baseline]
+    """What the candidates fail. The baseline's version is not gated, on any model: the others are held against it."""
     failed: list[Gate] = []
-    for column in candidates:
+    for column in table.candidates or (table.baseline,):
         label = table.variant(column).label
         verdict = table.verdict(column)
         if fail_on and verdict and _fails(fail_on, verdict):

@@ -141,12 +141,17 @@ class RunTable:
         return score.value if score else None
 
     @property
-    def candidate(self) -> str:
-        """The column that the run is about: the first with another version than the baseline, else the next."""
+    def candidates(self) -> tuple[str, ...]:
+        """Columns with another version than the baseline; the other models of the baseline where all are the same."""
         base = self.variant(self.baseline)
         others = [v for v in self.variants if v.column != self.baseline]
         changed = [v for v in others if not _same_version(v, base)]
-        return next(iter([*changed, *others, base])).column
+        return tuple(v.column for v in changed or others)
+
+    @property
+    def candidate(self) -> str:
+        """The column that the run is about: the first with another version than the baseline, else the next."""
+        return next(iter(self.candidates), self.baseline)
 
     def baseline_of(self, column: str) -> str:
         """The column that this one is held against: the baseline's prompt on the same model, where the run has it.
@@ -199,6 +204,17 @@ class RunTable:
             level=LEVEL,
             missing=len(values) - len(present),
         )
+
+    def standard_error(self, column: str, metric: str) -> float | None:
+        """Of the mean, cluster-robust where there are groups; None with fewer than two values."""
+        from promptlab.compare.paired import mean_se
+
+        present = {example: value for example, value in self.values(column, metric).items() if value is not None}
+        clusters = self.clusters()
+        groups = [clusters[example] for example in present] if clusters else None
+        if len(set(groups or present)) < 2:
+            return None
+        return mean_se(list(present.values()), groups)
 
     def verdict(self, column: str, metric: str = "") -> Verdict | None:
         """The column against its baseline; None for the baseline itself and for metrics that never decide."""

@@ -32,6 +32,7 @@ class PromptPast(Struct, frozen=True):
         current: Label of the working copy: ``v3`` when it equals a version, ``*`` when it is edited.
         trend: One value per version, oldest first: mean of the primary metric on the trend's model, or None.
         metric: The metric of the trend, "" when no run exists.
+        basis: What all means of the trend share, in words: metric, eval set, number of cases, model.
         means: The trend by content hash, with texts that were run and never committed.
     """
 
@@ -40,6 +41,7 @@ class PromptPast(Struct, frozen=True):
     current: str
     trend: tuple[float | None, ...]
     metric: str
+    basis: str = ""
     means: dict[str, float] = {}
 
 

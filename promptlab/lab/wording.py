@@ -71,5 +71,5 @@ def spark(values: Sequence[float | None]) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """``1 example``, ``3 examples``."""
-    return f"{count:,} {word}{'s' * (count != 1)}".replace(",", " ")
+    """``1 example``, ``1,300 examples``."""
+    return f"{count:,} {word}{'s' * (count != 1)}"

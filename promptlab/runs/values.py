@@ -29,6 +29,7 @@ class Variant(Struct, frozen=True):
         model: The model's name in ``promptlab.toml``.
         identity: The model's identity.
         params: Sampling parameters after ``--set`` overrides.
+        overrides: Those overrides as text, ``temperature=0.7``, or "".
     """
 
     column: str
@@ -39,12 +40,14 @@ class Variant(Struct, frozen=True):
     model: str
     identity: str
     params: Params
+    overrides: str = ""
 
     @property
     def label(self) -> str:
-        """``triage@v3 · mini``, or ``triage* · mini``."""
+        """``triage@v3 · mini``, or ``triage* · mini · temperature=0.7``."""
         mark = "*" if self.version == "*" else f"@{self.version}"
-        return f"{self.prompt}{mark} · {self.model}"
+        parts = (f"{self.prompt}{mark}", self.model, self.overrides)
+        return " · ".join(part for part in parts if part)
 
 
 class Cell(Struct, frozen=True, gc=False):

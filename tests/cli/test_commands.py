@@ -99,7 +99,7 @@ def test_the_same_data_as_text(promptlab: Command) -> None:
         (["runs"], "run triage on tickets: exact 100.0 % triage@v2 · api, BETTER by +100.0 points"),
         (["log", "triage"], "Name the labels"),
         (["show", "triage@v1"], "What is this about?"),
-        (["compare", "last:a", "last:b"], "▲ better  t1"),
+        (["compare", "last:a", "last:b"], "▲ better  t1\n    [-It is about -]billing"),
         (["diff", "triage@v1", "triage"], "{+Label"),
         (["models"], "this machine"),
         (["score", "last", "-M", "length"], "length"),
@@ -120,6 +120,77 @@ def test_gates(promptlab: Command) -> None:
     assert low.data["gates"][0]["sentence"] == "triage@v1 · api reaches 0 on exact, 0.9 is required."
     assert promptlab("run", "triage", "--min", "exakt=0.9").code == 2
     assert "“high” is not a number" in promptlab("run", "triage", "--min", "exact=high").err
+
+
+def test_gates_that_cannot_judge_are_refused(promptlab: Command) -> None:
+    for args, sentence in (
+        (["--fail-on", "worse"], "--fail-on needs something to compare"),
+        (["--min", "exact=nan"], "“nan” is not a number"),
+        (["--min", "exact=75"], "exact is a share. Write 0.75 or 75%."),
+    ):
+        said = promptlab("run", "triage", *args)
+        assert said.code == 2
+        assert sentence in said.err
+    assert promptlab("run", "triage@v1", "--min", "exact=75%").code == 1
+
+
+def test_the_old_version_is_not_gated_on_any_model(promptlab: Command, folder: Path) -> None:
+    text = (folder / "promptlab.toml").read_text()
+    second = text.split("[models.nano]", maxsplit=1)[0].replace("models.api", "models.two").replace("scripted", "two")
+    (folder / "promptlab.toml").write_text(second + text)
+    said = promptlab(
+        "run", "triage@v1", "triage", "-m", "api", "-m", "two", "--fail-on", "not-better", "--min", "exact=0.9"
+    )
+    assert said.code == 0, said.out
+    assert "triage@v2 · api, BETTER by +100.0 points" in promptlab("runs").out
+
+
+def test_a_few_failed_cells_are_asked_again(
+    promptlab: Command, folder: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlab.cli.run.FAILED_SHARE", 0.2)  # one of eight is few here
+    server.rule = lambda asked: status(400, "no") if "logo" in asked.text else None
+    assert promptlab("run", "triage").code == 0
+    server.rule = None
+    asked = len(server.asked)
+    assert promptlab("run", "triage").code == 0
+    assert len(server.asked) == asked + 1
+    assert "did exactly this" in promptlab("run", "triage").err
+
+
+def test_the_trend_measures_with_one_ruler(promptlab: Command) -> None:
+    promptlab("run", "triage@v1", "triage")
+    promptlab("run", "triage@v1", "--sample", "3")
+    promptlab("run", "triage", "--set", "temperature=0.5")
+    said = promptlab("log", "triage")
+    assert "exact on tickets, n = 8, api" in said.out
+    past = promptlab("log", "triage", "--json").data["prompts"][0]
+    assert past["trend"] == [0.0, 1.0]
+    assert "triage@v2 · api · temperature=0.5" in promptlab("show", "last").out
+
+
+def test_a_column_is_not_compared_with_itself(promptlab: Command) -> None:
+    promptlab("run", "triage@v1", "triage")
+    assert "the same column" in promptlab("compare", "last", "last:b").err
+    said = promptlab("diff", "triage", "triage@v2")
+    assert (said.code, said.out.splitlines()[1:]) == (0, ["The two are the same."])
+
+
+def test_output_that_nobody_takes_is_no_failure(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "promptlab", "run", "triage@v1", "triage"], cwd=folder, check=True)
+    for command, code in (
+        ("diff triage@v1 triage | head -1", 0),
+        ("runs --json | head -1", 0),
+        ("log > /dev/full", 2),
+        ("PYTHONIOENCODING=latin-1 show last", 0),
+    ):
+        words = command.split(" ")
+        env = words.pop(0) if "=" in words[0] else ""
+        shell = f"set -o pipefail; {env} {sys.executable} -m promptlab {' '.join(words)}"
+        done = subprocess.run(["bash", "-c", shell], cwd=folder, capture_output=True, check=False)
+        assert done.returncode == code, (command, done.stderr)
+        assert b"Traceback" not in done.stderr
+        assert b"Exception ignored" not in done.stderr
 
 
 def test_options_narrow_the_run(promptlab: Command) -> None:

@@ -273,6 +273,10 @@ async def test_guardrails_are_checked_beside_the_verdict(folder: Path) -> None:
     assert [(g.metric, g.status) for g in back.guardrails("b")] == [("contains", "HELD"), ("length", "BROKEN")]
     path.write_text(text.replace('metric = "contains"', 'metric = "contain"'))
     assert "Did you mean `contains`?" in str(lab.check()[0])
+    path.write_text(
+        text.replace('metric = "contains"', 'metric = "tokens"').replace("latency", 'length"\nname = "tokens')
+    )
+    assert "has no better or worse, so it cannot be a guardrail" in str(lab.check()[0])
 
 
 def test_a_prompt_can_name_its_usual_eval_set(folder: Path) -> None:

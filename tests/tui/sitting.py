@@ -55,7 +55,7 @@ class Sitting:
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, f"never came true:\n{self.text}"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)  # reading the screen is dear: it is drawn anew
         await self.pilot.pause()
 
     async def sees(self, words: str, seconds: float = 10.0) -> None:

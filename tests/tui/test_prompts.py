@@ -27,6 +27,12 @@ async def opened(here: Sitting) -> None:
     await here.sees("v2")
 
 
+async def edit_top(here: Sitting) -> None:
+    """Put the cursor of the editor to the very start of the file."""
+    await here.press("e")
+    here.prompts.editor.move_cursor((0, 0))
+
+
 async def test_the_preview_is_filled_from_an_example_and_steps(folder: Path) -> None:
     async with sitting(folder) as here:
         await opened(here)

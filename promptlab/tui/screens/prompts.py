@@ -410,14 +410,16 @@ class PromptsScreen(Page):
 
     def action_view(self) -> None:
         """Show the next of editor, preview and trial, and put the focus there."""
-        at = next(index for index, view in enumerate(VIEWS) if self.has_class(f"-view-{view}"))
+        at = next(index for index, view in enumerate(VIEWS) if self.query_one(f"#{view}").has_class("-current"))
         view = VIEWS[(at + 1) % len(VIEWS)]
         self._view(view)
         self.query_one(f"#{view}").focus()
 
     def _view(self, view: str) -> None:
+        # Classes on the panes, not on the screen: that would style every widget of the screen anew.
         for name in VIEWS:
-            self.set_class(name == view, f"-view-{name}")
+            self.query_one(f"#{name}").set_class(name == view, "-current")
+        self.query_one("#writing").set_class(view != "trial", "-current")
 
 
 def _pane(widget: Widget, title: str) -> Widget:

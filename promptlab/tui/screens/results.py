@@ -82,8 +82,8 @@ class ResultsScreen(Page):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]
     PROSE: ClassVar[dict[str, str]] = {
         "": "Results: one run, example by example.",
-        "head": "The columns of the run. Each is compared with the baseline's version on the same model. The mean has "
-        "its 95 % interval; the verdict is that of the decision which the eval set states. v says it in plain words.",
+        "head": "The columns of the run. Each is compared with the baseline's version on the same model. The mean "
+        "has its 95 % interval; the verdict is that of the decision which the eval set states. v says it in words.",
         "grid": "One row for each example. ▲ better and ▼ worse than the baseline, = the same, ! an error or a "
         "missing score, which is never a zero. h and l choose the column that marks, filters and Δ are about.",
         "detail": "The chosen cell: its output with the words that changed against the baseline's, scores, the "
