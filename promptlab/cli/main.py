@@ -108,7 +108,7 @@ def run(args: list[str]) -> int:
         _say(str(fault))
         return fault.exit_code
     except SystemExit as stop:
-        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             return ExitCode.DONE  # click met a closed pipe and says so this way: the reader has what it wanted
         return stop.code if isinstance(stop.code, int) else ExitCode.DONE
     except OSError as fault:

@@ -226,7 +226,7 @@ class Lab(Reader):
         saved = [_saved(record) for record in self.records()]
         there = {summary.id for summary in saved}
         unsaved = [_unsaved(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
-        return sorted((*saved, *unsaved), key=lambda summary: (summary.time, summary.id), reverse=True)
+        return sorted((*saved, *unsaved), key=lambda summary: summary.id, reverse=True)
 
     def runs_of(self, name: str) -> list[PromptRun]:
         """The runs that have a column of this prompt, saved or not, newest first."""

@@ -203,7 +203,9 @@ class Reader:
         """Runs saved in git, newest first; none without a repository."""
         from promptlab.history.runs import list_runs
 
-        return [] if self.history_problem() else list_runs(self.repository())
+        if self.history_problem():
+            return []
+        return sorted(list_runs(self.repository()), key=lambda record: record.id, reverse=True)
 
     def past(self, name: str) -> PromptPast:
         """Versions of a prompt with the trend of the metric that its newest run was decided by."""

@@ -225,8 +225,10 @@ def _new_folder(runs: Path, started: float) -> Path:
     """Make the folder of a new run. Making it is what reserves its id, against other processes too."""
     runs.mkdir(parents=True, exist_ok=True)
     second = datetime.fromtimestamp(started, UTC).strftime("%Y%m%dT%H%M%SZ")
+    # Of the six digits three tell the milliseconds, so that runs sort by when they began; three are chance.
+    milliseconds = f"{int(started % 1 * 1000):03x}"
     while True:
-        folder = runs / f"{second}-{secrets.token_hex(3)}"
+        folder = runs / f"{second}-{milliseconds}{secrets.token_hex(2)[:3]}"
         try:
             folder.mkdir()
         except FileExistsError:

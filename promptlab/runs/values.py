@@ -105,7 +105,7 @@ class StoredRun(Struct, frozen=True):
     """A run in the journal, known without reading its cells.
 
     Attributes:
-        id: ``20261121T195012Z-4f2a9c``: UTC time to the second and six random hex digits.
+        id: ``20261121T195012Z-4f2a9c``: UTC time and six hex digits, of milliseconds and chance.
         time: When it was started, seconds since the epoch.
         state: ``partial`` is anything that stopped before its last cell, by Ctrl-C or by a crash.
         examples: How many examples it has.

@@ -95,8 +95,8 @@ def test_ids_differ_within_one_second(tmp_path: Path, monkeypatch: pytest.Monkey
     plan = small_plan(1)
     draws = iter(["abcdef", "abcdef", "abcdef", "123456"])
     monkeypatch.setattr(journal_module.secrets, "token_hex", lambda _: next(draws))
-    assert stopped(tmp_path, plan) == "20261121T120000Z-abcdef"
-    assert stopped(tmp_path, plan) == "20261121T120000Z-123456"
+    assert stopped(tmp_path, plan) == "20261121T120000Z-000abc"
+    assert stopped(tmp_path, plan) == "20261121T120000Z-000123"
 
 
 def test_a_good_outcome_beats_a_fault_and_the_last_good_one_wins(tmp_path: Path) -> None:
