@@ -224,7 +224,10 @@ def _sentence(verdict: Verdict, estimate: Estimate, decision: Decision, measure:
         level = 1 - 2 * decision.alpha
         low, high = estimate.interval(level)
     interval = f"{sentences.percent(level)} interval {measure.signed(low)} to {measure.signed(high)}"
-    if verdict.effect == 0:
+    doubt = "which may be chance"
+    if not verdict.better and not verdict.worse:
+        said, doubt = f"{verdict.metric} is the same on every example", "which leaves room for a small difference"
+    elif verdict.effect == 0:
         said = f"{verdict.metric} is the same on average"
     else:
         way = "higher" if verdict.effect > 0 else "lower"
@@ -234,7 +237,7 @@ def _sentence(verdict: Verdict, estimate: Estimate, decision: Decision, measure:
     margin = measure.plain(decision.min_effect)
     if verdict.status == "EQUIVALENT":
         return f"EQUIVALENT: {said}, and any true difference is smaller than {margin} ({interval}, {facts})."
-    sentence = f"INCONCLUSIVE: {said}, which may be chance ({interval}, {facts})."
+    sentence = f"INCONCLUSIVE: {said}, {doubt} ({interval}, {facts})."
     if verdict.mde is not None:
         sentence += f" A difference of {measure.plain(verdict.mde)} would probably have shown."
     if verdict.needed is not None and verdict.needed > verdict.n:
