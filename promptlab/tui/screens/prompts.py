@@ -19,25 +19,23 @@ from promptlab.lab.values import PromptPast, PromptRow
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.external import edit_outside
-from promptlab.tui.job import Job
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import Buffer
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
-from promptlab.tui.screens.trial import run_dialog, trial_pieces, trial_request
+from promptlab.tui.screens.trying import Ready, Trying
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Ask
 from promptlab.tui.widgets.editor import Editor
 from promptlab.tui.widgets.textview import TextView
 from promptlab.tui.widgets.virtual_table import VirtualTable
-from promptlab.workspace.values import EvalSet, Example, Prompt
+from promptlab.workspace.values import EvalSet, Example
 
 CHECK_AFTER = 0.15
 """Seconds of quiet after which a text that is being typed is checked."""
-REPAINT = 1 / 15
 VIEWS = ("editor", "preview", "trial")
 NO_PROMPTS = "No prompt yet: press n to create one."
 WORDING = re.compile(r"""^content *= *(?:\"{3}\n?|'{3}\n?|"|')""", re.MULTILINE)
@@ -63,6 +61,7 @@ class PromptsScreen(Page):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.saving = Saving(self)
+        self.trying = Trying(self)
         self.buffers: dict[str, Buffer] = {}
         self.current = ""
         self._rows: list[PromptRow] = []
@@ -74,9 +73,6 @@ class PromptsScreen(Page):
         self._seen = Look(None)
         self._complaint = ""
         self._check: Timer | None = None
-        self._repaint: Timer | None = None
-        self._trial: Job | None = None
-        self._painted = -1
 
     def panes(self) -> Iterable[Widget]:
         """List, editor, preview, trial."""
@@ -105,9 +101,8 @@ class PromptsScreen(Page):
 
     def on_mount(self) -> None:
         """Read the workspace as soon as it is open."""
-        self._view("editor")
+        self.view("editor")
         self.list.focus()
-        self._repaint = self.set_interval(REPAINT, self._paint_trial, pause=True)
         self.run_worker(self._load, group="load")
 
     async def _load(self) -> None:
@@ -248,58 +243,17 @@ class PromptsScreen(Page):
             self.session.say(sentence, bad=bool(sentence))
         self._complaint = sentence
 
-    # -- trials and runs ----------------------------------------------------------------------------------
-
-    async def _begin_trial(self) -> None:
-        ready = await self._ready()
-        if ready is None:
-            return
-        prompt, evalset = ready
-        request = trial_request(prompt, self._pasts.get(prompt.name), evalset, self._at)
-        job = await self.begin(request, self._drafts(), scratch=True)
-        if job is not None and self._repaint is not None:
-            self._trial, self._painted = job, -1
-            self._view("trial")
-            self._repaint.resume()
-
-    async def _ready(self) -> tuple[Prompt, EvalSet] | None:
-        """The text as it stands, parsed, and the eval set to run it on; None, said, when there is nothing to run."""
+    async def ready(self) -> Ready | None:
+        """What there is to run, as it stands in the editor; None, said, when there is nothing."""
         await self._look()
         if self._seen.prompt is None:
             self.session.say(self._seen.sentence or NO_PROMPTS, bad=True)
         elif self._evalset is None or not self._evalset.examples:
             self.session.say(NO_EXAMPLES, bad=True)
         else:
-            return self._seen.prompt, self._evalset
+            drafts = {name: buffer.text for name, buffer in self.buffers.items() if buffer.edited}
+            return Ready(self._seen.prompt, self._pasts.get(self.current), self._evalset, self._at, drafts)
         return None
-
-    def _drafts(self) -> dict[str, str]:
-        return {name: buffer.text for name, buffer in self.buffers.items() if buffer.edited}
-
-    def _paint_trial(self) -> None:
-        job = self._trial
-        if job is None or self._repaint is None:
-            return
-        if job.table.revision != self._painted or not job.active:
-            self._painted = job.table.revision
-            pane = self.query_one("#trial", TextView)
-            pane.show(trial_pieces(job), keep_place=True)
-            pane.border_title = plain("trial" if job.active else f"trial: {job.result}")
-        if not job.active:
-            self._repaint.pause()
-
-    async def _ask_run(self) -> None:
-        ready = await self._ready()
-        if ready is None:
-            return
-        prompt, evalset = ready
-        lab = await self.session.lab()
-        models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
-        saved = not self.buffers[self.current].edited
-        dialog = run_dialog(prompt, self._pasts.get(prompt.name), evalset, models, defaults, saved)
-        request = await app_of(self).push_screen_wait(dialog)
-        if request is not None and await self.begin(request, self._drafts()) is not None:
-            await app_of(self).run_action("app.go('results')")
 
     # -- what the app tells -------------------------------------------------------------------------------
 
@@ -360,16 +314,16 @@ class PromptsScreen(Page):
     def action_edit(self) -> None:
         """Put the focus into the editor."""
         if self.current:
-            self._view("editor")
+            self.view("editor")
             self.editor.focus()
 
     def action_run(self) -> None:
         """Try the text on a few examples."""
-        self.run_worker(self._begin_trial, group="trial", exclusive=True)
+        self.run_worker(self.trying.trial, group="trial", exclusive=True)
 
     def action_run_all(self) -> None:
         """Ask what to run, and run it."""
-        self.run_worker(self._ask_run, group="ask", exclusive=True)
+        self.run_worker(self.trying.ask, group="ask", exclusive=True)
 
     def action_previous_example(self) -> None:
         self._step(-1)
@@ -412,10 +366,11 @@ class PromptsScreen(Page):
         """Show the next of editor, preview and trial, and put the focus there."""
         at = next(index for index, view in enumerate(VIEWS) if self.query_one(f"#{view}").has_class("-current"))
         view = VIEWS[(at + 1) % len(VIEWS)]
-        self._view(view)
+        self.view(view)
         self.query_one(f"#{view}").focus()
 
-    def _view(self, view: str) -> None:
+    def view(self, view: str) -> None:
+        """Show a pane: on a narrow terminal instead of the others."""
         # Classes on the panes, not on the screen: that would style every widget of the screen anew.
         for name in VIEWS:
             self.query_one(f"#{name}").set_class(name == view, "-current")

@@ -1,0 +1,87 @@
+"""Running what is in the editor: a trial whose outputs show below it, or a run of all examples on Results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual.timer import Timer
+
+from promptlab.lab.values import PromptPast
+from promptlab.tui.background import in_thread
+from promptlab.tui.job import Job
+from promptlab.tui.safe import plain
+from promptlab.tui.screens.trial import run_dialog, trial_pieces, trial_request
+from promptlab.tui.typed import app_of
+from promptlab.tui.widgets.textview import TextView
+from promptlab.workspace.values import EvalSet, Prompt
+
+if TYPE_CHECKING:
+    from promptlab.tui.screens.prompts import PromptsScreen
+
+REPAINT = 1 / 15
+
+
+class Ready(NamedTuple):
+    """What there is to run.
+
+    Attributes:
+        prompt: The text in the editor, parsed.
+        at: The example in the preview.
+        drafts: Prompt name to text that is not saved.
+    """
+
+    prompt: Prompt
+    past: PromptPast | None
+    evalset: EvalSet
+    at: int
+    drafts: dict[str, str]
+
+
+class Trying:
+    """What the Prompts screen does to run a text."""
+
+    def __init__(self, screen: PromptsScreen) -> None:
+        self._screen = screen
+        self._job: Job | None = None
+        self._painted = -1
+        self._timer: Timer | None = None
+
+    async def trial(self) -> None:
+        """Try the text on a few examples, beside its last version where they differ."""
+        ready = await self._screen.ready()
+        if ready is None:
+            return
+        request = trial_request(ready.prompt, ready.past, ready.evalset, ready.at)
+        job = await self._screen.begin(request, ready.drafts, scratch=True)
+        if job is not None:
+            self._job, self._painted = job, -1
+            self._screen.view("trial")
+            if self._timer is None:
+                self._timer = self._screen.set_interval(REPAINT, self._paint)
+            self._timer.resume()
+
+    def _paint(self) -> None:
+        job = self._job
+        if job is None or self._timer is None:
+            return
+        if job.table.revision != self._painted or not job.active:
+            self._painted = job.table.revision
+            pane = self._screen.query_one("#trial", TextView)
+            pane.show(trial_pieces(job), keep_place=True)
+            pane.border_title = plain("trial" if job.active else f"trial: {job.result}")
+        if not job.active:
+            self._timer.pause()
+
+    async def ask(self) -> None:
+        """Ask what to run, run it, and go to Results."""
+        screen = self._screen
+        ready = await screen.ready()
+        if ready is None:
+            return
+        lab = await screen.session.lab()
+        models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
+        saved = ready.prompt.name not in ready.drafts
+        dialog = run_dialog(ready.prompt, ready.past, ready.evalset, models, defaults, saved)
+        request = await app_of(screen).push_screen_wait(dialog)
+        if request is not None and await screen.begin(request, ready.drafts) is not None:
+            await app_of(screen).run_action("app.go('results')")
