@@ -286,7 +286,8 @@ class RunTable:
         return seen[1]
 
     def _summarise(self, column: str) -> ColumnSummary:
-        outcomes = [outcome for (where, _, _), outcome in self._outcomes.items() if where == column]
+        # A copy first: the screens sum up in a thread while cells arrive.
+        outcomes = [outcome for (where, _, _), outcome in list(self._outcomes.items()) if where == column]
         answered = [outcome for outcome in outcomes if outcome.fault is None]
         latencies = sorted(outcome.latency for outcome in answered if outcome.latency > 0)
         tokens_out = sum(outcome.usage.completion for outcome in answered)

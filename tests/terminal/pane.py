@@ -33,8 +33,9 @@ class Pane:
 
     def _tmux(self, *args: str) -> str:
         command = ["tmux", "-L", self._socket, "-f", "/dev/null", *args]
-        # The environment is passed on by name: readline, once imported, adds COLUMNS and LINES of its own behind it.
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10, env=dict(os.environ))
+        # COLUMNS and LINES of the terminal that runs the tests (readline adds them unseen) are not this terminal's.
+        env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "TMUX")}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10, env=env)
         return done.stdout
 
     @property
