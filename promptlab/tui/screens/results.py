@@ -188,16 +188,12 @@ class ResultsScreen(Page):
         begun, revision = time.monotonic(), table.revision
         rows = await in_thread(partial(GridRows, table, view))
         self._show_rows(table, view, rows)
-        try:
-            lab = await self.session.lab()
-            currencies = {name: entry.price.currency for name, entry in lab.settings.models.items() if entry.price}
-            head_rows = await in_thread(partial(ColumnRows, table, view.metric, currencies))
-        except RuntimeError:
-            head_rows = None  # A cell arrived while the table was summed up: the next picture has it.
-        if head_rows is not None:
-            head = self.query_one("#head", VirtualTable)
-            head.set_rows(head_rows)
-            head.select(view.column)
+        lab = await self.session.lab()
+        currencies = {name: entry.price.currency for name, entry in lab.settings.models.items() if entry.price}
+        head_rows = await in_thread(partial(ColumnRows, table, view.metric, currencies))
+        head = self.query_one("#head", VirtualTable)
+        head.set_rows(head_rows)
+        head.select(view.column)
         now = time.monotonic()
         self._painted, self._painting = revision, False
         self._next_paint = now + SHARE * (now - begun)
