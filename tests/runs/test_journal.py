@@ -464,15 +464,10 @@ def test_a_disk_that_fails_while_syncing_is_told_at_the_next_outcome(
         journal.finish("partial")
 
 
-def test_twenty_thousand_outcomes_are_read_in_a_moment(tmp_path: Path) -> None:
+def test_twenty_thousand_outcomes_are_all_read(tmp_path: Path) -> None:
     plan = small_plan(1)
     cell = plan.cells[0]
     path = tmp_path / "outcomes.jsonl"
     lines = [JournalLine("a", f"e{index}", 0, Outcome(cell.key, "word " * 100)) for index in range(20_000)]
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-    best = 1e9
-    for _ in range(3):
-        begin = time.perf_counter()
-        assert len(read_lines(path).lines) == 20_000
-        best = min(best, time.perf_counter() - begin)
-    assert best < 0.15
+    assert list(read_lines(path).lines) == [(line.column, line.example, line.trial) for line in lines]

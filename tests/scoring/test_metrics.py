@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -251,14 +250,3 @@ def test_every_score_is_a_number_in_range_or_a_reason(id: str, text: str, expect
         high = CATALOGUE[id].high
         assert found.value >= 0
         assert high is None or found.value <= high
-
-
-def test_ten_metrics_of_many_outcomes_are_quick() -> None:
-    specs = [MetricSpec(id, id) for id in CATALOGUE if id != JUDGE]
-    specs[3] = MetricSpec("regex", "regex", {"pattern": r"\bdue\b"})
-    specs[6] = MetricSpec("json_schema", "json_schema", {"schema": SCHEMA})
-    example, outcome = Example("e", expected="3"), Outcome("k", '{"id": 3, "team": "other"}', latency=0.1)
-    start = time.perf_counter()
-    for _ in range(1000):
-        score(specs, example, outcome, None)
-    assert time.perf_counter() - start < 0.5  # 10,000 in 2 s is the bar; a tenth of it, with room for other work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,3 @@ def root(tmp_path: Path) -> Path:
     (folder / "prompts" / "judges" / "helpful.toml").write_text("[judge]\nscale = [1, 5]\n" + PROMPT)
     (folder / "evalsets" / "support.toml").write_text(EVALSET)
     return folder
-
-
-@pytest.fixture
-def slack() -> float:
-    """By how much a measured time may exceed its bar: coverage's tracer makes Python several times slower."""
-    return 1.0 if sys.gettrace() is None else 8.0
