@@ -18,7 +18,8 @@ Exit codes: 0 done; 1 a gate failed (`--fail-on`, `--min`); 2 usage or invalid f
 or more than 5 % of a column's cells ended in an error; 4 cancelled. A run that git could not save says so and ends
 with 0: its results are kept.
 
-A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, `triage@<git revision>` or a path.
+A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, `triage@production` (a stage),
+`triage@<git revision>` or a path.
 A RUN is an id, its beginning or end, a tag, or `last`. In `compare`, `RUN:b` is its column b; without a letter it is
 the first column with another version than the baseline. `--min` holds for columns with another version than the
 baseline; shares are written 0.75 or 75%.

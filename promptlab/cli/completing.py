@@ -27,10 +27,11 @@ def _offer(names: Callable[[Lab, str], Iterable[str]]) -> Completion:
 
 
 def _subjects(lab: Lab, word: str) -> Iterable[str]:
-    """Prompts; after the @ of one its versions."""
+    """Prompts; after the @ of one its versions and stages."""
     name, at, _ = word.partition("@")
     if at:
-        return [f"{name}@{version.label}" for version in lab.versions(name) if version.number]
+        stages = sorted({mark.stage for mark in lab.marks(name) if mark.stage})
+        return [f"{name}@{each}" for each in [v.label for v in lab.versions(name) if v.number] + stages]
     return [row.name for row in lab.prompts()]
 
 
@@ -41,5 +42,6 @@ def _runs(lab: Lab, _: str) -> Iterable[str]:
 subjects = _offer(_subjects)
 runs = _offer(_runs)
 runs_and_subjects = _offer(lambda lab, word: [*_runs(lab, word), *_subjects(lab, word)])
+stages = _offer(lambda lab, _: {"production", "staging"} | {mark.stage for mark in lab.marks() if mark.stage})
 models = _offer(lambda lab, _: lab.settings.models)
 evalsets = _offer(lambda lab, _: lab.evalset_names())

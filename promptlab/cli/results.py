@@ -34,7 +34,14 @@ def runs_command(ctx: click.Context, subject: str, as_json: bool) -> int:
         table(("run", "when", "state", "title"), [(run.id, when(run.time), run.state, run.title) for run in found])
     else:
         say(f"There is no run {f'of {subject} ' if subject else ''}yet. `promptlab run PROMPT` makes one.")
+        tell_missing(lab)
     return ExitCode.DONE
+
+
+def tell_missing(lab: Lab) -> None:
+    """Say how to get the runs of others, in a clone that may lack them."""
+    if hint := lab.missing_hint():
+        say(hint)
 
 
 @click.command("log")

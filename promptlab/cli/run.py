@@ -14,7 +14,7 @@ import click
 from promptlab.cli import completing as complete
 from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
 from promptlab.cli.text import print_run
-from promptlab.errors import ExitCode, HistoryFault, UsageFault
+from promptlab.errors import ExitCode, HistoryFault, PromptlabError, UsageFault
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.values import RunRequest
@@ -23,6 +23,7 @@ from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
 from promptlab.scoring.catalogue import describe
 from promptlab.workspace.values import MetricSpec
 
+LARGE = 2_000_000  # bytes; a larger run is told before it is saved
 FAILED_SHARE = 0.05  # more failed cells than this in a column, and the run counts as failed
 
 
@@ -86,11 +87,12 @@ def run_command(
 ) -> int:
     """Run prompts side by side over an eval set, say which is better, and commit the result.
 
-    A SUBJECT is NAME (the working copy), NAME@v3, NAME@HASH, NAME@REVISION or a path. Columns are the product of
-    subjects and models. Exit codes: 0 done; 1 a gate failed; 2 usage or invalid files; 3 a model could not be
-    reached or more than 5 % of a column's cells ended in an error; 4 cancelled.
+    A SUBJECT is NAME (the working copy), NAME@v3, NAME@HASH, NAME@STAGE, NAME@REVISION or a path. Columns are the
+    product of subjects and models. Exit codes: 0 done; 1 a gate failed; 2 usage or invalid files; 3 a model could not
+    be reached or more than 5 % of a column's cells ended in an error; 4 cancelled.
     """
     lab = open_lab(ctx)
+    _recover(lab)
     request = RunRequest(subjects, models, evalset, trials, baseline, overrides, sample, only)
     plan = lab.plan(request)
     least = _minimums(plan, minimums)
@@ -154,6 +156,15 @@ async def _run(lab: Lab, plan: Plan, *, use_cache: bool) -> tuple[RunTable, bool
     return table, any(summary.failed > FAILED_SHARE * max(summary.done, 1) for summary in summaries)
 
 
+def _recover(lab: Lab) -> None:
+    """Save what a kill kept from being saved the last time; a fault there is no reason not to run now."""
+    try:
+        for saved in lab.recover():
+            say(f"A save that was cut short is done now: {saved.tag}.")
+    except PromptlabError as fault:
+        say(f"A run of an earlier time is not saved yet: {fault}")
+
+
 def _save(lab: Lab, table: RunTable, *, failed: bool, wanted: bool) -> None:
     """Commit the run, or say why it is not committed."""
     if not wanted:
@@ -161,6 +172,9 @@ def _save(lab: Lab, table: RunTable, *, failed: bool, wanted: bool) -> None:
     elif failed:
         say("Not committed: too many cells ended in an error. The same command tries those again.")
     else:
+        size = lab.size_of(table.run)
+        if size > LARGE:
+            say(f"This run takes {size / 1e6:.1f} MB, before git packs it. `promptlab prune` drops old runs.")
         try:
             saved = lab.save(table.run)
         except HistoryFault as fault:

@@ -60,6 +60,8 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+# What a push or pull may use; a remote helper that a repository's configuration could name is not among them.
+_TRANSPORTS = "file:git:http:https:ssh"
 # A hook or alias that calls promptlab sets these, and they would point git at another repository, index or program.
 _CALLERS_OWN = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -143,6 +145,17 @@ class Git:
         config = self._write if lock is not None else [*self._write, *_NO_HOOKS]
         return _checked(args, self._run(config, args, stdin, env or {}, lock=lock, limit=limit), (0,))
 
+    def remote(self, *args: str, stdin: bytes | None = None) -> Answer:
+        """What git says when it talks to a remote: the one thing that leaves this machine, and only when asked to.
+
+        The person's own transport, credentials and hooks are used, as with a push or fetch of their own. Git asks for
+        no password: a screen may own the terminal.
+
+        Raises:
+            HistoryFault: Git is missing.
+        """
+        return self._run(self._write, args, stdin, {"GIT_ALLOW_PROTOCOL": _TRANSPORTS}, lock=None, limit=None)
+
     def word(self, *args: str) -> str | None:
         """The one line a query prints, or None when git says there is no such thing."""
         answer = self.try_read(*args)
@@ -202,6 +215,8 @@ class Git:
 
 def plain(text: str, limit: int = 200) -> str:
     """One line of at most ``limit`` characters without control characters: for text that others wrote."""
+    if text.isprintable() and len(text) <= limit and "  " not in text and text == text.strip():
+        return text  # what nearly all titles are, and lists have thousands
     folded = " ".join(text.split())
     return "".join(character for character in folded if character.isprintable())[:limit]
 
@@ -232,13 +247,11 @@ def _explain(command: str, answer: Answer) -> str:
     if "auto-detection is disabled" in err or "tell me who you are" in err or "empty ident name" in err:
         return NO_IDENTITY
     if "No space left" in err or "Read-only file system" in err or "ermission" in err:
-        return _storage_sentence(_last_line(err), "the git repository")
+        return _storage_sentence(last_line(err), "the git repository")
     if any(word in err.lower() for word in _SIGNING):
-        return NOT_SIGNED.format(plain(_last_line(err)))
+        return NOT_SIGNED.format(plain(last_line(err)))
     if "exists; cannot create" in err:
-        return (
-            f"Another tag is in the way ({plain(_last_line(err))}). Nothing was changed; rename or delete that tag."
-        )
+        return f"Another tag is in the way ({plain(last_line(err))}). Nothing was changed; rename or delete that tag."
     if "by hook" in err or "hook declined" in err:
         return "A reference-transaction hook of this repository refused the tag. Nothing was changed."
     if "promisor" in err or "lazy fetch" in err:
@@ -250,10 +263,10 @@ def _explain(command: str, answer: Answer) -> str:
         return f"This git is too old for `git {command}` as promptlab uses it: install git 2.31 or newer."
     if answer.code < 0:
         return f"`git {command}` was ended by signal {-answer.code}. Nothing was changed; try again."
-    return f"`git {command}` failed: {plain(_last_line(err)) or f'exit status {answer.code}'}."
+    return f"`git {command}` failed: {plain(last_line(err)) or f'exit status {answer.code}'}."
 
 
-def _last_line(err: str) -> str:
+def last_line(err: str) -> str:
     """The line that says why: the first one marked fatal or error, else the last."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
     marked = [line for line in lines if line.startswith(("fatal: ", "error: "))]

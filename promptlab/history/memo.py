@@ -11,11 +11,12 @@ import msgspec
 
 
 class Parsed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What parsing a blob gave: a content hash, or why there is none."""
+    """What parsing a blob gave: a content hash and the `id` key, or why there is none."""
 
     blob: str
     content: str = ""
     error: str = ""
+    id: str = ""
 
 
 def load(file: Path) -> dict[str, Parsed]:

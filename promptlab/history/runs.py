@@ -50,6 +50,16 @@ def read_results(repo: Repository, record: RunRecord) -> dict[str, bytes]:
     return {path.removeprefix(base): data[blob] for path, blob in results.items() if blob in data}
 
 
+def result_blobs(repo: Repository, record: RunRecord) -> dict[str, str]:
+    """The blob ids of a run's result files by name.
+
+    Raises:
+        NotFound: The run's commit holds no results.
+    """
+    base, results = _results(repo, record)
+    return {path.removeprefix(base): blob for path, blob in results.items()}
+
+
 def read_inputs(repo: Repository, record: RunRecord, paths: Iterable[str]) -> dict[str, bytes]:
     """Files of the workspace as the run used them.
 

@@ -11,13 +11,12 @@ import os
 from collections.abc import Mapping
 
 from promptlab.errors import HistoryFault
-from promptlab.history.git import NOT_SIGNED, plain
+from promptlab.history.git import plain
 from promptlab.history.pending import Folder, Record
 from promptlab.history.repository import Repository
+from promptlab.history.tagging import PASSPHRASE, encoded, exists, line, make_tag, possible, tagger_of, wanted
 from promptlab.history.trailers import TAG
 from promptlab.history.values import PendingRun, RunFiles, SavedRun
-
-_PASSPHRASE = 120.0  # seconds that a signing program may take to ask for one
 
 
 def save_run(repo: Repository, run_id: str, subject: str, files: RunFiles, message: str) -> SavedRun:
@@ -37,21 +36,21 @@ def save_run(repo: Repository, run_id: str, subject: str, files: RunFiles, messa
     """
     tag = f"run/{subject}/{run_id}"
     results_path = f"results/{subject}/{run_id}"
-    if not _possible(repo, tag):
+    if not _ours(repo, tag):
         raise HistoryFault(f"A run cannot be filed as {plain(tag)!r}: git does not accept that as the name of a tag.")
     inputs = {repo.tree_path(path): data for path, data in files.inputs.items()}
     results = {repo.tree_path(f"{results_path}/{name}"): data for name, data in files.results.items()}
     # Asked first: without an identity nothing is written at all.
-    tagger = repo.git.write("var", "GIT_COMMITTER_IDENT").strip()
+    tagger = tagger_of(repo)
     folder = Folder(repo.common_dir)
     with folder.locked() as lock:
-        if _exists(repo, tag):
+        if exists(repo, tag):
             raise HistoryFault(f"The tag {tag} is there already: this run was saved before.")
         try:
             folder.write(Record(run_id, subject, tag))
             commit = _commit(repo, folder, inputs, results, message)
             folder.write(Record(run_id, subject, tag, commit))
-            _tag(repo, tag, commit, tagger, message, lock)
+            make_tag(repo, tag, commit, tagger, message, lock)
         finally:
             # Whatever ended the save was told to the caller; only a kill leaves the record for the next start.
             folder.sweep()
@@ -76,7 +75,7 @@ def recover(repo: Repository) -> list[PendingRun]:
     with folder.locked():
         folder.sweep()
         for record in folder.records():
-            complete = _exists(repo, record.tag)
+            complete = exists(repo, record.tag)
             if complete:
                 folder.remove(record.run)
             else:
@@ -111,64 +110,27 @@ def _commit(
     git.write("read-tree", parent or "--empty", env=index)
     # --replace: where HEAD has a folder and the working tree a file, or the other way round, what was used counts.
     git.write("update-index", "--replace", "-z", "--index-info", stdin=lines, env=index)
-    tree = _line(git.write("write-tree", env=index))
+    tree = line(git.write("write-tree", env=index))
     parents = ("-p", parent) if parent else ()
     # commit-tree itself does not look at commit.gpgsign.
-    sign = ("-S",) if _wanted(repo, "commit.gpgsign") else ()
-    return _line(
-        git.write("commit-tree", tree, *parents, *sign, "-F", "-", stdin=_encoded(message), limit=_PASSPHRASE)
-    )
-
-
-def _tag(repo: Repository, tag: str, commit: str, tagger: bytes, message: str, lock: int) -> None:
-    """The annotated tag: the one step that makes the run part of the repository."""
-    git = repo.git
-    text = _encoded(message)
-    if _wanted(repo, "tag.gpgsign"):
-        # Only `git tag` can sign, and it makes the ref at once.
-        sign = ("tag", "-s", "--cleanup=verbatim", "-F", "-", "--end-of-options", tag, commit)
-        git.write(*sign, stdin=text, lock=lock, limit=_PASSPHRASE)
-        # Some versions of git go on without a signature when an SSH key cannot be loaded.
-        if b"\n-----BEGIN " not in git.read("cat-file", "tag", f"refs/tags/{tag}"):
-            git.write("update-ref", "-d", f"refs/tags/{tag}", lock=lock)
-            raise HistoryFault(NOT_SIGNED.format("the key could not be loaded"))
-        return
-    header = f"object {commit}\ntype commit\ntag {tag}\ntagger ".encode()
-    tag_object = _line(git.write("mktag", stdin=header + tagger + b"\n\n" + text))
-    # Without `start` and `commit` the command prints nothing, and so outlives us: no one may be left to read it.
-    git.write("update-ref", "--stdin", stdin=f"create refs/tags/{tag} {tag_object}\n".encode(), lock=lock)
+    sign = ("-S",) if wanted(repo, "commit.gpgsign") else ()
+    return line(git.write("commit-tree", tree, *parents, *sign, "-F", "-", stdin=encoded(message), limit=PASSPHRASE))
 
 
 def _unlock_tag(repo: Repository, record: Record) -> None:
     """Removes the lock file of a tag that was being made when the save died. A lock of anybody else stays."""
     lock = repo.common_dir / "refs" / "tags" / f"{record.tag}.lock"
-    if not record.commit or not _possible(repo, record.tag) or not lock.is_file():
+    if not record.commit or not _ours(repo, record.tag) or not lock.is_file():
         return
     held = lock.read_bytes().strip()
     # Git makes the file empty, then writes the tag's id into it; that tag points at the commit we recorded.
     if (
         not held
-        or repo.git.word("rev-parse", "--verify", "--quiet", "--end-of-options", f"{_line(held)}^{{commit}}")
+        or repo.git.word("rev-parse", "--verify", "--quiet", "--end-of-options", f"{line(held)}^{{commit}}")
         == record.commit
     ):
         lock.unlink()
 
 
-def _possible(repo: Repository, tag: str) -> bool:
-    return bool(TAG.fullmatch(tag)) and repo.git.try_read("check-ref-format", f"refs/tags/{tag}").code == 0
-
-
-def _exists(repo: Repository, tag: str) -> bool:
-    return repo.git.word("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}") is not None
-
-
-def _wanted(repo: Repository, key: str) -> bool:
-    return repo.git.word("config", "--type=bool", "--get", key) == "true"
-
-
-def _encoded(message: str) -> bytes:
-    return (message.rstrip("\n") + "\n").encode("utf-8", "replace")
-
-
-def _line(out: bytes) -> str:
-    return out.decode("ascii", "replace").strip()
+def _ours(repo: Repository, tag: str) -> bool:
+    return bool(TAG.fullmatch(tag)) and possible(repo, tag)

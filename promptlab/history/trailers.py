@@ -19,7 +19,7 @@ FORMAT = "1"
 TAG = re.compile(r"run/(?P<subject>.+)/(?P<run>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6})")
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._@/:*+-]")
 _ESCAPE = re.compile(rb"=([0-9A-F]{2})")
-_LINE = re.compile(r"Promptlab-(?P<key>[A-Z][a-z]+): (?P<words>[A-Za-z0-9._@/:=*+ -]*)")
+_LINE = re.compile(r"^Promptlab-([A-Z][a-z]+): ([A-Za-z0-9._@/:=*+ -]*)$", re.MULTILINE)
 
 
 def message(
@@ -53,12 +53,12 @@ def message(
         f"Format: {FORMAT}",
         f"Run: {run}",
         f"State: {'partial' if partial else 'complete'}",
-        f"Evalset: {_quote(evalset)}@{_quote(evalset_content)} n={n}",
+        f"Evalset: {quote(evalset)}@{quote(evalset_content)} n={n}",
         *(_column_words(column) for column in columns),
-        *(_score_words(score) for score in scores if math.isfinite(score.mean)),
-        *(f"Results: {_quote(name)} sha256={hashlib.sha256(data).hexdigest()}" for name, data in results.items()),
-        *([f"Plan: {_quote(plan)}"] if plan else []),
-        f"Tool: promptlab {_quote(__version__)}",
+        *(score_words(score) for score in scores if math.isfinite(score.mean)),
+        *(f"Results: {quote(name)} sha256={hashlib.sha256(data).hexdigest()}" for name, data in results.items()),
+        *([f"Plan: {quote(plan)}"] if plan else []),
+        f"Tool: promptlab {quote(__version__)}",
     ]
     head = plain(title) or f"run {run}"
     return f"{head}\n\n" + "".join(f"Promptlab-{line}\n" for line in lines)
@@ -75,18 +75,13 @@ def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRec
         time: Tagger time.
     """
     name = TAG.fullmatch(tag)
-    title, _, body = text.strip().partition("\n\n")
-    words: dict[str, list[list[str]]] = {}
-    for line in body.rpartition("\n\n")[2].splitlines():
-        trailer = _LINE.fullmatch(line)
-        if trailer:
-            words.setdefault(trailer["key"], []).append(trailer["words"].split(" "))
+    title, words = read(text)
     if name is None or words.get("Format") != [[FORMAT]] or words.get("Run") != [[name["run"]]]:
         return None
     try:
         ((evalset, count),) = words["Evalset"]
         ((state,),) = words["State"]
-        evalset_name, evalset_content = _pair(evalset)
+        evalset_name, evalset_content = pair(evalset)
         return RunRecord(
             id=name["run"],
             subject=name["subject"],
@@ -101,50 +96,63 @@ def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRec
             columns=tuple(_column(line) for line in words.get("Variant", [])),
             scores=tuple(_score(line) for line in words.get("Score", [])),
             partial=state == "partial",
-            plan=_unquote(words["Plan"][0][0]) if "Plan" in words else "",
+            plan=unquote(words["Plan"][0][0]) if "Plan" in words else "",
         )
     except (KeyError, ValueError, IndexError):
         return None
 
 
+def read(text: str) -> tuple[str, dict[str, list[list[str]]]]:
+    """A message's title, and the words of its trailers by key."""
+    title, _, body = text.strip().partition("\n\n")
+    words: dict[str, list[list[str]]] = {}
+    for key, line in _LINE.findall(body.rpartition("\n\n")[2].replace("\r", "")):
+        words.setdefault(key, []).append(line.split(" "))
+    return title, words
+
+
 def _column_words(column: ColumnLine) -> str:
     return (
-        f"Variant: {_quote(column.column)} prompt={_quote(column.prompt)}@{_quote(column.content)}"
-        f" version={_quote(column.version)} model={_quote(column.model)} identity={_quote(column.identity)}"
-        f"{f' set={_quote(column.set)}' if column.set else ''}"
+        f"Variant: {quote(column.column)} prompt={quote(column.prompt)}@{quote(column.content)}"
+        f" version={quote(column.version)} model={quote(column.model)} identity={quote(column.identity)}"
+        f"{f' set={quote(column.set)}' if column.set else ''}"
     )
 
 
 def _column(words: list[str]) -> ColumnLine:
     values = _values(words[1:])
-    prompt, content = _pair(values["prompt"])
+    prompt, content = pair(values["prompt"])
     return ColumnLine(
-        column=_unquote(words[0]),
+        column=unquote(words[0]),
         prompt=prompt,
         content=content,
-        version=_unquote(values["version"]),
-        model=_unquote(values["model"]),
-        identity=_unquote(values["identity"]),
-        set=_unquote(values.get("set", "")),
+        version=unquote(values["version"]),
+        model=unquote(values["model"]),
+        identity=unquote(values["identity"]),
+        set=unquote(values.get("set", "")),
     )
 
 
-def _score_words(score: ScoreLine) -> str:
+def score_words(score: ScoreLine) -> str:
+    """A mean as the words of a trailer."""
     se = "" if score.se is None or not math.isfinite(score.se) else f" se={score.se:.6g}"
     missing = f" missing={score.missing}" if score.missing else ""
-    return f"Score: {_quote(score.column)} {_quote(score.metric)}={score.mean:.6g} n={score.n}{se}{missing}"
+    return f"Score: {quote(score.column)} {quote(score.metric)}={score.mean:.6g} n={score.n}{se}{missing}"
 
 
 def _score(words: list[str]) -> ScoreLine:
-    values = _values(words[2:])
+    # A list of runs has thousands of these: no more is made of the words than is needed.
     metric, _, mean = words[1].rpartition("=")
+    rest = _values(words[3:]) if len(words) > 3 else {}
+    if not words[2].startswith("n="):
+        raise ValueError(words[2])
     return ScoreLine(
-        column=_unquote(words[0]),
-        metric=_unquote(metric),
-        mean=_finite(mean),
-        n=int(values["n"]),
-        se=_finite(values["se"]) if "se" in values else None,
-        missing=int(values.get("missing", 0)),
+        unquote(words[0]),
+        unquote(metric),
+        _finite(mean),
+        int(words[2][2:]),
+        _finite(rest["se"]) if "se" in rest else None,
+        int(rest.get("missing", 0)),
     )
 
 
@@ -153,10 +161,10 @@ def _values(words: list[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _pair(word: str) -> tuple[str, str]:
+def pair(word: str) -> tuple[str, str]:
     """``name@content``: the content is a hash, so the last ``@`` divides them."""
     name, _, content = word.rpartition("@")
-    return _unquote(name), _unquote(content)
+    return unquote(name), unquote(content)
 
 
 def _finite(word: str) -> float:
@@ -166,11 +174,13 @@ def _finite(word: str) -> float:
     return value
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """A text as one word of a trailer."""
     return _UNSAFE.sub(lambda found: b"=%02X" % found[0][0], text.encode("utf-8", "replace")).decode()
 
 
-def _unquote(word: str) -> str:
+def unquote(word: str) -> str:
+    """The text that ``quote`` made a word of."""
     if "=" not in word:
         return word
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), word.encode()).decode("utf-8", "replace")

@@ -143,3 +143,85 @@ class PendingRun(Struct, frozen=True):
     run: str
     subject: str
     complete: bool
+
+
+class Mark(Struct, frozen=True):
+    """A name that somebody gave to a version, as its annotated tag tells it.
+
+    Attributes:
+        tag: Full tag name: ``triage@v4``, ``triage#production#2``, or ``triage#production!#3`` for a stage cleared.
+        stage: Name of the stage, "" for a pinned version number.
+        number: The version number, or how many times this stage was set or cleared before, counted from 1.
+        content: Content hash of the version, or of the one that was taken off the stage.
+        blob: Git blob id of its bytes.
+        path: Path of the prompt relative to the workspace.
+        commit: What the tag points at: the commit of a run, or an empty child of the version's commit.
+        run: Id of the run that justifies it, "" for none.
+        time: Tagger time, seconds since the epoch.
+        title: First line of the tag's message.
+    """
+
+    tag: str
+    prompt: str
+    stage: str
+    number: int
+    cleared: bool
+    content: str
+    blob: str
+    path: str
+    commit: str
+    run: str
+    time: int
+    author: str
+    title: str
+
+
+class Named(Struct, frozen=True):
+    """A version that is to be given a name.
+
+    Attributes:
+        commit: The commit that brought it, for a name without a run.
+        run: The saved run that justifies the name, or None.
+        label: ``v3``, ``*``: how the version is called in the tag's message.
+    """
+
+    prompt: str
+    content: str
+    blob: str
+    path: str
+    commit: str
+    label: str
+    run: RunRecord | None = None
+
+
+class Shared(Struct, frozen=True):
+    """What a push or a pull did.
+
+    Attributes:
+        remote: Name of the remote.
+        got: Tags that are new here.
+        sent: Tags that are new there.
+        commits: Commits, besides those of the runs, that were sent because runs stand on them.
+        renumbered: Our tag and its new name, where the remote had another tag of that name.
+        kept: Tags that differ here and there, and are left as they are on both sides.
+    """
+
+    remote: str
+    got: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
+    commits: int = 0
+    renumbered: tuple[tuple[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+class Prunable(Struct, frozen=True):
+    """A run that may be dropped.
+
+    Attributes:
+        tag_object: Id of its tag: `git update-ref refs/tags/<tag> <id>` brings it back until git collects garbage.
+        size: Bytes of its results, before git packs them.
+    """
+
+    record: RunRecord
+    tag_object: str
+    size: int

@@ -1,30 +1,17 @@
-"""The versions of a prompt: every distinct content that HEAD's history has seen, oldest first."""
+"""The versions of a prompt: every distinct content that HEAD's history has seen, oldest first, with numbers."""
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from promptlab.errors import InvalidFile
-from promptlab.history import memo
-from promptlab.history.git import plain
-from promptlab.history.memo import Parsed
+import msgspec
+
+from promptlab.history.marks import list_marks, pinned
 from promptlab.history.repository import Repository
-from promptlab.history.values import Version
-from promptlab.workspace.identity import content_hash
-from promptlab.workspace.toml import parse
-
-
-class _Change(NamedTuple):
-    """One commit that wrote the file, newest first in git's order. ``path`` is relative to the repository's top."""
-
-    commit: str
-    time: int
-    author: str
-    subject: str
-    blob: str
-    path: str
+from promptlab.history.timeline import timeline
+from promptlab.history.values import Mark, Version
+from promptlab.workspace.names import is_name
 
 
 def versions(repo: Repository, name: str, path: str) -> list[Version]:
@@ -32,42 +19,111 @@ def versions(repo: Repository, name: str, path: str) -> list[Version]:
 
     History is HEAD's first-parent line: what a merge brought in counts as of the merge. Renames are followed. A
     content that comes back after a revert keeps its first number, and a file that cannot be parsed is shown with its
-    error and number 0 instead of stopping the list.
+    error and number 0 instead of stopping the list. A number that a tag ``<name>@v<n>`` pins belongs to its content
+    for good, here and on every clone, also where HEAD's history does not have it (any more); derived numbers step
+    around the pinned ones.
 
     Args:
         repo: The repository.
-        name: The prompt's name, the key of tags that will pin a number to a content (``<name>@v<n>``).
+        name: The prompt's name.
         path: The file's path now, relative to the workspace.
 
     Raises:
         HistoryFault: Git failed.
     """
-    changes = _changes(repo, repo.tree_path(path))
-    parsed = _parsed(repo, {change.blob for change in changes})
-    found: list[Version] = []
-    seen: set[str] = set()
+    found = timeline(repo, repo.tree_path(path))
+    return _with_pins(found, _pins(repo, name, found))
+
+
+def on_branch(repo: Repository, name: str, path: str) -> list[Version]:
+    """As ``versions``, without what is only pinned by a tag and those that cannot be parsed: a history in order.
+
+    Raises:
+        HistoryFault: Git failed.
+    """
+    contents = {version.content for version in timeline(repo, repo.tree_path(path))}
+    return [version for version in versions(repo, name, path) if version.number and version.content in contents]
+
+
+def moved_by(repo: Repository, name: str, path: str, content: str, number: int) -> list[Version]:
+    """The versions that would get another number if ``content`` were pinned to ``number``, as they are now.
+
+    Args:
+        repo: The repository.
+        name: The prompt's name.
+        path: The file's path now, relative to the workspace.
+        content: Content hash.
+        number: The number to pin.
+
+    Raises:
+        HistoryFault: Git failed.
+    """
+    found = timeline(repo, repo.tree_path(path))
+    pins = _pins(repo, name, found)
+    now = [version for version in _with_pins(found, pins) if version.content not in ("", content)]
+    numbers = {version.content: version.number for version in _numbered(found, {**_bare(pins), content: number})}
+    return [version for version in now if numbers.get(version.content, version.number) != version.number]
+
+
+def _pins(repo: Repository, name: str, found: Iterable[Version]) -> dict[str, Mark]:
+    """Content hash to the mark that pins its number."""
+    names = dict.fromkeys([name, *_names(found)])
+    contents = {version.content for version in found}
+    pins = pinned(list_marks(repo, names), names)
+    # A name that the prompt had once may be another prompt's by now: of its marks only those of our contents count.
+    return {content: mark for content, mark in pins.items() if mark.prompt == name or content in contents}
+
+
+def _bare(pins: dict[str, Mark]) -> dict[str, int]:
+    return {content: mark.number for content, mark in pins.items()}
+
+
+def _with_pins(found: Iterable[Version], pins: dict[str, Mark]) -> list[Version]:
+    numbered = list(_numbered(found, _bare(pins)))
+    contents = {version.content for version in numbered}
+    for content, mark in sorted(pins.items(), key=lambda pin: pin[1].number):
+        if content not in contents:
+            place = next((at for at, each in enumerate(numbered) if each.number > mark.number), len(numbered))
+            numbered.insert(place, _elsewhere(mark))
+    return numbered
+
+
+def _numbered(found: Iterable[Version], pins: dict[str, int]) -> Iterator[Version]:
+    taken = set(pins.values())
     number = 0
-    for change in reversed(changes):
-        result = parsed.get(change.blob)
-        # A blob that a damaged repository lost is no version one could open.
-        if result is None or (identity := result.content or result.blob) in seen:
-            continue
-        seen.add(identity)
-        number += bool(result.content)
-        found.append(
-            Version(
-                number=number if result.content else 0,
-                content=result.content,
-                blob=change.blob,
-                commit=change.commit,
-                time=change.time,
-                author=change.author,
-                subject=change.subject,
-                path=repo.workspace_path(change.path),
-                error=result.error,
-            )
-        )
-    return found
+    for version in found:
+        if not version.content:
+            yield version
+        elif version.content in pins:
+            yield msgspec.structs.replace(version, number=pins[version.content])
+        else:
+            number += 1
+            while number in taken:
+                number += 1
+            yield msgspec.structs.replace(version, number=number)
+
+
+def _elsewhere(mark: Mark) -> Version:
+    """A pinned content that HEAD's history does not have."""
+    return Version(
+        number=mark.number,
+        content=mark.content,
+        blob=mark.blob,
+        commit=mark.commit,
+        time=mark.time,
+        author=mark.author,
+        subject=f"pinned by {mark.tag}, not in this branch's history",
+        path=mark.path,
+    )
+
+
+def _names(found: Iterable[Version]) -> Iterator[str]:
+    """The names that the file had, by its paths."""
+    for version in found:
+        folder, _, rest = version.path.partition("/")
+        name = posixpath.splitext(rest)[0]
+        if folder == "prompts" and is_name(name):
+            yield name
 
 
 def version_bytes(repo: Repository, wanted: Iterable[Version]) -> dict[str, bytes]:
@@ -82,56 +138,3 @@ def at_revision(repo: Repository, rev: str, path: str) -> bytes:
         NotFound: No such revision, or no such file in it.
     """
     return repo.read_file(repo.rev_parse(rev), path)
-
-
-def _parsed(repo: Repository, blobs: set[str]) -> dict[str, Parsed]:
-    """The content hash, or the error, of each blob; from the memo where it was parsed before."""
-    # The hash of nothing changes with the hashing rule, and a memo of another rule must not be read.
-    file = repo.common_dir / "promptlab" / f"contents-{content_hash({})}.jsonl"
-    known = memo.load(file)
-    fresh = {blob: _parse(blob, data) for blob, data in repo.blobs(sorted(blobs - known.keys())).items()}
-    if fresh:
-        memo.add(file, fresh)
-    return known | fresh
-
-
-def _parse(blob: str, data: bytes) -> Parsed:
-    try:
-        return Parsed(blob, content=content_hash(parse(data, "")))
-    except InvalidFile as fault:
-        problem = fault.problems[0]
-        return Parsed(blob, error=f"line {problem.line}: {problem.message}" if problem.line else problem.message)
-
-
-def _changes(repo: Repository, full: str) -> list[_Change]:
-    head = repo.head()
-    if head is None:
-        return []
-    out = repo.git.read(
-        *("log", "--first-parent", "--diff-merges=first-parent", "--follow", "-M", "--raw", "--no-abbrev", "-z"),
-        *("--no-color", "--no-ext-diff", "--no-textconv", "--no-notes", "--format=%H%x00%at%x00%an%x00%s"),
-        *("--end-of-options", head, "--", full),
-    )
-    return list(_read_log(out))
-
-
-def _read_log(out: bytes) -> Iterator[_Change]:
-    """Reads ``log -z --raw``: per commit four fields, then ``:modes blobs status`` and one or two paths."""
-    fields = iter(out.split(b"\0"))
-    header: list[str] = []
-    for field in fields:
-        if len(header) == 4 and field.lstrip(b"\n").startswith(b":"):
-            blob, status = field.split()[3:5]
-            path = next(fields)
-            if status[:1] in b"RC":
-                path = next(fields)
-            commit, time, author, subject = header
-            # A submodule or symbolic link at the path is no prompt file, nor is its removal.
-            if field.split()[1].startswith(b"100"):
-                yield _Change(commit, int(time), plain(author), plain(subject), blob.decode(), os.fsdecode(path))
-            # `--follow` goes on into the file that this one was copied from: that is another prompt's past.
-            if status[:1] == b"C":
-                return
-            header = []
-        else:
-            header = [*header[-3:], field.decode("utf-8", "replace").lstrip("\n")]

@@ -95,7 +95,7 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
         METRICS: metrics_lines(table),
         OUTPUTS: _jsonl(line for _, line in _lines(table)),
         EXAMPLES: _jsonl(table.examples),
-        **{_prompt_file(name): data for name, data in plan.prompts.items()},
+        **{prompt_file(name): data for name, data in plan.prompts.items()},
     }
 
 
@@ -224,10 +224,10 @@ def _cell(line: OutputsLine, measured: MetricsLine | None) -> CellScored:
 
 
 def _prompt_of(files: Mapping[str, bytes], version: str) -> Prompt:
-    return parse_prompt(files[_prompt_file(version)], version.rpartition("@")[0], version)
+    return parse_prompt(files[prompt_file(version)], version.rpartition("@")[0], version)
 
 
-def _prompt_file(name: str) -> str:
+def prompt_file(name: str) -> str:
     """``judges/polite@0a1b…`` → ``prompt-judges-polite-0a1b….toml``: the run's own copy of a column's prompt."""
     return "prompt-" + name.replace("/", "-").replace("@", "-") + ".toml"
 

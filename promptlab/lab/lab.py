@@ -17,9 +17,19 @@ import platformdirs
 from promptlab.errors import NotFound, PromptlabError, StorageFault, UsageFault
 from promptlab.history.values import ColumnLine, RunRecord, SavedRun, ScoreLine
 from promptlab.lab import archive, planning
-from promptlab.lab.reading import Reader
+from promptlab.lab.keeping import Keeper
 from promptlab.lab.table import RunTable
-from promptlab.lab.values import Comparison, LabEvent, PromptRun, RunRequest, RunSummary, SubjectDiff
+from promptlab.lab.values import (
+    Bisection,
+    BisectRequest,
+    BisectStep,
+    Comparison,
+    LabEvent,
+    PromptRun,
+    RunRequest,
+    RunSummary,
+    SubjectDiff,
+)
 from promptlab.models import registry, trust
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
 
-class Lab(Reader):
+class Lab(Keeper):
     """One workspace, open. Everything that the program can do, without a screen.
 
     Reading is synchronous and never starts a model. Running is async. ``await close()`` ends models that
@@ -107,12 +117,14 @@ class Lab(Reader):
         stop: asyncio.Event | None = None,
         use_cache: bool = True,
         scratch: bool = False,
+        cache: Cache | None = None,
     ) -> AsyncGenerator[LabEvent, None]:
         """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
 
         Args:
             use_cache: False asks the models again even where the answer is known.
             scratch: Keep nothing: the run does not appear in the list of runs.
+            cache: Where known answers are looked up, in place of the person's own cache.
         """
         from promptlab.lab.running import run_plan
         from promptlab.runs.journal import open_journal
@@ -127,7 +139,7 @@ class Lab(Reader):
                 table,
                 models,
                 judges,
-                self.cache(),
+                cache or self.cache(),
                 journal,
                 stop=stop or asyncio.Event(),
                 use_cache=use_cache,
@@ -210,6 +222,11 @@ class Lab(Reader):
             remove(self.journal_root(), run)
         return saved
 
+    def size_of(self, run: str) -> int:
+        """Bytes that saving a run that ended puts into the repository, before git packs them."""
+        table, plan = self._finished.get(run) or self._from_journal(run)
+        return sum(map(len, archive.pack(table, plan).values()))
+
     def same_run(self, plan: Plan) -> RunRecord | None:
         """The newest complete saved run that did exactly this plan, without a failed cell: those are asked again."""
         for record in self.records():
@@ -232,14 +249,15 @@ class Lab(Reader):
         """The runs that have a column of this prompt, saved or not, newest first."""
         found: list[PromptRun] = []
         for run in self.runs():
-            columns = tuple(line for line in self._columns(run) if line.prompt == name)
+            columns = tuple(line for line in self.columns_of(run) if line.prompt == name)
             if columns:
                 letters = {line.column for line in columns}
                 scores = tuple(score for score in self._scores(run) if score.column in letters)
                 found.append(PromptRun(run, columns, scores))
         return found
 
-    def _columns(self, run: RunSummary) -> tuple[ColumnLine, ...]:
+    def columns_of(self, run: RunSummary) -> tuple[ColumnLine, ...]:
+        """What each column of a run was, without opening its files."""
         if run.record is not None:
             return run.record.columns
         try:
@@ -342,8 +360,20 @@ class Lab(Reader):
     def _runs_with(self, contents: set[str]) -> list[RunSummary]:
         """Newest complete or saved runs that have a column with one of these versions."""
         runs = (run for run in self.runs() if run.record is not None or run.state == "unsaved")
-        having = (run for run in runs if contents & {line.content for line in self._columns(run)})
+        having = (run for run in runs if contents & {line.content for line in self.columns_of(run)})
         return list(islice(having, TABLES_FOR_DIFF))
+
+    def bisect(
+        self, request: BisectRequest, stop: asyncio.Event | None = None
+    ) -> AsyncGenerator[BisectStep | Bisection, None]:
+        """Find the version where a metric or named examples got worse: the steps, then what was found.
+
+        Raises:
+            PromptlabError: As :func:`promptlab.lab.searching.bisect`.
+        """
+        from promptlab.lab.searching import bisect
+
+        return bisect(self, request, stop or asyncio.Event())
 
     # -- scoring again ----------------------------------------------------------------------------
 

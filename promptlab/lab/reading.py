@@ -9,7 +9,7 @@ from promptlab.history.repository import Repository
 from promptlab.history.values import RepoState, RunRecord, Version
 from promptlab.lab import planning, subjects
 from promptlab.lab.trend import trend_of
-from promptlab.lab.values import Conflict, FileText, PromptPast, PromptRow, Subject
+from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRow, Subject
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelInfo
@@ -233,6 +233,10 @@ class Reader:
         """
         return subjects.name_of(self.workspace, subjects.split(text)[0])
 
+    def past_name_of(self, text: str) -> str:
+        """As ``name_of``, also for a prompt whose file is gone: git still has its versions."""
+        return _name_in_past(self.workspace, subjects.split(text)[0])
+
     def is_subject(self, text: str) -> bool:
         """Whether the text names a prompt rather than a run."""
         try:
@@ -242,7 +246,7 @@ class Reader:
         return True
 
     def subject(self, text: str, drafts: dict[str, str] | None = None) -> Subject:
-        """Resolve ``triage``, ``triage@v3``, ``triage@<hash>``, ``triage@<revision>`` or a path.
+        """Resolve ``triage``, ``triage@v3``, ``triage@<hash>``, ``triage@<stage>``, ``triage@<revision>`` or a path.
 
         Raises:
             NotFound: No such prompt or version.
@@ -254,6 +258,19 @@ class Reader:
             draft = (drafts or {}).get(name)
             return subjects.working_copy(self.workspace, name, text, versions, draft)
         return subjects.at_version(self.repository(), name, at, versions)
+
+    def blame(self, text: str) -> Blame:
+        """The file of a subject by line: since which version each line is there, and what that did to the score.
+
+        Raises:
+            NotFound: No such prompt or version.
+            HistoryFault: There is no repository.
+        """
+        from promptlab.lab.blaming import blame
+
+        subject = self.subject(text)
+        name = subject.prompt.name
+        return blame(self.repository(), subject, self.past(name))
 
     def restore(self, name: str, version: str) -> str:
         """The text of an old version, for the editor; nothing is written."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promptlab.errors import HistoryFault, NotFound, UsageFault
 from promptlab.history.repository import Repository
-from promptlab.history.values import Version
+from promptlab.history.values import Mark, Version
 from promptlab.lab.values import Subject
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
@@ -21,7 +21,9 @@ def split(asked: str) -> tuple[str, str]:
     """``triage@v3`` → ("triage", "v3"); without a suffix the second part is ""."""
     name, _, at = asked.partition("@")
     if not name or (not at and "@" in asked):
-        raise UsageFault(f"“{asked}” is not a subject. Write a prompt's name, NAME@v3, NAME@HASH or NAME@REVISION.")
+        raise UsageFault(
+            f"“{asked}” is not a subject. Write a prompt's name, NAME@v3, NAME@HASH, NAME@STAGE or NAME@REVISION."
+        )
     return name, at
 
 
@@ -61,23 +63,41 @@ def label_of(content: str, versions: list[Version]) -> str:
 
 
 def at_version(repository: Repository, name: str, at: str, versions: list[Version]) -> Subject:
-    """A prompt at a version number, a content hash or a git revision.
+    """A prompt at a version number, a content hash, a stage or a git revision.
 
     Raises:
         NotFound: The history has no such version.
     """
-    from promptlab.history.versions import version_bytes
-
-    asked = f"{name}@{at}"
-    source = f"prompts/{name}.toml"
     version = find_version(name, at, versions)
     if version is not None:
         if version.error:
-            raise NotFound(f"{asked} cannot be used: {version.error}")
-        data = version_bytes(repository, [version])[version.blob]
-        prompt = parse_prompt(data, name, f"{source}@{version.label}")
-        return Subject(asked=asked, prompt=prompt, version=version.label, data=data, source=source)
+            raise NotFound(f"{name}@{at} cannot be used: {version.error}")
+        return _of_blob(repository, name, at, version.blob, version.content, version.label)
+    mark = _on_stage(repository, name, at)
+    if mark is not None:
+        return _of_blob(repository, name, at, mark.blob, mark.content, label_of(mark.content, versions))
     return _at_revision(repository, name, at, versions)
+
+
+def _of_blob(repository: Repository, name: str, at: str, blob: str, content: str, label: str) -> Subject:
+    source = f"prompts/{name}.toml"
+    data = repository.blobs([blob]).get(blob)
+    if data is None:
+        raise NotFound(f"The text of {name}@{at} is not in this clone. `promptlab pull` may bring it.")
+    prompt = parse_prompt(data, name, f"{source}@{at}")
+    if prompt.content != content:
+        raise NotFound(f"The tag of {name}@{at} is damaged: it says {content}, and the text is {prompt.content}.")
+    return Subject(asked=f"{name}@{at}", prompt=prompt, version=label, data=data, source=source)
+
+
+def _on_stage(repository: Repository, name: str, at: str) -> Mark | None:
+    """The mark of a stage; None when the prompt never had a stage of this name."""
+    from promptlab.history.marks import list_marks, stages
+
+    mark = stages(list_marks(repository, [name])).get((name, at))
+    if mark is not None and mark.cleared:
+        raise NotFound(f"Nothing is on {name}@{at} since {mark.tag}. `promptlab stages {name} --all` shows what was.")
+    return mark
 
 
 def find_version(name: str, at: str, versions: list[Version]) -> Version | None:

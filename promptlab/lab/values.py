@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from promptlab.compare.values import DiffSpan, Interval, Verdict
 from promptlab.errors import Problem
-from promptlab.history.values import ColumnLine, RunRecord, ScoreLine, Version
+from promptlab.history.values import ColumnLine, Mark, RunRecord, ScoreLine, Version
 from promptlab.models.values import Outcome
 from promptlab.runs.values import Ended, ModelLoading, Progress, Started, Variant
 from promptlab.scoring.values import Score
@@ -201,3 +201,100 @@ class Comparison(Struct, frozen=True):
     verdicts: tuple[Verdict, ...]
     changed: tuple[ExampleChange, ...]
     notes: tuple[str, ...] = ()
+
+
+class Stage(Struct, frozen=True):
+    """A version on a stage.
+
+    Attributes:
+        version: Its number as ``v3``, or ``*`` for a text that is no committed version of this branch.
+        newest: The newest version of the prompt.
+        scores: What the run that justifies it measured.
+    """
+
+    mark: Mark
+    version: str
+    newest: str
+    scores: tuple[ScoreLine, ...] = ()
+
+
+class BlameLine(Struct, frozen=True):
+    """One line of a prompt's file and the version that brought it.
+
+    Attributes:
+        version: ``v3``; ``*`` for a line of an edited working copy; ``–`` for a later comment: that makes no version.
+        change: What the mean of the trend's metric did with that version; None where it was not measured before and
+            after it.
+    """
+
+    number: int
+    text: str
+    version: str
+    commit: str
+    author: str
+    time: int
+    subject: str
+    change: float | None
+
+
+class Blame(Struct, frozen=True):
+    """A prompt's file by line; ``metric`` is what the changes are of, "" without any run."""
+
+    subject: str
+    metric: str
+    lines: tuple[BlameLine, ...]
+
+
+class BisectRequest(Struct, frozen=True):
+    """What ``promptlab bisect`` was asked for. Empty means: the default of the workspace, the oldest, the newest."""
+
+    subject: str
+    metric: str = ""
+    examples: tuple[str, ...] = ()
+    good: str = ""
+    bad: str = ""
+    model: str = ""
+    evalset: str = ""
+
+
+class BisectStep(Struct, frozen=True):
+    """One version that was looked at.
+
+    Attributes:
+        side: Where it belongs; "unclear" when the nearer side was taken, "skipped" when it could not be run.
+        examples: How many examples decided it.
+        asked: Cells that a model was asked for; the others had stored outcomes.
+        left: Versions that can still be the first bad one.
+    """
+
+    version: str
+    side: Literal["good", "bad", "unclear good", "unclear bad", "skipped"]
+    examples: int
+    asked: int
+    left: int
+    reason: str = ""
+
+
+class Bisection(Struct, frozen=True):
+    """What a bisect found.
+
+    Attributes:
+        first_bad: The first version on the bad side.
+        last_good: The last version on the good side.
+        between: Versions between the two that could not be run: each of them may be the first bad one as well.
+        cells: Cells that were looked at; ``asked`` of them went to a model.
+        full: Cells that full runs of the versions that were looked at would take.
+        flips: The examples that got worse between the two, with their outputs.
+    """
+
+    metric: str
+    model: str
+    first_bad: Version
+    last_good: Version
+    between: tuple[str, ...]
+    steps: tuple[BisectStep, ...]
+    cells: int
+    asked: int
+    full: int
+    fields: tuple[FieldDiff, ...]
+    flips: tuple[ExampleChange, ...]

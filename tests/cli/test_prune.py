@@ -1,0 +1,89 @@
+"""Old runs go after a preview, and only those that nothing stands on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import places
+import pytest
+
+from promptlab.cli import run as run_module
+from promptlab.cli.main import run
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def promptlab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    monkeypatch.chdir(folder)
+
+    def command(*args: str) -> tuple[int, str, str]:
+        code = run(list(args))
+        return code, *capsys.readouterr()
+
+    for number in ("3", "4", "5"):
+        assert command("run", "triage", "--set", f"max_tokens={number}")[0] == 0
+    return command
+
+
+def tags(folder: Path) -> list[str]:
+    return places.git(folder, "tag").split()
+
+
+def test_a_preview_then_the_deed_and_the_way_back(promptlab: Command, folder: Path) -> None:
+    before, state = tags(folder), places.fingerprint(folder)
+    code, out, _ = promptlab("prune", "--keep", "1", "--json")
+    listed = json.loads(out)
+    assert (code, listed["dropped"], len(listed["runs"])) == (0, False, 2)
+    assert tags(folder) == before
+    assert all(each["size"] > 500 for each in listed["runs"])
+    code, out, err = promptlab("prune", "triage", "--keep", "1", "--yes")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [each["record"]["id"] for each in listed["runs"]]
+    assert len(tags(folder)) == 1
+    assert places.fingerprint(folder) == state
+    again = err.split("(git ")[1].split(" brings")[0]
+    places.git(folder, *again.split())
+    assert len(promptlab("runs")[1].splitlines()) == 1 + 2
+
+
+def test_what_a_stage_stands_on_stays(promptlab: Command, folder: Path) -> None:
+    oldest = tags(folder)[0]
+    assert promptlab("promote", "triage", "production", "--run", oldest)[0] == 0
+    assert promptlab("prune", "--keep", "0", "--yes")[0] == 0
+    assert tags(folder) == [oldest, "triage#production#1"]
+    code, _, err = promptlab("prune", "--keep", "0")
+    assert (code, err) == (0, "No saved run fits.\n")
+
+
+def test_nothing_goes_without_a_rule_or_consent(
+    promptlab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tags(folder)
+    code, _, err = promptlab("prune", "--yes")
+    assert code == 2
+    assert "Say which runs may go: --keep N" in err
+    assert "No saved run fits." in promptlab("prune", "--older", "1", "--yes")[2]
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    assert promptlab("prune", "--keep", "0")[0] == 0
+    assert tags(folder) == before
+
+
+def test_a_large_run_says_its_size_before_it_is_saved(promptlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "LARGE", 1000)
+    code, _, err = promptlab("run", "triage", "--set", "max_tokens=9")
+    assert code == 0
+    assert err.index("This run takes 0.0 MB, before git packs it.") < err.index("Committed as ")
+
+
+def test_a_save_that_was_cut_short_is_done_by_the_next_run(promptlab: Command, folder: Path) -> None:
+    assert promptlab("run", "triage", "--set", "max_tokens=7", "--no-commit")[0] == 0
+    (unsaved,) = [each["id"] for each in json.loads(promptlab("runs", "--json")[1])["runs"] if not each.get("record")]
+    record = {"run": unsaved, "subject": "triage", "tag": f"run/triage/{unsaved}"}
+    (folder / ".git" / "promptlab" / "pending" / f"{unsaved}.json").write_text(json.dumps(record))
+    code, _, err = promptlab("run", "triage", "--set", "max_tokens=3")
+    assert code == 0
+    assert f"A save that was cut short is done now: run/triage/{unsaved}." in err
+    assert f"run/triage/{unsaved}" in tags(folder)

@@ -1,0 +1,242 @@
+"""Bisect over versions, against a loopback endpoint with a planted regression."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import places
+import pytest
+from loopback import LoopbackServer, status
+
+from promptlab.errors import Cancelled, ModelFault, NotFound, UsageFault
+from promptlab.lab import Lab
+from promptlab.lab.values import Bisection, BisectRequest, BisectStep, RunRequest
+
+VERSIONS, CULPRIT, EXAMPLES = 64, 41, 200
+
+
+def chance(*words: object) -> float:
+    """A number between 0 and 1 that is the same every time."""
+    return int(sha256(repr(words).encode()).hexdigest()[:8], 16) / 2**32
+
+
+def answer(text: str) -> str:
+    """Right nearly always; from the culprit on wrong on every second ticket; each version has slips of its own."""
+    version, ticket = re.fullmatch(r"Wording (\d+)\. Repeat: (.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    wrong = int(version) >= CULPRIT and chance("planted", ticket) < 0.5
+    slips = chance("slip", version, ticket) < 0.04
+    return "no" if wrong != slips else ticket
+
+
+def prompt(version: int) -> str:
+    return f'[[messages]]\nrole = "user"\ncontent = "Wording {version}. Repeat: {{{{ ticket }}}}"\n'
+
+
+def make(folder: Path, base_url: str, versions: int = VERSIONS, culprit_broken: bool = False) -> Path:
+    places.workspace(folder, base_url)
+    examples = "".join(
+        f'[[examples]]\nid = "e{n}"\nvars = {{ ticket = "t{n}" }}\nexpected = "t{n}"\n' for n in range(EXAMPLES)
+    )
+    metrics = '[[metrics]]\nid = "exact"\n[[metrics]]\nid = "latency"\n[decision]\nprimary = "exact"\n'
+    (folder / "evalsets" / "tickets.toml").write_text(metrics + examples)
+    places.git(folder, "commit", "-qam", "another eval set")
+    stream = ""
+    for version in range(1, versions + 1):
+        text = prompt(version).replace("ticket", "gone") if culprit_broken and version == CULPRIT else prompt(version)
+        subject = f"wording {version}"
+        stream += f"commit refs/heads/main\ncommitter Ada Tester <ada@example.org> {1_700_000_000 + version} +0000\n"
+        stream += f"data {len(subject)}\n{subject}\n" + ("from refs/heads/main^0\n" if version == 1 else "")
+        stream += f"M 100644 inline prompts/echo.toml\ndata {len(text)}\n{text}\n"
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=folder, input=stream.encode(), check=True)
+    places.git(folder, "reset", "-q", "--hard")
+    return folder
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer(reply=answer) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, server: LoopbackServer) -> Path:
+    return make(tmp_path / "shop", server.base_url)
+
+
+async def search(lab: Lab, request: BisectRequest) -> tuple[Bisection, list[BisectStep]]:
+    steps: list[BisectStep] = []
+    found: Bisection | None = None
+    async for event in lab.bisect(request):
+        if isinstance(event, Bisection):
+            found = event
+        else:
+            steps.append(event)
+    assert found is not None
+    return found, steps
+
+
+async def test_a_planted_regression_among_64_versions(folder: Path, server: LoopbackServer) -> None:
+    lab = Lab.open(folder)
+    # The person saw it in a run of the oldest against the newest version: its outcomes are stored.
+    plan = lab.plan(RunRequest(subjects=("echo@v1", "echo")))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    lab.save(table.run)
+    asked = len(server.asked)
+    places_before = places.fingerprint(folder)
+    found, steps = await search(lab, BisectRequest("echo", metric="exact"))
+    await lab.close()
+    assert (found.last_good.label, found.first_bad.label) == (f"v{CULPRIT - 1}", f"v{CULPRIT}")
+    assert found.first_bad.subject == f"wording {CULPRIT}"
+    evaluated = [step for step in steps if step.asked]
+    assert len(evaluated) <= 7
+    assert found.asked == len(server.asked) - asked
+    # Against full runs of the very versions that were asked, not of all 64.
+    assert found.asked <= 0.40 * len(evaluated) * EXAMPLES
+    assert found.cells <= 0.40 * found.full
+    print(f"\n{len(evaluated)} versions asked, {found.asked} cells of {len(evaluated) * EXAMPLES}")
+    assert [field.field for field in found.fields] == ["messages[0].content"]
+    assert found.flips
+    assert all(flip.delta < 0 and flip.after == "no" for flip in found.flips)
+    assert places.fingerprint(folder) == places_before
+    assert [run.id for run in lab.runs()] == [table.run], "a search leaves no run behind"
+
+
+async def test_without_stored_outcomes_and_again_from_the_cache(folder: Path, server: LoopbackServer) -> None:
+    lab = Lab.open(folder)
+    found, steps = await search(lab, BisectRequest("echo"))
+    assert found.first_bad.label == f"v{CULPRIT}"
+    assert len(steps) <= 8
+    assert found.asked == len(server.asked) <= 0.40 * len(steps) * EXAMPLES
+    again, _ = await search(lab, BisectRequest("echo"))
+    await lab.close()
+    assert (again.first_bad, again.asked) == (found.first_bad, 0)
+
+
+async def test_outcomes_of_saved_runs_are_used_and_do_not_get_into_the_cache(
+    folder: Path, server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=tuple(f"echo@v{n}" for n in range(CULPRIT - 2, CULPRIT + 2))))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    lab.save(table.run)
+    await lab.close()
+    monkeypatch.setenv("PROMPTLAB_CACHE", str(tmp_path / "another cache"))
+    asked = len(server.asked)
+    lab = Lab.open(folder)
+    request = BisectRequest("echo", good=f"v{CULPRIT - 2}", bad=f"v{CULPRIT + 1}")
+    found, _ = await search(lab, request)
+    assert found.first_bad.label == f"v{CULPRIT}"
+    assert (found.asked, len(server.asked)) == (0, asked)
+    key = table.outcome("a", "e1")
+    assert key is not None
+    assert lab.cache().get_many([key.key]) == {}
+    await lab.close()
+
+
+async def test_named_examples(folder: Path, server: LoopbackServer) -> None:
+    lab = Lab.open(folder)
+    wrong = [
+        f"e{n}"
+        for n in range(EXAMPLES)
+        if chance("planted", f"t{n}") < 0.5 and not any(chance("slip", str(v), f"t{n}") < 0.04 for v in range(1, 65))
+    ]
+    found, _ = await search(lab, BisectRequest("echo", examples=tuple(wrong[:2])))
+    assert found.first_bad.label == f"v{CULPRIT}"
+    assert {flip.example for flip in found.flips} == set(wrong[:2])
+    right = next(
+        f"e{n}"
+        for n in range(EXAMPLES)
+        if chance("planted", f"t{n}") >= 0.5 and all(chance("slip", v, f"t{n}") >= 0.04 for v in ("1", "64"))
+    )
+    with pytest.raises(UsageFault, match=r"^v64 is not clearly worse than v1: 0 of 1 examples got worse, 0"):
+        await search(lab, BisectRequest("echo", examples=(right,)))
+    await lab.close()
+
+
+async def test_a_version_that_cannot_be_run_is_passed_over(tmp_path: Path, server: LoopbackServer) -> None:
+    folder = make(tmp_path / "broken", server.base_url, versions=48, culprit_broken=True)
+    lab = Lab.open(folder)
+    found, steps = await search(lab, BisectRequest("echo", good="v36"))
+    await lab.close()
+    assert (found.last_good.label, found.first_bad.label) == ("v40", "v42")
+    assert found.between == ("v41",)
+    (skipped,) = [step for step in steps if step.side == "skipped"]
+    assert skipped.version == "v41"
+    assert "gone" in skipped.reason
+
+
+async def test_requests_that_make_no_sense(folder: Path) -> None:
+    lab = Lab.open(folder)
+    cases: list[tuple[BisectRequest, type[Exception], str]] = [
+        (BisectRequest("echo", metric="exakt"), NotFound, "has no metric “exakt”. Did you mean `exact`?"),
+        (BisectRequest("echo", examples=("e1x",)), NotFound, "has no example “e1x”."),
+        (
+            BisectRequest("echo", good="v9", bad="v3"),
+            UsageFault,
+            "The good end (v9) must be older than the bad one (v3).",
+        ),
+        (BisectRequest("echo", bad="v99"), NotFound, "There is no echo@v99"),
+        (BisectRequest("ecko"), NotFound, "There is no prompt “ecko”."),
+        (BisectRequest("echo", bad=f"v{CULPRIT - 1}"), UsageFault, f"v{CULPRIT - 1} is not clearly worse than v1: "),
+        (BisectRequest("echo", model="gpt"), NotFound, "There is no model “gpt”."),
+    ]
+    for request, fault, sentence in cases:
+        with pytest.raises(fault) as raised:
+            await search(lab, request)
+        assert sentence in str(raised.value), request
+    await lab.close()
+
+
+async def test_a_dead_endpoint_is_no_bad_version(folder: Path, server: LoopbackServer) -> None:
+    server.rule = lambda asked: status(400, "no such model")
+    lab = Lab.open(folder)
+    with pytest.raises(ModelFault, match=r"^No cell of echo@v1 · api got an answer\. .*no such model"):
+        await search(lab, BisectRequest("echo"))
+    await lab.close()
+
+
+async def test_cancelled(folder: Path) -> None:
+    lab = Lab.open(folder)
+    stop = asyncio.Event()
+    stop.set()
+    with pytest.raises(Cancelled, match="What was answered is kept"):
+        await anext(lab.bisect(BisectRequest("echo"), stop))
+    await lab.close()
+
+
+async def test_blame_with_the_change_of_the_score(folder: Path) -> None:
+    text = prompt(64) + "[params]\ntemperature = 0.0\n"
+    (folder / "prompts" / "echo.toml").write_text(text)
+    places.git(folder, "commit", "-qam", "set the temperature")
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=("echo@v64", "echo", "echo@v1")))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    lab.save(table.run)
+    await lab.close()
+    (folder / "prompts" / "echo.toml").write_text("# why\n" + text)
+    blame = lab.blame("echo")
+    assert blame.metric == "exact"
+    assert [(line.number, line.version, line.author) for line in blame.lines] == [
+        (1, "–", ""),
+        (2, "v1", "Ada Tester"),
+        (3, "v1", "Ada Tester"),
+        (4, "v64", "Ada Tester"),
+        (5, "v65", "Ada Tester"),
+        (6, "v65", "Ada Tester"),
+    ]
+    assert blame.lines[4].change == pytest.approx(0.0, abs=0.2)
+    assert blame.lines[3].change is None, "v63 was not measured"
+    (folder / "prompts" / "echo.toml").write_text(text.replace("Wording 64", "Wording sixty"))
+    assert [line.version for line in lab.blame("echo").lines] == ["v1", "v1", "*", "v65", "v65"]
+    assert [line.version for line in lab.blame("echo@v2").lines] == ["v1", "v1", "v2"]
