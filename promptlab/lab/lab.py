@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from promptlab.errors import NotFound, PromptlabError, StorageFault, UsageFault
+from promptlab.errors import NotFound, PromptlabError, UsageFault
 from promptlab.history.values import ColumnLine, RunRecord, SavedRun, ScoreLine
 from promptlab.lab import archive, planning
 from promptlab.lab.keeping import Keeper
+from promptlab.lab.storing import folder_for, saved_summary, unsaved_summary
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import (
     Bisection,
@@ -34,7 +34,7 @@ from promptlab.models import registry, trust
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.stored import keep_metrics, list_runs, read_metrics, read_outcomes, read_plan, remove
-from promptlab.runs.values import Plan, StoredRun
+from promptlab.runs.values import Plan
 from promptlab.workspace import watch
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, Prompt
@@ -131,7 +131,7 @@ class Lab(Keeper):
 
         models = {name: self.model(name) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = self._judging(plan.metrics, table.judges)
-        with _folder_for(scratch, self.journal_root) as root:
+        with folder_for(scratch, self.journal_root) as root:
             journal = await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
             events = run_plan(
@@ -240,9 +240,9 @@ class Lab(Keeper):
         """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
         if subject:
             return [found.run for found in self.runs_of(subject)]
-        saved = [_saved(record) for record in self.records()]
+        saved = [saved_summary(record) for record in self.records()]
         there = {summary.id for summary in saved}
-        unsaved = [_unsaved(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
+        unsaved = [unsaved_summary(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
         return sorted((*saved, *unsaved), key=lambda summary: summary.id, reverse=True)
 
     def runs_of(self, name: str) -> list[PromptRun]:
@@ -389,42 +389,3 @@ class Lab(Keeper):
         async for _ in judge_table(table, asked, self.cache(), stop or asyncio.Event()):
             pass
         return table
-
-
-@contextmanager
-def _folder_for(scratch: bool, kept: Callable[[], Path]) -> Generator[Path, None, None]:
-    """Where a run keeps its journal: a folder that goes away with it, or the one that stays.
-
-    Raises:
-        StorageFault: The one that stays cannot be made.
-    """
-    if scratch:
-        with tempfile.TemporaryDirectory(prefix="promptlab-") as nowhere:
-            yield Path(nowhere)
-        return
-    root = kept()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageFault(
-            f"{root}: the run cannot be kept there ({error.strerror}). Set PROMPTLAB_STATE to a folder that can be "
-            "written, or make this a git repository."
-        ) from error
-    yield root
-
-
-def _saved(record: RunRecord) -> RunSummary:
-    return RunSummary(
-        id=record.id,
-        subject=record.subject,
-        time=record.time,
-        state="partial" if record.partial else "saved",
-        title=record.title,
-        record=record,
-    )
-
-
-def _unsaved(stored: StoredRun) -> RunSummary:
-    state = "unsaved" if stored.state in ("complete", "committed") else stored.state
-    title = f"run {stored.subject} on {stored.evalset}: {', '.join(stored.columns)}"
-    return RunSummary(id=stored.id, subject=stored.subject, time=stored.time, state=state, title=title)
