@@ -157,8 +157,7 @@ def _score(words: list[str]) -> ScoreLine:
 
 
 def _values(words: list[str]) -> dict[str, str]:
-    pairs = (word.partition("=") for word in words)
-    return {key: value for key, _, value in pairs}
+    return {key: value for key, _, value in [word.partition("=") for word in words]}
 
 
 def pair(word: str) -> tuple[str, str]:

@@ -56,7 +56,8 @@ class Version(Struct, frozen=True):
         return "invalid" if self.error else "*"
 
 
-class ScoreLine(Struct, frozen=True):
+# A list of runs holds thousands of the next three. They hold no reference back, so the collector need not visit them.
+class ScoreLine(Struct, frozen=True, gc=False):
     """One ``Promptlab-Score`` trailer: the mean of a metric over a column."""
 
     column: str
@@ -67,7 +68,7 @@ class ScoreLine(Struct, frozen=True):
     missing: int = 0
 
 
-class ColumnLine(Struct, frozen=True):
+class ColumnLine(Struct, frozen=True, gc=False):
     """One ``Promptlab-Variant`` trailer: what a column of the run was.
 
     Attributes:
@@ -85,7 +86,7 @@ class ColumnLine(Struct, frozen=True):
     set: str = ""
 
 
-class RunRecord(Struct, frozen=True):
+class RunRecord(Struct, frozen=True, gc=False):
     """A saved run as its annotated tag tells it, without opening its files.
 
     Attributes:
