@@ -217,8 +217,8 @@ def plain(text: str, limit: int = 200) -> str:
     """One line of at most ``limit`` characters without control characters: for text that others wrote."""
     if text.isprintable() and len(text) <= limit and "  " not in text and text == text.strip():
         return text  # what nearly all titles are, and lists have thousands
-    folded = " ".join(text.split())
-    return "".join(character for character in folded if character.isprintable())[:limit]
+    visible = "".join(character for character in text if character.isprintable() or character.isspace())
+    return " ".join(visible.split())[:limit].strip()
 
 
 def storage_fault(error: OSError, what: str) -> HistoryFault:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from promptlab import __version__
@@ -88,6 +88,7 @@ def test_round_trip(record: RunRecord) -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=30))
+@example("\x08 \x1b", "")
 def test_no_text_can_add_a_line(title: str, name: str) -> None:
     text = build(title=title, evalset=name + "\nPromptlab-Run: x", scores=())
     assert len(text.splitlines()) == 9
