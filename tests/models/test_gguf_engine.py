@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from gguf_support import ENDLESS, LABELS, MINI, NANO, TICKET, TOPIC, ask
 
-from promptlab.models.values import Constraint, Outcome
+from promptlab.models.values import Constraint, Outcome, Request
 from promptlab.workspace.values import Message, Params
 
 pytest.importorskip("llama_cpp", reason="the local engine is not installed")
@@ -42,6 +43,11 @@ def nano() -> Iterator[Engine]:
     engine.close()
 
 
+def one(engine: Engine, request: Request) -> Outcome:
+    (outcome,) = engine.answer([request])
+    return outcome
+
+
 def control_tokens(engine: Engine, content: str) -> list[int]:
     return [token for token in engine.tokens((Message("user", content),)) if token in CONTROL]
 
@@ -53,7 +59,7 @@ def fault(outcome: Outcome) -> tuple[str, str]:
 
 
 def test_the_topic_prompt_is_answered_with_a_label(mini: Engine) -> None:
-    outcome = mini.answer(ask())
+    outcome = one(mini, ask())
     assert (outcome.text, outcome.finish, outcome.key, outcome.fault) == ("billing", "stop", "k", None)
     assert outcome.usage.prompt == len(mini.tokens(ask().messages))
     assert outcome.usage.completion >= 1
@@ -72,7 +78,7 @@ def test_the_chat_template_writes_the_control_tokens(mini: Engine) -> None:
 )
 def test_control_tokens_in_a_message_are_plain_text(mini: Engine, content: str) -> None:
     assert control_tokens(mini, content) == [1, 2, 1]
-    assert mini.answer(ask(content)).fault is None
+    assert one(mini, ask(content)).fault is None
 
 
 def test_no_token_is_put_in_front_unless_the_file_asks_for_it(mini: Engine, tmp_path: Path) -> None:
@@ -103,24 +109,24 @@ def test_markers_that_the_file_declares_as_words_are_plain_text_too(tmp_path: Pa
 
 @pytest.mark.parametrize("content", ["", " ", "é🙂", "日本語", "\0", "\u202e\u0000\ufdd0", "a\r\nb\tc"])
 def test_any_text_is_answered(mini: Engine, content: str) -> None:
-    assert mini.answer(ask(content)).fault is None
+    assert one(mini, ask(content)).fault is None
 
 
 def test_an_outcome_depends_on_its_request_alone(mini: Engine) -> None:
     requests = [ask(TOPIC.format(ticket=ticket)) for ticket in (TICKET, "The parcel is late.", "x " * 200)]
-    alone = [mini.answer(request).text for request in requests]
-    assert [mini.answer(request).text for request in reversed(requests)] == alone[::-1]
+    alone = [one(mini, request).text for request in requests]
+    assert [one(mini, request).text for request in reversed(requests)] == alone[::-1]
 
 
 def test_a_prompt_longer_than_a_batch_is_answered(mini: Engine) -> None:
-    outcome = mini.answer(ask("word " * 700))
+    outcome = one(mini, ask("word " * 700))
     assert outcome.fault is None
     assert outcome.usage.prompt > 512
 
 
 def test_a_prompt_that_does_not_fit_is_a_fault_with_its_size(mini: Engine) -> None:
     request = ask("word " * 2000)
-    kind, message = fault(mini.answer(request))
+    kind, message = fault(one(mini, request))
     size = len(mini.tokens(request.messages))
     assert kind == "context"
     assert message == (
@@ -133,7 +139,7 @@ def test_the_answer_is_cut_to_what_the_context_holds() -> None:
     engine = load(NANO, context=64)
     try:
         request = ask("x", params=Params(max_tokens=500), constraint=ENDLESS)
-        outcome = engine.answer(request)
+        outcome = one(engine, request)
         assert engine.context == 64
         assert outcome.finish == "length"
         assert outcome.usage.prompt + outcome.usage.completion == 64
@@ -142,14 +148,14 @@ def test_the_answer_is_cut_to_what_the_context_holds() -> None:
             for n in range(40)
             for tail in ("", "x")
         }
-        assert fault(engine.answer(ask(sizes[64])))[0] == "context"
-        assert engine.answer(ask(sizes[63], constraint=ENDLESS)).usage.completion == 1
+        assert fault(one(engine, ask(sizes[64])))[0] == "context"
+        assert one(engine, ask(sizes[63], constraint=ENDLESS)).usage.completion == 1
     finally:
         engine.close()
 
 
 def test_max_tokens_ends_an_answer(mini: Engine) -> None:
-    outcome = mini.answer(ask("x", params=Params(max_tokens=5), constraint=ENDLESS))
+    outcome = one(mini, ask("x", params=Params(max_tokens=5), constraint=ENDLESS))
     assert (outcome.finish, outcome.usage.completion) == ("length", 5)
 
 
@@ -161,13 +167,13 @@ def test_a_stop_string_ends_an_answer_and_is_not_part_of_it(mini: Engine) -> Non
         ("one",): "",
         ("",): "one, two; three",
     }.items():
-        outcome = mini.answer(ask("x", params=Params(stop=stop), constraint=constraint))
+        outcome = one(mini, ask("x", params=Params(stop=stop), constraint=constraint))
         assert (outcome.text, outcome.finish) == (text, "stop")
 
 
 def test_a_character_that_is_cut_off_is_replaced(mini: Engine) -> None:
     texts = [
-        mini.answer(ask("x", params=Params(max_tokens=count), constraint=Constraint(choices=("aé🙂",)))).text
+        one(mini, ask("x", params=Params(max_tokens=count), constraint=Constraint(choices=("aé🙂",)))).text
         for count in range(1, 10)
     ]
     assert texts[-1] == "aé🙂"
@@ -176,9 +182,7 @@ def test_a_character_that_is_cut_off_is_replaced(mini: Engine) -> None:
 
 @pytest.mark.parametrize("choice", ["a b", "é🙂", 'q"\\\n\t]', "-", "日本"])
 def test_a_choice_comes_out_as_it_stands(nano: Engine, choice: str) -> None:
-    assert (
-        nano.answer(ask("x", params=Params(max_tokens=64), constraint=Constraint(choices=(choice,)))).text == choice
-    )
+    assert one(nano, ask("x", params=Params(max_tokens=64), constraint=Constraint(choices=(choice,)))).text == choice
 
 
 def test_a_json_schema_is_held(nano: Engine) -> None:
@@ -191,7 +195,7 @@ def test_a_json_schema_is_held(nano: Engine) -> None:
         request = ask(
             params=Params(temperature=1.5, max_tokens=200), seed=seed, constraint=Constraint(json_schema=schema)
         )
-        answer = json.loads(nano.answer(request).text)
+        answer = json.loads(one(nano, request).text)
         assert answer["topic"] in LABELS
         assert (type(answer["order"]), type(answer["urgent"])) == (int, bool)
 
@@ -208,24 +212,32 @@ def test_a_json_schema_is_held(nano: Engine) -> None:
     ],
 )
 def test_a_contract_that_cannot_be_held_is_rejected(nano: Engine, constraint: Constraint, reason: str) -> None:
-    kind, message = fault(nano.answer(ask(constraint=constraint)))
+    kind, message = fault(one(nano, ask(constraint=constraint)))
     assert kind == "rejected"
     assert message.startswith("The local engine cannot hold the answer to this contract: ")
     assert reason in message
 
 
-def test_a_seed_repeats_and_another_seed_differs(mini: Engine) -> None:
-    def sample(seed: int) -> str:
-        return mini.answer(ask(REPLY, params=Params(temperature=1.5, max_tokens=40), seed=seed)).text
+def test_the_same_requests_again_give_the_same_texts_and_other_seeds_differ() -> None:
+    requests = [
+        ask(REPLY, params=Params(temperature=1.5, max_tokens=40), seed=seed) for seed in (1, 2, 3, 2**32 - 1, 2**63)
+    ]
 
-    texts = [sample(seed) for seed in (1, 2, 3, 2**32 - 1, 2**63)]
-    assert [sample(seed) for seed in (1, 2, 3, 2**32 - 1, 2**63)] == texts
+    def sample() -> list[str]:
+        engine = load(MINI)
+        try:
+            return [outcome.text for outcome in engine.answer(requests)]
+        finally:
+            engine.close()
+
+    texts = sample()
+    assert sample() == texts
     assert len(set(texts)) > 2
 
 
 def test_every_sampling_parameter_reaches_the_sampler(mini: Engine) -> None:
     def sample(**params: float | int) -> str:
-        return mini.answer(ask(REPLY, params=Params(max_tokens=60, **params), seed=3)).text
+        return one(mini, ask(REPLY, params=Params(max_tokens=60, **params), seed=3)).text
 
     greedy = sample()
     free = sample(temperature=2.0, top_k=0, top_p=1.0, min_p=0.0)
@@ -251,7 +263,7 @@ def altered(tmp_path: Path, old: bytes, new: bytes) -> Path:
 def test_messages_that_the_template_refuses_are_a_fault(tmp_path: Path) -> None:
     engine = load(altered(tmp_path, b"message['content']", b"raise_exception(7)"))
     try:
-        assert fault(engine.answer(ask())) == ("template", "The model's chat template refuses these messages: 7.")
+        assert fault(one(engine, ask())) == ("template", "The model's chat template refuses these messages: 7.")
     finally:
         engine.close()
 
@@ -261,7 +273,7 @@ def test_an_empty_prompt_is_rejected_where_nothing_begins_it(tmp_path: Path) -> 
     try:
         with pytest.raises(Refused, match="The prompt is empty"):
             engine.tokens((Message("user", ""),))
-        assert engine.answer(ask("Continue this")).fault is None
+        assert one(engine, ask("Continue this")).fault is None
     finally:
         engine.close()
 
@@ -285,16 +297,35 @@ def test_a_context_beyond_the_models_own_says_so() -> None:
         load(NANO, context=1025)
 
 
-def test_a_context_that_memory_does_not_hold_says_so(tmp_path: Path) -> None:
+def test_an_answer_that_memory_does_not_hold_is_a_fault_and_others_are_given(tmp_path: Path) -> None:
     trained = b"llama.context_length" + (4).to_bytes(4, "little")  # 4: an unsigned 32-bit integer follows
-    small, large = (number.to_bytes(4, "little") for number in (1024, 50_000_000))
-    path = altered(tmp_path, trained + small, trained + large)
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, limits[1]))
+    small, large = (number.to_bytes(4, "little") for number in (1024, 2_000_000_000))
+    engine = load(altered(tmp_path, trained + small, trained + large), context=2_000_000_000)
     try:
-        with pytest.raises(
-            CannotLoad, match=r"a context of 50000000 tokens cannot be set up: insufficient memory .*"
-        ):
-            load(path, context=50_000_000)
+        huge = ask(key="huge", params=Params(max_tokens=1_900_000_000))
+        outcomes = engine.answer([ask(key="a"), huge, ask("x", key="b")])
+        kind, message = fault(outcomes[1])
+        assert kind == "context"
+        assert re.fullmatch(
+            r"The prompt and its answer need memory for 19\d{8} tokens, about \d+ MB, and that cannot be had: \d+ MB "
+            r"are free\. Lower `max_tokens`, shorten the prompt, or close other programs\.",
+            message,
+        )
+        assert [outcomes[0].fault, outcomes[2].fault] == [None, None]
+    finally:
+        engine.close()
+
+
+def test_less_memory_than_wanted_means_fewer_at_once(tmp_path: Path) -> None:
+    trained = b"llama.context_length" + (4).to_bytes(4, "little")
+    small, large = (number.to_bytes(4, "little") for number in (1024, 100_000))
+    requests = [ask(f"word {i}", key=str(i), params=Params(max_tokens=90_000, stop=("e",))) for i in range(8)]
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    engine = load(altered(tmp_path, trained + small, trained + large), context=100_000)
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + (300 << 20), limits[1]))
+    try:
+        assert [outcome.fault for outcome in engine.answer(requests)] == [None] * 8
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
+        engine.close()

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
+from random import Random
 
 import pytest
 from gguf_support import LABELS, MINI, NANO, TICKET, TOPIC, answers, ask, ask_long, collect
@@ -20,6 +21,7 @@ from gguf_support import LABELS, MINI, NANO, TICKET, TOPIC, answers, ask, ask_lo
 from promptlab.errors import ModelFault
 from promptlab.models.gguf.process import GgufModel, default_log
 from promptlab.models.values import Constraint, Model, Outcome
+from promptlab.workspace.values import Params
 
 pytestmark = [
     pytest.mark.local,
@@ -127,13 +129,65 @@ async def test_iterators_take_turns_and_may_stand_in_each_other(nano: GgufModel)
 async def test_a_killed_child_loses_nothing_and_repeats_nothing(nano: GgufModel) -> None:
     pid = await warm(nano)
     found: list[Outcome] = []
-    async for outcome in nano.generate([ask(key=str(i)) for i in range(60)]):
+    async for outcome in nano.generate([ask(TOPIC.format(ticket=f"{i} {TICKET}"), key=str(i)) for i in range(60)]):
         found.append(outcome)
         if len(found) == 10:
             os.kill(pid, signal.SIGKILL)
     assert sorted(int(outcome.key) for outcome in found) == list(range(60))
     assert [outcome.fault for outcome in found if outcome.fault] == []
     assert nano.pid != pid
+
+
+async def test_kills_at_random_lose_and_repeat_nothing(nano: GgufModel) -> None:
+    random = Random(1)
+    requests = [
+        ask(
+            f"Write a polite reply to this ticket.\n\n{TICKET} {number}",
+            key=str(number),
+            params=Params(max_tokens=60),
+        )
+        for number in range(150)
+    ]
+    found: list[Outcome] = []
+    kills = 0
+
+    async def kill() -> None:
+        nonlocal kills
+        while kills < 8:
+            await asyncio.sleep(random.uniform(0.0, 0.2))
+            if nano.pid is not None and at_work(nano):
+                os.kill(nano.pid, signal.SIGKILL)
+                kills += 1
+                await until(lambda pid=nano.pid: nano.pid != pid)
+            elif len(found) == len(requests):
+                break
+
+    await warm(nano)
+    killer = asyncio.create_task(kill())
+    async for outcome in nano.generate(requests):
+        found.append(outcome)
+    killer.cancel()
+    await asyncio.wait([killer])
+    assert kills >= 4
+    assert sorted(int(outcome.key) for outcome in found) == list(range(150))
+    assert {outcome.fault.kind for outcome in found if outcome.fault} <= {"crashed", "unavailable"}
+
+
+async def test_what_is_asked_while_others_are_at_work_joins_them(nano: GgufModel) -> None:
+    slow = asyncio.create_task(collect(nano.generate([ask_long(str(i)) for i in range(3)])))
+    await until(lambda: at_work(nano))
+    assert len(await answers(nano, [ask(key="quick")])) == 1
+    assert len(await slow) == 3
+
+
+async def test_a_reproducible_model_says_so(tmp_path: Path) -> None:
+    model = GgufModel(NANO, "nano", log=tmp_path / "gguf.log", reproducible=True)
+    try:
+        found = await collect(model.generate([ask(TOPIC.format(ticket=str(i)), key=str(i)) for i in range(4)]))
+        assert {outcome.fingerprint.rpartition(", ")[2] for outcome in found.values()} == {"batch-invariant"}
+        assert model.identity.endswith("+reproducible")
+    finally:
+        await model.close()
 
 
 async def test_a_request_that_two_children_died_on_is_given_up_and_the_others_go_on(nano: GgufModel) -> None:
@@ -157,7 +211,7 @@ async def test_a_child_that_always_dies_is_not_started_for_ever(nano: GgufModel)
     pid: int | None = await warm(nano)
     asking = asyncio.create_task(collect(nano.generate([ask_long(str(i)) for i in range(6)])))
     last: int | None = None
-    for _ in range(6):
+    for _ in range(4):  # all of them at once, then one by one
         await until(lambda last=last: at_work(nano, last))
         last = pid = nano.pid
         assert pid is not None

@@ -19,12 +19,13 @@ from promptlab.models.gguf import wire
 
 if TYPE_CHECKING:
     from promptlab.models.gguf.engine import Engine
+    from promptlab.models.values import Request
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    """Load the model that the first message names, then answer one request after the other."""
+    """Load the model that the first message names, then answer what is asked."""
     _end_with_parent()
     requests, answers = _take_pipes()
     inbox: queue.SimpleQueue[wire.ToChild] = queue.SimpleQueue()
@@ -36,28 +37,42 @@ def main() -> None:
         _send(answers, loaded)
         os._exit(0)  # the reading thread holds the pipe: an orderly exit would wait for it
     _send(answers, wire.Loaded(context=loaded.context))
+    _serve(loaded, inbox, answers)
+
+
+def _serve(engine: Engine, inbox: queue.SimpleQueue[wire.ToChild], answers: BinaryIO) -> None:
+    """Take on what comes between any two steps."""
+    asks: list[tuple[int, Request]] = []
     while True:
-        ask = inbox.get()
-        assert isinstance(ask, wire.Ask)
-        _send(answers, wire.Answer(ask.number, loaded.answer(ask.request)))
+        while not engine.busy or not inbox.empty():
+            message = inbox.get()
+            if isinstance(message, wire.Ask):
+                asks.append((message.number, message.request))
+            else:
+                engine.add(asks)
+                asks = []
+        if begun := engine.admit():
+            _send(answers, wire.Begun(tuple(begun)))  # before the step that might be the end of this process
+        _send(answers, *(wire.Answer(number, outcome) for number, outcome in engine.step()))
 
 
 def _load(load: wire.Load) -> Engine | wire.LoadFailed:
     try:
         from promptlab.models.gguf.engine import CannotLoad, Engine
+        from promptlab.models.gguf.scheduler import Mode
     except (ImportError, OSError, RuntimeError) as fault:
         return wire.LoadFailed(
             f"the local engine cannot start: {fault}. Install it again: pip install 'promptlab-tui[local]'."
         )
     try:
-        return Engine(load.path, load.context, load.threads, load.plain)
+        return Engine(load.path, load.context, load.threads, load.plain, Mode(invariant=load.reproducible))
     except CannotLoad as fault:
         return wire.LoadFailed(str(fault))
 
 
-def _send(pipe: BinaryIO, message: wire.FromChild) -> None:
+def _send(pipe: BinaryIO, *messages: wire.FromChild) -> None:
     try:
-        pipe.write(wire.frame(message))
+        pipe.write(b"".join(map(wire.frame, messages)))
         pipe.flush()
     except BrokenPipeError:
         os._exit(0)

@@ -1,46 +1,33 @@
-"""One GGUF model, one request at a time: the native engine as a pure function from request to outcome.
+"""One GGUF model: from requests to outcomes, many at once.
 
-Lives in the child process only. State is cleared before each request, so an outcome depends on nothing but its
-request (and on the file, the build, the processor and the number of threads).
+Lives in the child process only.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
-import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import llama_cpp as native  # noqa: TID251  (only the child process imports this module)
-from llama_cpp.llama_grammar import json_schema_to_gbnf  # noqa: TID251
+import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from promptlab.models.gguf.chat import CONTINUE, ChatTemplate, TemplateRefusal
-from promptlab.models.gguf.grammar import check_depth, choices_grammar
-from promptlab.models.values import Constraint, Fault, FaultKind, Outcome, Request, Usage
-from promptlab.workspace.values import Message, Params
+from promptlab.models.gguf.answer import AnswerText
+from promptlab.models.gguf.invariance import is_invariant
+from promptlab.models.gguf.model import CannotLoad, GgufFile, Refused
+from promptlab.models.gguf.prefixes import Tokens
+from promptlab.models.gguf.sampling import Sampler, Samplers
+from promptlab.models.gguf.scheduler import Job, Mode, Scheduler
+from promptlab.models.gguf.vocabulary import Vocabulary
+from promptlab.models.values import Fault, Outcome, Request, Usage
+from promptlab.workspace.values import Message
 
-DEFAULT_CONTEXT = 4096
-"""Most tokens of context when nobody asked for more: memory grows with it."""
+__all__ = ["CannotLoad", "Engine", "Refused"]
 
-_BATCH = 512
-_PENALTY_WINDOW = 64
-_WARNING = 3  # ggml_log_level
-_ERROR = 4
-
-
-class CannotLoad(Exception):
-    """Why the model cannot be used: the part of a sentence that follows the file's path."""
-
-
-class Refused(Exception):
-    """Why this request has no answer."""
-
-    def __init__(self, kind: FaultKind, message: str) -> None:
-        self.fault = Fault(kind, message)
-        super().__init__(message)
+_ALONE = Mode(slots=1, share=False, afresh=True)
 
 
 class Engine:
@@ -51,297 +38,158 @@ class Engine:
         context: Tokens of prompt and answer together; None for what the model was trained on, at most 4096.
         threads: Threads that compute.
         plain: Keep to the kernels of the plain instruction set: no rearranged weights, no matrix unit (AMX).
+        mode: How requests share the machine. An invariant mode is tried with this file first: where it does not
+            give the same numbers, requests are answered one after the other, which always does.
 
     Attributes:
-        context: The same, as it is now.
+        context: As above, as it is now.
+        mode: The mode in use.
 
     Raises:
-        CannotLoad: The file is damaged, of an unknown architecture, no text generator, or memory does not suffice.
+        CannotLoad: The file is damaged, of an unknown architecture, or no text generator.
     """
 
-    def __init__(self, path: bytes, context: int | None, threads: int, plain: bool = False) -> None:
-        self._log = _Log()
-        native.llama_backend_init()
-        params = native.llama_model_default_params()
-        params.use_extra_bufts = not plain
-        model = native.llama_model_load_from_file(path, params)
-        if model is None:
-            raise CannotLoad(
-                f"cannot be loaded: {self._log.reason()}. "
-                "Download or copy the file again, or update llama-cpp-python if the model is newer than that."
-            )
-        self._model = model
-        if native.llama_model_has_encoder(model) or not native.llama_model_has_decoder(model):
-            raise CannotLoad("this model does not generate text on its own. Choose a chat model.")
-        self._vocab = _Vocabulary(model)
-        self._template = self._chat_template()
-        trained = native.llama_model_n_ctx_train(model)
-        wanted = context or min(trained, DEFAULT_CONTEXT)
-        if wanted > trained:
-            raise CannotLoad(
-                f"a context of {wanted} tokens is asked for, and the model was trained on {trained}. "
-                "Give the model a smaller `context` in promptlab.toml."
-            )
-        self._context = self._new_context(wanted, threads)
-        self.context = min(wanted, native.llama_n_ctx(self._context))
-        self._batch = native.llama_n_batch(self._context)
-        self._build = f"llama-cpp-python {native.__version__}"
+    def __init__(
+        self, path: bytes, context: int | None, threads: int, plain: bool = False, mode: Mode | None = None
+    ) -> None:
+        self._file = GgufFile(path, context, plain)
+        self.context = self._file.context
+        self.mode = mode or Mode()
+        if self.mode.invariant and not is_invariant(self._file, threads):
+            sys.stderr.write("This file gives other numbers in a batch than alone: it is asked one by one.\n")
+            self.mode = _ALONE
+        self._scheduler = Scheduler(self._file, threads, self.mode)
+        self._samplers = Samplers(self._file.vocabulary, self._file.log)
+        self._at_work: dict[Job, _Asked] = {}
+        self._refused: list[tuple[int, Outcome]] = []
+        way = ", batch-invariant" if self.mode.invariant else ", one by one" if self.mode == _ALONE else ""
+        self._fingerprint = f"llama-cpp-python {native.__version__}{way}"
 
     def close(self) -> None:
         """Let go of the native memory. The engine must not be used again."""
-        native.llama_free(self._context)
-        native.llama_model_free(self._model)
+        self._samplers.close()
+        self._scheduler.close()
+        self._file.close()
 
-    def answer(self, request: Request) -> Outcome:
-        """The outcome of one request; what is wrong with the request is a fault of the outcome."""
-        begin = time.perf_counter()
-        try:
-            prompt = self.tokens(request.messages)
-            budget = self._budget(len(prompt), request.params)
-            sampler = self._new_sampler(request)
-        except Refused as refused:
-            return Outcome(key=request.key, finish="error", fault=refused.fault)
-        try:
-            answer = _Answer(request.params.stop)
-            for token in self._generate(prompt, sampler, budget):
-                answer.add(self._vocab.piece(token))
-                if answer.stopped:
-                    break
-            else:
-                answer.stopped = answer.tokens < budget
-        finally:
-            native.llama_sampler_free(sampler)
-        return Outcome(
-            key=request.key,
-            text=answer.text(),
-            finish="stop" if answer.stopped else "length",
-            usage=Usage(prompt=len(prompt), completion=answer.tokens),
-            latency=time.perf_counter() - begin,
-            fingerprint=self._build,
-        )
+    @property
+    def evaluated(self) -> int:
+        """Tokens of prompts and answers that the model has worked on so far."""
+        return self._scheduler.evaluated
 
-    def tokens(self, messages: Sequence[Message]) -> list[int]:
+    @property
+    def busy(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self._refused) or self._scheduler.busy
+
+    def tokens(self, messages: Sequence[Message]) -> Tokens:
         """The prompt as the model sees it.
 
         Raises:
             Refused: The chat template cannot render the messages, or nothing is left of them.
         """
-        try:
-            pieces = self._template.pieces(messages)
-        except TemplateRefusal as refusal:
-            raise Refused("template", f"The model's chat template refuses these messages: {refusal}.") from None
-        found = [token for piece in pieces for token in self._vocab.tokens(piece)]
-        if self._vocab.begins and found[:1] != [self._vocab.bos]:
-            found.insert(0, self._vocab.bos)
-        if not found:
-            raise Refused("rejected", "The prompt is empty, and this model needs at least one token to begin with.")
-        return found
+        return self._file.tokens(messages)
 
-    def _chat_template(self) -> ChatTemplate:
-        source = native.llama_model_chat_template(self._model, None)
-        text = source.decode("utf-8", "replace") if source else CONTINUE
-        markers = self._vocab.markers(written_by=text)
-        try:
-            return ChatTemplate(text, self._vocab.text(self._vocab.bos), self._vocab.text(self._vocab.eos), markers)
-        except TemplateRefusal as refusal:
-            raise CannotLoad(f"{refusal}. Choose another file of this model.") from None
+    def answer(self, requests: Sequence[Request]) -> list[Outcome]:
+        """The outcomes of requests, in their order."""
+        self.add(list(enumerate(requests)))
+        found: dict[int, Outcome] = {}
+        while self.busy:
+            self.admit()
+            found.update(self.step())
+        return [found[number] for number in range(len(requests))]
 
-    def _new_context(self, wanted: int, threads: int) -> native.llama_context_p:
-        params = native.llama_context_default_params()
-        params.n_ctx = wanted
-        params.n_batch = params.n_ubatch = _BATCH
-        params.n_seq_max = 1
-        params.n_threads = params.n_threads_batch = threads
-        params.no_perf = True
-        context = native.llama_init_from_model(self._model, params)
-        if context is None:
-            raise CannotLoad(
-                f"a context of {wanted} tokens cannot be set up: {self._log.reason()}. "
-                "Give the model a smaller `context` in promptlab.toml."
-            )
-        return context
+    def add(self, asks: Sequence[tuple[int, Request]]) -> None:
+        """Take on the requests of one call, each with a number of the caller's own.
 
-    def _budget(self, prompt: int, params: Params) -> int:
-        """How many tokens the answer may have."""
-        if prompt >= self.context:
-            raise Refused(
-                "context",
-                f"The prompt has {prompt} tokens, and the context holds {self.context} with room for an answer. "
-                "Shorten the prompt or the example, or give the model a larger `context` in promptlab.toml.",
-            )
-        return min(params.max_tokens, self.context - prompt)
-
-    def _generate(self, prompt: Sequence[int], sampler: native.llama_sampler_p, budget: int) -> Iterator[int]:
-        """Tokens of the answer, until the model ends it or the budget is spent."""
-        memory = native.llama_get_memory(self._context)
-        assert memory is not None
-        native.llama_memory_clear(memory, False)
-        # More than a batch at once is not an error of the native code, but its end.
-        for begin in range(0, len(prompt), self._batch):
-            self._decode(prompt[begin : begin + self._batch])
-        for spent in range(1, budget + 1):
-            token = native.llama_sampler_sample(sampler, self._context, -1)
-            if native.llama_vocab_is_eog(self._vocab.native, token):
-                return
-            yield token
-            if spent < budget:
-                self._decode([token])
-
-    def _decode(self, tokens: Sequence[int]) -> None:
-        array = (native.llama_token * len(tokens))(*tokens)
-        code = native.llama_decode(self._context, native.llama_batch_get_one(array, len(tokens)))
-        if code != 0:
-            raise RuntimeError(f"llama_decode of {len(tokens)} tokens answered {code}")
-
-    def _new_sampler(self, request: Request) -> native.llama_sampler_p:
-        """A sampler chain; ``None`` in the parameters means llama.cpp's own default."""
-        params = request.params
-        parts = [self._new_grammar(request.constraint)] if request.constraint else []
-        penalties = (params.repeat_penalty, params.frequency_penalty, params.presence_penalty)
-        if penalties != (None, None, None):
-            repeat = 1.0 if params.repeat_penalty is None else params.repeat_penalty
-            frequency, presence = params.frequency_penalty or 0.0, params.presence_penalty or 0.0
-            parts.append(
-                native.llama_sampler_init_penalties(self._vocab.size, _PENALTY_WINDOW, repeat, frequency, presence)
-            )
-        if params.temperature <= 0:
-            parts.append(native.llama_sampler_init_greedy())
-        else:
-            parts += [
-                native.llama_sampler_init_top_k(40 if params.top_k is None else params.top_k),
-                native.llama_sampler_init_top_p(0.95 if params.top_p is None else params.top_p, 1),
-                native.llama_sampler_init_min_p(0.05 if params.min_p is None else params.min_p, 1),
-                native.llama_sampler_init_temp(params.temperature),
-                # The largest seed means "a random one" there.
-                native.llama_sampler_init_dist(request.seed % native.LLAMA_DEFAULT_SEED),
-            ]
-        chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
-        for part in parts:
-            native.llama_sampler_chain_add(chain, part)
-        return chain
-
-    def _new_grammar(self, constraint: Constraint) -> native.llama_sampler_p:
-        self._log.reason()  # what was said before is not about this grammar
-        try:
-            if constraint.choices is not None:
-                grammar = choices_grammar(constraint.choices)
-            else:
-                grammar = json_schema_to_gbnf(json.dumps(constraint.json_schema))
-            check_depth(grammar)
-            sampler = native.llama_sampler_init_grammar(self._vocab.native, grammar.encode(), b"root")
-            if not sampler:  # a null pointer
-                raise ValueError(self._log.reason())
-        except (
-            Exception
-        ) as fault:  # the converter raises what it likes: ValueError, KeyError, AssertionError, Exception
-            reason = str(fault).rstrip(".")
-            raise Refused(
-                "rejected", f"The local engine cannot hold the answer to this contract: {reason}."
-            ) from None
-        return sampler
-
-
-class _Answer:
-    """Bytes of an answer as they come, up to the first stop string."""
-
-    def __init__(self, stop: Sequence[str]) -> None:
-        self.tokens = 0
-        self.stopped = False
-        self._bytes = bytearray()
-        self._stop = [text.encode() for text in stop if text]
-        self._overlap = max((len(text) for text in self._stop), default=1) - 1
-
-    def add(self, piece: bytes) -> None:
-        self.tokens += 1
-        begin = max(0, len(self._bytes) - self._overlap)
-        self._bytes += piece
-        found = [place for text in self._stop if (place := self._bytes.find(text, begin)) >= 0]
-        if found:
-            del self._bytes[min(found) :]
-            self.stopped = True
-
-    def text(self) -> str:
-        """Decoded once: a character may come in several tokens, and the last one may be cut off."""
-        return self._bytes.decode("utf-8", "replace")
-
-
-class _Vocabulary:
-    """Tokens and their texts."""
-
-    def __init__(self, model: native.llama_model_p) -> None:
-        self.native = cast("native.llama_vocab_p", native.llama_model_get_vocab(model))
-        self.size = native.llama_vocab_n_tokens(self.native)
-        # ctypes gives plain integers here, whatever its declarations say.
-        self.bos = cast("int", native.llama_vocab_bos(self.native))
-        self.eos = cast("int", native.llama_vocab_eos(self.native))
-        self.begins = native.llama_vocab_get_add_bos(self.native) and self.bos >= 0
-        self._piece = ctypes.create_string_buffer(64)
-
-    def text(self, token: int) -> str:
-        """How the vocabulary writes a token, or "" for none (-1)."""
-        return native.llama_vocab_get_text(self.native, token).decode("utf-8", "replace") if token >= 0 else ""
-
-    def markers(self, written_by: str) -> list[str]:
-        """Texts that the tokenizer turns into control tokens.
-
-        Some files declare the markers of their chat template as user-defined tokens: those count when the template
-        writes them; other user-defined tokens are plain words or white space.
+        Requests that must have one answer, since they differ in nothing that it depends on, are answered once.
         """
-        found: list[str] = []
-        for token in range(self.size):
-            attributes = native.llama_vocab_get_attr(self.native, token)
-            if attributes & (native.LLAMA_TOKEN_ATTR_CONTROL | native.LLAMA_TOKEN_ATTR_UNKNOWN):
-                found.append(self.text(token))
-            elif attributes & native.LLAMA_TOKEN_ATTR_USER_DEFINED:
-                text = self.text(token)
-                if native.llama_vocab_is_eog(self.native, token) or (text in written_by and text[:1] in "<["):
-                    found.append(text)
+        jobs: dict[bytes, Job] = {}
+        for number, request in asks:
+            try:
+                prompt = self._file.tokens(request.messages)
+                budget = self._file.budget(len(prompt), request.params)
+                self._samplers.check(request)
+            except Refused as refused:
+                self._refused.append((number, _failed(request, refused.fault)))
+                continue
+            what = _what_matters(prompt, request)
+            if what not in jobs:
+                jobs[what] = job = Job(prompt, budget, lambda r=request, b=budget: self._new_writer(r, b))
+                self._at_work[job] = _Asked(request, [])
+            self._at_work[jobs[what]].keys.append((number, request.key))
+        self._scheduler.add(list(jobs.values()))
+
+    def admit(self) -> list[int]:
+        """Begin with as many requests as there is room for: the numbers of those."""
+        return [number for job in self._scheduler.admit() for number, _ in self._at_work[job].keys]
+
+    def step(self) -> list[tuple[int, Outcome]]:
+        """One step of the model: what is complete with it. What is wrong with a request is a fault of its outcome."""
+        found, self._refused = self._refused, []
+        for job in self._scheduler.step():
+            asked = self._at_work.pop(job)
+            outcome = self._outcome(job, asked.request)
+            found += [(number, msgspec.structs.replace(outcome, key=key)) for number, key in asked.keys]
         return found
 
-    def tokens(self, text: str) -> Sequence[int]:
-        """Token ids of a text, control tokens recognised, nothing added in front or behind."""
-        data = text.encode()
-        room = len(data) + 8
-        array = (native.llama_token * room)()
-        count = native.llama_tokenize(self.native, data, len(data), array, room, False, True)
-        if count < 0:
-            array = (native.llama_token * -count)()
-            count = native.llama_tokenize(self.native, data, len(data), array, -count, False, True)
-        return array[:count]
+    def _new_writer(self, request: Request, budget: int) -> _Writer:
+        text = AnswerText(request.params.stop)
+        return _Writer(self._file.vocabulary, self._samplers.new(request), text, budget)
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that a token adds to an answer: none for a control token."""
-        length = native.llama_token_to_piece(self.native, token, self._piece, len(self._piece), 0, False)
-        if length < 0:
-            self._piece = ctypes.create_string_buffer(-length)
-            length = native.llama_token_to_piece(self.native, token, self._piece, -length, 0, False)
-        return self._piece.raw[:length]
-
-
-class _Log:
-    """What the native code says: warnings and errors to standard error, errors kept to give a reason."""
-
-    def __init__(self) -> None:
-        self._errors: list[str] = []
-        level_of_line = 0
-
-        def take(level: int, text: bytes, _: object) -> None:
-            nonlocal level_of_line
-            # A level above "error" continues the line before.
-            level_of_line = level if level <= _ERROR else level_of_line
-            if level_of_line >= _WARNING:
-                line = text.decode("utf-8", "replace")
-                sys.stderr.write(line)
-                sys.stderr.flush()
-                if level_of_line == _ERROR:
-                    self._errors.append(line.strip())
-
-        self._callback = native.llama_log_callback(take)  # the native code keeps only a pointer to it
-        native.llama_log_set(self._callback, ctypes.c_void_p(0))
-
-    def reason(self) -> str:
-        """The first error since the last call (the later ones follow from it), without the native function's name."""
-        errors, self._errors = self._errors, []
-        return (
-            re.sub(r"^(\w+: )?(error loading model: )?", "", errors[0]).rstrip(".") if errors else "no reason given"
+    def _outcome(self, job: Job, request: Request) -> Outcome:
+        if not isinstance(job.writer, _Writer):
+            size = job.cells * self._file.token_bytes // 2**20
+            message = (
+                f"The prompt and its answer need memory for {job.cells} tokens, about {size} MB, and that cannot be "
+                f"had: {job.problem}. Lower `max_tokens`, shorten the prompt, or close other programs."
+            )
+            return _failed(request, Fault("context", message))
+        text = job.writer.text
+        return Outcome(
+            key=request.key,
+            text=text.text(),
+            finish="stop" if text.stopped else "length",
+            usage=Usage(prompt=len(job.prompt), completion=text.tokens),
+            latency=time.perf_counter() - job.begun,
+            fingerprint=self._fingerprint,
         )
+
+
+@dataclass
+class _Asked:
+    """One of the requests that a job answers, and the numbers and keys of all of them."""
+
+    request: Request
+    keys: list[tuple[int, str]]
+
+
+class _Writer:
+    """Writes the answer to a request."""
+
+    def __init__(self, vocabulary: Vocabulary, sampler: Sampler, text: AnswerText, budget: int) -> None:
+        self.text = text
+        self._vocabulary = vocabulary
+        self._sampler = sampler
+        self._budget = budget
+
+    def take(self, logits: npt.NDArray[np.float32], top: int) -> int | None:
+        token = self._sampler.pick(logits, top)
+        if self._vocabulary.ends(token):
+            self.text.stopped = True
+            return None
+        self.text.add(self._vocabulary.piece(token))
+        return None if self.text.stopped or self.text.tokens == self._budget else token
+
+    def close(self) -> None:
+        self._sampler.close()
+
+
+def _what_matters(prompt: Tokens, request: Request) -> bytes:
+    """Equal for requests that must have one answer: a greedy one does not depend on the seed."""
+    seed = request.seed if request.params.temperature > 0 else 0
+    rest = msgspec.msgpack.encode((request.params, seed % native.LLAMA_DEFAULT_SEED, request.constraint))
+    return prompt.tobytes() + rest
+
+
+def _failed(request: Request, fault: Fault) -> Outcome:
+    return Outcome(key=request.key, finish="error", fault=fault)

@@ -43,6 +43,17 @@ def check_file(path: Path) -> None:
         )
 
 
+def model_identity(path: Path, reproducible: bool) -> str:
+    """As ``file_identity``, with ``+reproducible`` where a model is to answer so.
+
+    The two ways round differently: an answer of one may not pass for one of the other.
+
+    Raises:
+        ModelFault: As ``check_file``.
+    """
+    return file_identity(path) + ("+reproducible" if reproducible else "")
+
+
 def file_identity(path: Path) -> str:
     """``gguf:`` and the first 16 hex digits of the SHA-256 of the file's bytes.
 

@@ -15,13 +15,13 @@ from typing import BinaryIO, ClassVar
 
 from promptlab.errors import ModelFault
 from promptlab.models.gguf import wire
-from promptlab.models.gguf.files import check_file, file_identity
+from promptlab.models.gguf.files import check_file, model_identity
+from promptlab.models.gguf.machine import default_threads
 from promptlab.models.values import Capabilities, Fault, FaultKind, Outcome, Request
 
-_AHEAD = 8  # requests that the child holds: enough that it never waits for the program
+_AT_ONCE = 64  # requests that are written between two turns of the program's other tasks
 _DEATHS = 2  # of the child on one request: then that request is given up
 _CRASHES = 3  # requests given up in succession: then the model is given up
-_SMALL_BYTES = 64_000_000
 _LOG_BYTES = 1_000_000
 
 
@@ -29,7 +29,7 @@ class GgufModel:
     """A model in a GGUF file, answering in a child process.
 
     The child is started by the first ``generate``, kept between calls and ended by ``close``. Several ``generate``
-    may be open at once: they take turns. When one is closed early while the child is at work on it, the child is
+    may be open at once: they share the child. When one is closed early while the child is at work on it, the child is
     killed, and started again when needed: no wait, whatever the native code is doing. Belongs to one event loop.
 
     Args:
@@ -38,6 +38,7 @@ class GgufModel:
         context: Tokens of prompt and answer together; None for what the model was trained on, at most 4096.
         threads: Threads that compute; None for all processors but one, and for a single one if the file is small.
         log: Where what the native code prints is appended; None for ``default_log()``.
+        reproducible: Give a request the same answer whatever is asked beside it, at some cost of speed.
     """
 
     capabilities = Capabilities(choices=True, json_schema=True, seed=True)
@@ -51,15 +52,18 @@ class GgufModel:
         context: int | None = None,
         threads: int | None = None,
         log: Path | None = None,
+        reproducible: bool = False,
     ) -> None:
         self.path = path
         self.name = name
         self._context = context
         self._threads = threads
+        self._reproducible = reproducible
         self._log = log or default_log()
         self._identity: str | None = None  # as it was last told to anyone
         self._calls: deque[_Call] = deque()
-        self._sent: dict[int, _Job] = {}  # in the order of sending, which is the order of the child's answers
+        self._sent: dict[int, _Job] = {}  # in the order of sending
+        self._begun: set[int] = set()  # those of them that the child is at work on
         self._numbers = 0
         self._crashes = 0
         self._child: _Child | None = None
@@ -74,7 +78,7 @@ class GgufModel:
         Raises:
             ModelFault: The file cannot be read or is no GGUF file.
         """
-        self._identity = file_identity(self.path)
+        self._identity = model_identity(self.path, self._reproducible)
         return self._identity
 
     @property
@@ -124,50 +128,76 @@ class GgufModel:
             self._fail(fault)
 
     async def _exchange(self, child: _Child) -> None:
-        """Send what the child has room for, then take one answer."""
-        while len(self._sent) < _AHEAD and (job := self._next_job()) is not None:
-            self._numbers += 1
-            try:
-                frame = wire.frame(wire.Ask(self._numbers, job.request))
-            except (ValueError, TypeError, OverflowError) as fault:
-                job.fail("rejected", f"This request holds something that the local engine cannot take: {fault}.")
-                continue
-            self._sent[self._numbers] = job
-            await child.send(frame)
-        if self._sent:
-            answer = await child.receive()
-            assert isinstance(answer, wire.Answer)
-            self._crashes = 0
-            job = self._sent.pop(answer.number, None)
-            if job is not None:  # else its iterator was closed, and this answer was already on its way
-                job.call.answers.put_nowait(answer.outcome)
+        """Send what waits, then take one message."""
+        while jobs := self._next_jobs():
+            await self._ask(child, jobs)
+        if not self._sent:
+            return
+        message = await child.receive()
+        if isinstance(message, wire.Begun):
+            self._begun.update(message.numbers)
+            return
+        assert isinstance(message, wire.Answer)
+        self._crashes = 0
+        self._begun.discard(message.number)
+        job = self._sent.pop(message.number, None)
+        if job is not None:  # else its iterator was closed, and this answer was already on its way
+            job.call.answers.put_nowait(message.outcome)
 
-    def _next_job(self) -> _Job | None:
-        """The next request of the call whose turn it is."""
-        for _ in range(len(self._calls)):
-            call = self._calls[0]
-            self._calls.rotate(-1)
-            if call.waiting:
-                return call.waiting.popleft()
-        return None
+    def _next_jobs(self) -> list[_Job]:
+        """What the child may have now: all that waits of a call, so that it can plan it as a whole.
+
+        A request on which a child died, perhaps through no fault of its own, goes alone, before the others.
+        """
+        suspects = [job for call in self._calls for job in call.waiting if job.deaths]
+        if suspects and not self._sent:
+            suspects[0].call.waiting.remove(suspects[0])
+            return suspects[:1]
+        if suspects or any(job.deaths for job in self._sent.values()):
+            return []
+        jobs: list[_Job] = []
+        call = next((call for call in self._calls if call.waiting), None)
+        if call is not None:
+            jobs, call.waiting = list(call.waiting), deque()
+        return jobs
+
+    async def _ask(self, child: _Child, jobs: Sequence[_Job]) -> None:
+        numbers = range(self._numbers, self._numbers + len(jobs))
+        self._numbers += len(jobs)
+        # All at once: the child may die while they are being written.
+        self._sent.update(zip(numbers, jobs, strict=True))
+        for begin in range(0, len(jobs), _AT_ONCE):
+            part = zip(numbers[begin : begin + _AT_ONCE], jobs[begin : begin + _AT_ONCE], strict=True)
+            await child.send(b"".join(self._frame(number, job) for number, job in part))
+            await asyncio.sleep(0)
+        await child.send(wire.frame(wire.Go()))
+
+    def _frame(self, number: int, job: _Job) -> bytes:
+        try:
+            return wire.frame(wire.Ask(number, job.request))
+        except (ValueError, TypeError, OverflowError) as fault:
+            self._sent.pop(number, None)
+            job.fail("rejected", f"This request holds something that the local engine cannot take: {fault}.")
+            return b""
 
     async def _bury(self, child: _Child) -> None:
         """The child is gone: give up a request that two died on, and let the others wait for the next child."""
         await self._end_child()
+        begun = [job for number, job in self._sent.items() if number in self._begun]
         unfinished = list(self._sent.values())
         self._sent.clear()
-        if unfinished and not child.abandoned and not self._can_be_plainer(child):
-            # It works on one request at a time, in order: the oldest is the one.
-            suspect = unfinished[0]
-            suspect.deaths += 1
-            if suspect.deaths == _DEATHS:
-                unfinished.pop(0)
-                self._crashes += 1
-                suspect.fail(
-                    "crashed",
-                    f"{self.name}: the model's process died {_DEATHS} times on this request ({child.reason()}). "
-                    f"What it printed is in {self._log}.",
-                )
+        self._begun.clear()
+        if not child.abandoned and not self._can_be_plainer(child):
+            for suspect in begun or unfinished:
+                suspect.deaths += 1
+                if suspect.deaths == _DEATHS:  # the second time it was alone
+                    unfinished.remove(suspect)
+                    self._crashes += 1
+                    suspect.fail(
+                        "crashed",
+                        f"{self.name}: the model's process died {_DEATHS} times on this request ({child.reason()}). "
+                        f"What it printed is in {self._log}.",
+                    )
         for job in reversed(unfinished):
             job.call.waiting.appendleft(job)
         if self._crashes == _CRASHES:
@@ -201,8 +231,8 @@ class GgufModel:
                 f"{self.path}: the local engine is not installed. Install it: pip install 'promptlab-tui[local]' "
                 "(it compiles for some minutes and needs a C++ compiler)."
             )
-        threads = self._threads or _default_threads(self.path.stat().st_size)
-        load = wire.Load(os.fsencode(self.path.absolute()), self._context, threads, self._plain)
+        threads = self._threads or default_threads(self.path.stat().st_size)
+        load = wire.Load(os.fsencode(self.path.absolute()), self._context, threads, self._plain, self._reproducible)
         try:
             with _open_log(self._log) as log:
                 self._child = child = await _Child.spawn(log)  # kept at once: close() ends it even while it loads
@@ -228,7 +258,7 @@ class GgufModel:
     def _check_file(self) -> None:
         if self._identity is None:
             check_file(self.path)
-        elif self._identity != file_identity(self.path):
+        elif self._identity != model_identity(self.path, self._reproducible):
             # Its answers would be kept under the name of another file's.
             raise ModelFault(f"{self.path}: the file has changed since this run was planned. Start the run again.")
 
@@ -239,6 +269,7 @@ class GgufModel:
         at_work = [number for number, job in self._sent.items() if job.call is call]
         for number in at_work:
             del self._sent[number]
+            self._begun.discard(number)
         if at_work and self._child is not None:
             self._child.abandon()
 
@@ -247,6 +278,7 @@ class GgufModel:
             call.waiting.clear()
             call.answers.put_nowait(fault)
         self._sent.clear()
+        self._begun.clear()
 
     async def _end_child(self) -> None:
         if self._child is not None:
@@ -365,15 +397,3 @@ def _open_log(path: Path) -> BinaryIO:
         return path.open("ab")
     except OSError:
         return open(os.devnull, "ab")
-
-
-def _default_threads(size: int) -> int:
-    """For a file of so many bytes.
-
-    One processor is left to the program: threads wait for the slowest of them at every step, and one that is not
-    scheduled holds up all. In a small model a step is so short that waiting costs more than sharing gains.
-    """
-    if size < _SMALL_BYTES:
-        return 1
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, processors - 1)

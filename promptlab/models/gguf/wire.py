@@ -1,7 +1,8 @@
 """What the program and the model's child process say to each other: length-prefixed msgpack frames.
 
-The program sends one ``Load`` and then any number of ``Ask``; the child answers with ``Loaded`` or ``LoadFailed``,
-then with one ``Answer`` per ``Ask``. Stopping needs no message: the program kills the child.
+The program sends one ``Load``, then any number of times some ``Ask`` and a ``Go``; the child answers with ``Loaded``
+or ``LoadFailed``, then with one ``Answer`` per ``Ask``, in any order. ``Begun`` says which requests it is at work on.
+Stopping needs no message: the program kills the child.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ class Load(Struct, frozen=True, tag=True):
     Attributes:
         context: In tokens; None leaves it to the model, up to a default limit.
         plain: Do without special processor units.
+        reproducible: Give a request the same answer whatever is asked beside it.
     """
 
     path: bytes
     context: int | None
     threads: int
     plain: bool
+    reproducible: bool = False
 
 
 class Ask(Struct, frozen=True, tag=True):
@@ -38,8 +41,12 @@ class Ask(Struct, frozen=True, tag=True):
     request: Request
 
 
+class Go(Struct, frozen=True, tag=True):
+    """Plan and answer what was asked since the last one, together."""
+
+
 class Loaded(Struct, frozen=True, tag=True):
-    """The model answers from now on, prompts and answers together within ``context`` tokens."""
+    """The model answers from now on, each prompt and its answer within ``context`` tokens."""
 
     context: int
 
@@ -50,6 +57,12 @@ class LoadFailed(Struct, frozen=True, tag=True):
     reason: str
 
 
+class Begun(Struct, frozen=True, tag=True):
+    """The child is at work on these from now on, beside others."""
+
+    numbers: tuple[int, ...]
+
+
 class Answer(Struct, frozen=True, tag=True):
     """The outcome of the ``Ask`` of that number."""
 
@@ -57,8 +70,8 @@ class Answer(Struct, frozen=True, tag=True):
     outcome: Outcome
 
 
-ToChild = Load | Ask
-FromChild = Loaded | LoadFailed | Answer
+ToChild = Load | Ask | Go
+FromChild = Loaded | LoadFailed | Begun | Answer
 
 _to_child = msgspec.msgpack.Decoder(ToChild)
 _from_child = msgspec.msgpack.Decoder(FromChild)

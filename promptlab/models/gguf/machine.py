@@ -1,0 +1,30 @@
+"""What the machine has to give."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_SMALL_BYTES = 64_000_000
+
+
+def available_memory() -> int:
+    """Bytes that a program can take without pushing others out; all of it where the system does not say."""
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return int(found[1]) * 1024 if found else os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def default_threads(size: int) -> int:
+    """For a file of so many bytes.
+
+    One processor is left to the program: threads wait for the slowest of them at every step, and one that is not
+    scheduled holds up all. In a small model a step is so short that waiting costs more than sharing gains.
+    """
+    if size < _SMALL_BYTES:
+        return 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors - 1)
