@@ -8,7 +8,7 @@ from typing import Literal
 
 from promptlab.errors import ModelFault
 from promptlab.models.addresses import address_of, endpoint_identity, key_problem, needs_trust
-from promptlab.models.gguf.files import check_file, file_identity
+from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.pricing import price_label
 from promptlab.models.trust import is_trusted, trust, trust_problem
 from promptlab.models.values import Model, ModelInfo
@@ -42,7 +42,7 @@ def open_model(entry: ModelEntry, root: Path, *, trusted: bool = False) -> Model
             path = resolve_gguf(entry.gguf, root)
         except ModelFault as fault:
             raise ModelFault(f"{entry.name}: {fault}") from None
-        return GgufModel(path, entry.name, entry.context, entry.threads)
+        return GgufModel(path, entry.name, entry.context, entry.threads, reproducible=entry.reproducible)
     from promptlab.models.endpoint import Endpoint
 
     return Endpoint(entry, trusted=trusted)
@@ -78,7 +78,7 @@ def _gguf_info(entry: ModelEntry, gguf: str, root: Path) -> ModelInfo:
         path = resolve_gguf(gguf, root)
         check_file(path)
         size = path.stat().st_size
-        identity = file_identity(path) if size <= DIGEST_LIMIT else ""
+        identity = model_identity(path, entry.reproducible) if size <= DIGEST_LIMIT else ""
     except ModelFault as fault:
         problem = f"{entry.name}: {fault}"
     except OSError as error:  # it went away in between

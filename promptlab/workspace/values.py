@@ -179,6 +179,7 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         gguf: A path relative to the workspace root, an absolute path, or ``demo:NAME``.
+        reproducible: For a file: an answer does not depend on what is asked beside it.
         timeout: Seconds that one request to an endpoint may take.
         concurrency: Requests in flight at once, for an endpoint.
     """
@@ -192,6 +193,7 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
     license: str | None = None
     context: int | None = None
     threads: int | None = None
+    reproducible: bool = False
     timeout: float = 120.0
     concurrency: int = 20
 

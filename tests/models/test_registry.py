@@ -48,6 +48,12 @@ def test_paths_are_below_the_workspace_or_absolute(tmp_path: Path) -> None:
     assert resolve_gguf("/models/a.gguf", tmp_path) == Path("/models/a.gguf")
 
 
+def test_a_reproducible_model_is_another_one(tmp_path: Path) -> None:
+    usual, same = (ModelEntry(name="mini", gguf="demo:mini", reproducible=value) for value in (False, True))
+    identity = open_model(usual, tmp_path).identity
+    assert open_model(same, tmp_path).identity == info(same, tmp_path).identity == identity + "+reproducible"
+
+
 def test_info_of_a_gguf_file(tmp_path: Path) -> None:
     entry = ModelEntry(name="mini", gguf="demo:mini", license="Apache-2.0", context=512)
     found = info(entry, tmp_path)

@@ -12,6 +12,7 @@ SETTINGS = """\
 [models.mini]
 gguf = "demo:mini"
 threads = 4
+reproducible = true
 context = 2048
 [models."gpt-4.1-mini"]
 model = "gpt-4.1-mini"
@@ -40,7 +41,7 @@ def test_settings_are_read_as_they_stand() -> None:
     settings = parse_settings(SETTINGS.encode())
     assert settings == Settings(
         models={
-            "mini": ModelEntry("mini", gguf="demo:mini", threads=4, context=2048),
+            "mini": ModelEntry("mini", gguf="demo:mini", threads=4, reproducible=True, context=2048),
             "gpt-4.1-mini": ModelEntry(
                 "gpt-4.1-mini",
                 model="gpt-4.1-mini",
