@@ -14,6 +14,7 @@ from promptlab.runs.options import apply_overrides, choose_examples
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
+from promptlab.scoring.defaults import default_metrics
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.identity import examples_hash
@@ -38,7 +39,7 @@ def build(
     """
     subjects = [subject_of(text) for text in request.subjects or _default_prompt(workspace)]
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
-    metrics = judged_by_default(workspace, evalset.metrics)
+    metrics = judged_by_default(workspace, evalset.metrics or default_metrics(evalset.examples))
     if problems := metric_problems(evalset, metrics):
         raise InvalidFile(*problems)
     for subject in subjects:

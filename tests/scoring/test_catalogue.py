@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from promptlab.errors import UsageFault
-from promptlab.scoring.catalogue import CATALOGUE, describe, validate
+from promptlab.scoring.catalogue import CATALOGUE, COMPUTED, describe, validate
 from promptlab.workspace.values import Judge, MetricSpec
 
 SCHEMA = {"type": "object", "required": ["id"]}
@@ -66,7 +68,8 @@ def test_valid_entries_have_no_problems(spec: MetricSpec) -> None:
         ),
         (
             MetricSpec("length", "length", {"unit": "bytes"}),
-            'evalsets/x.toml: metrics.length.unit: Expected "chars" or "words", got "bytes".',
+            'evalsets/x.toml: metrics.length.unit: Expected "chars" or "words" or "sentences" or "lines", '
+            'got "bytes".',
         ),
         (
             MetricSpec("length", "length", {"max": 0}),
@@ -110,7 +113,7 @@ def test_options_change_what_a_score_is() -> None:
     assert (words.direction, words.unit) == ("min", "words")
     limited = describe(MetricSpec("length", "l", {"unit": "words", "max": 20}))
     assert (limited.direction, limited.kind, limited.unit, limited.high) == ("max", "binary", "", 1.0)
-    assert limited.summary == "the answer has at most 20 words"
+    assert limited.summary == "how long the answer is: at most 20 words"
     assert describe(MetricSpec("cost", "cost"), currency="EUR").unit == "EUR"
 
 
@@ -129,3 +132,16 @@ def test_a_judge_gives_its_metric_a_range() -> None:
 def test_an_unknown_metric_cannot_be_described() -> None:
     with pytest.raises(UsageFault, match=r"^There is no metric `latncy`\. Did you mean `latency`\?$"):
         describe(MetricSpec("latncy", "latncy"))
+
+
+def test_every_metric_and_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    documented: dict[str, set[str]] = {}
+    for ids, *_, options in rows:
+        for id in ids.replace("|", "").replace("`", "").split(","):
+            documented[id.strip()] = {option.strip(" `|") for option in options.split(",")} - {""}
+    assert documented.keys() == CATALOGUE.keys()
+    # `one_line` and `cost` share a row with others that take more.
+    for id, metric in COMPUTED.items():
+        assert documented[id] >= set(metric.options), id

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from promptlab.errors import UsageFault
 from promptlab.models.values import Fault, Outcome
 from promptlab.scoring.catalogue import CATALOGUE, JUDGE
-from promptlab.scoring.metrics import PATTERN_LIMIT, score
+from promptlab.scoring.metric import PATTERN_LIMIT
+from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Example, MetricSpec, Output
 

@@ -1,0 +1,1 @@
+"""The computed metrics, one family a module: each gives its ``METRICS``."""
