@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import click
 
 from promptlab.cli.completing import runs, runs_and_subjects, subjects
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
-from promptlab.cli.text import print_comparison, print_run, print_subject_diff
+from promptlab.cli.text import print_comparison, print_confusion, print_parts, print_run, print_subject_diff
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
+from promptlab.lab.measuring import Breakdown, Confusion, breakdown
+from promptlab.lab.measuring import confusion as confusion_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
 from promptlab.workspace.toml import did_you_mean
 
@@ -86,16 +89,35 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
 @click.command("show")
 @click.argument("what", metavar="RUN|SUBJECT", shell_complete=runs_and_subjects)
 @click.option("--example", metavar="ID", help="One example of the run, all columns.")
+@click.option("--by", type=click.Choice(["tag", "group", "split"]), help="The metric on each part of the examples.")
+@click.option("--metric", default="", metavar="METRIC", help="Which one, with --by; default: the primary metric.")
+@click.option("--confusion", is_flag=True, help="Which label was answered where which was right.")
 @json_option
 @click.pass_context
-def show_command(ctx: click.Context, what: str, example: str | None, as_json: bool) -> int:
-    """Show a run, one of its examples, or the text of a version of a prompt."""
+def show_command(
+    ctx: click.Context,
+    what: str,
+    example: str | None,
+    by: Literal["tag", "group", "split"] | None,
+    metric: str,
+    confusion: bool,
+    as_json: bool,
+) -> int:
+    """Show a run, one of its examples, its parts, or the text of a version of a prompt."""
     lab = open_lab(ctx)
-    if example is None and lab.is_subject(what):
+    if sum((example is not None, by is not None, confusion)) > 1:
+        raise UsageFault("--example, --by and --confusion are different views: give one of them.")
+    if metric and by is None:
+        raise UsageFault("--metric goes with --by.")
+    if example is None and by is None and not confusion and lab.is_subject(what):
         return _show_subject(lab, what, as_json)
     run = lab.open_run(what)
     if example is not None:
         return _show_example(run, example, as_json)
+    if by is not None:
+        return _show_parts(breakdown(run, by, metric), run, as_json)
+    if confusion:
+        return _show_confusion([confusion_of(run, variant.column) for variant in run.variants], as_json)
     if as_json:
         data({"run": run_report(run)})
     else:
@@ -112,6 +134,23 @@ def _show_subject(lab: Lab, what: str, as_json: bool) -> int:
     else:
         say(f"{subject.prompt.name} {subject.version} {subject.prompt.content}")
         line(text.rstrip("\n"))
+    return ExitCode.DONE
+
+
+def _show_parts(parts: Breakdown, run: RunTable, as_json: bool) -> int:
+    if as_json:
+        data({"breakdown": parts})
+    else:
+        print_parts(parts, run)
+    return ExitCode.DONE
+
+
+def _show_confusion(found: list[Confusion], as_json: bool) -> int:
+    if as_json:
+        data({"confusion": found})
+    else:
+        for confusion in found:
+            print_confusion(confusion)
     return ExitCode.DONE
 
 

@@ -283,7 +283,7 @@ def score_command(ctx: click.Context, run: str, metrics: tuple[str, ...], as_jso
 
 def _specs(lab: Lab, table: RunTable, names: tuple[str, ...]) -> list[MetricSpec]:
     """Metrics by name: those of the eval set as it is now, else bare ones of the catalogue."""
-    now = lab.evalset(table.evalset).metrics if table.evalset in lab.evalset_names() else table.metrics
+    now = (lab.evalset(table.evalset).metrics if table.evalset in lab.evalset_names() else ()) or table.metrics
     declared = {spec.name: spec for spec in now}
     if not names:
         return list(declared.values())

@@ -9,6 +9,7 @@ import click
 from promptlab.cli.output import line, safe, styled, table
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
+from promptlab.lab.measuring import Breakdown, Confusion
 from promptlab.lab.values import Comparison, SubjectDiff
 
 SHOWN = 40  # changed outputs that are printed; the rest is counted
@@ -45,6 +46,33 @@ def print_verdict(head: str, verdict: Verdict) -> None:
     line(f"{head}: {verdict.sentence}")
     for note in verdict.notes:
         line(f"  {note}")
+
+
+def print_parts(parts: Breakdown, run: RunTable) -> None:
+    """A metric on each part of the examples, and how far each column is from its baseline there."""
+    info = run.infos[parts.metric]
+    rows: list[Sequence[str]] = []
+    for part in parts.parts:
+        change = "–"
+        if part.effect is not None:
+            effect, low, high = (wording.points(value, info) for value in part.effect)
+            change = f"{effect} [{low}, {high}], {part.better} better, {part.worse} worse"
+        mean = wording.mean(part.mean, info)
+        rows.append((part.value or f"no {parts.by}", str(part.examples), part.column, mean, change))
+    table((parts.by, "examples", "", parts.metric, "against the baseline"), rows, right=frozenset({1}))
+
+
+def print_confusion(confusion: Confusion) -> None:
+    """A confusion matrix: a row for each right label, a column for each answer."""
+    line(f"{confusion.column} {confusion.label}: right label down, answer across")
+    rows = [
+        (label, *(str(count) if count else "·" for count in counts))
+        for label, counts in zip(confusion.labels, confusion.counts, strict=True)
+    ]
+    numbers = frozenset(range(1, len(confusion.labels) + 2))
+    table(("", *confusion.labels, "(other)"), rows, right=numbers)
+    if confusion.missing:
+        line(f"without a score: {wording.plural(confusion.missing, 'answer')}")
 
 
 def print_comparison(comparison: Comparison, infos: RunTable) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import structs
 
@@ -63,11 +63,57 @@ def decide(
         )
     pairs = pair(baseline, candidate, direction)
     why = invalid(pairs, clusters)
-    verdict = _undecided(metric, decision, pairs, why)
+    verdict = undecided(metric, decision, pairs, why)
     if not pairs.can_estimate(clusters):
         return verdict
-    measure = Measure(points=kind == "binary", unit=unit)
     estimate = pairs.estimate(kind, clusters, trials)
+    return conclude(verdict, estimate, why, pairs, clusters, decision, direction, Measure(kind == "binary", unit))
+
+
+class Estimated(Protocol):
+    """What a verdict is made of; ``paired.Estimate`` says what each of them is."""
+
+    @property
+    def effect(self) -> float: ...
+    @property
+    def se(self) -> float: ...
+    @property
+    def p(self) -> float: ...
+    @property
+    def units(self) -> int: ...
+    @property
+    def smallest_p(self) -> float: ...
+    @property
+    def limit(self) -> float: ...
+    @property
+    def test(self) -> str: ...
+    @property
+    def interval_name(self) -> str: ...
+    def interval(self, level: float) -> tuple[float, float]: ...
+
+
+def conclude(
+    verdict: Verdict,
+    estimate: Estimated,
+    why: str,
+    pairs: Pairs,
+    clusters: Mapping[str, str] | None,
+    decision: Decision,
+    direction: str,
+    measure: Measure,
+) -> Verdict:
+    """A verdict with the numbers of an estimate, and the status and sentence that follow from them.
+
+    Args:
+        verdict: From :func:`undecided`.
+        estimate: Of the effect.
+        why: What makes it INVALID, or "".
+        pairs: What was compared.
+        clusters: Example id to cluster, or None.
+        decision: ``alpha`` and ``min_effect``.
+        direction: Which way is better.
+        measure: How differences are said.
+    """
     low, high = estimate.interval(1 - decision.alpha)
     status = "INVALID" if why else _status(estimate, decision, direction)
     mde, needed = _power(estimate, decision, verdict.n)
@@ -189,7 +235,7 @@ def invalid(pairs: Pairs, clusters: Mapping[str, str] | None) -> str:
 
 
 def _status(
-    estimate: Estimate, decision: Decision, direction: str
+    estimate: Estimated, decision: Decision, direction: str
 ) -> Literal["BETTER", "WORSE", "EQUIVALENT", "INCONCLUSIVE"]:
     low, high = estimate.interval(1 - decision.alpha)
     if estimate.p < decision.alpha and (low > 0 or high < 0):
@@ -202,7 +248,7 @@ def _status(
     return "INCONCLUSIVE"
 
 
-def _power(estimate: Estimate, decision: Decision, n: int) -> tuple[float | None, int | None]:
+def _power(estimate: Estimated, decision: Decision, n: int) -> tuple[float | None, int | None]:
     """The effect that this n would have shown four times in five, and the n that would so show ``min_effect``.
 
     δ = (z_{1−α/2} + z_{power})·SE (Miller 2024, section 5); SE shrinks with √n, clusters of the same size assumed.
@@ -214,7 +260,7 @@ def _power(estimate: Estimate, decision: Decision, n: int) -> tuple[float | None
     return (mde if mde <= estimate.limit else None), needed
 
 
-def _sentence(verdict: Verdict, estimate: Estimate, decision: Decision, measure: Measure) -> str:
+def _sentence(verdict: Verdict, estimate: Estimated, decision: Decision, measure: Measure) -> str:
     facts = (
         f"n = {verdict.n}, {verdict.better} better, {verdict.worse} worse, "
         f"{sentences.p_text(estimate.test, verdict.p)}"
@@ -247,7 +293,7 @@ def _sentence(verdict: Verdict, estimate: Estimate, decision: Decision, measure:
 
 def _notes(
     status: str,
-    estimate: Estimate,
+    estimate: Estimated,
     decision: Decision,
     pairs: Pairs,
     clusters: Mapping[str, str] | None,
@@ -282,7 +328,7 @@ def _notes(
     return notes
 
 
-def _undecided(metric: str, decision: Decision, pairs: Pairs, why: str) -> Verdict:
+def undecided(metric: str, decision: Decision, pairs: Pairs, why: str) -> Verdict:
     """A verdict with what is known before any estimate; INVALID, and no other number in it."""
     return Verdict(
         status="INVALID",

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import msgspec
 
 from promptlab.compare.values import DiffSpan, Verdict
-from promptlab.compare.verdict import decide
 from promptlab.compare.words import word_diff
 from promptlab.errors import UsageFault
+from promptlab.lab.measuring import verdict_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
 from promptlab.workspace.values import Prompt
@@ -29,11 +29,9 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     primary = before.primary if before.primary in metrics else metrics[0]
     common, notes = _common(before, after)
     ordered = [primary, *(metric for metric in metrics if metric != primary)]
-    verdicts = [
-        _decide(before, before_column, after, after_column, metric, common)
-        for metric in ordered
-        if before.infos[metric].direction != "info"
-    ]
+    sides = (before, before_column), (after, after_column)
+    deciding = [metric for metric in ordered if before.infos[metric].direction != "info"]
+    verdicts = [verdict for metric in deciding if (verdict := verdict_of(*sides, metric, common)) is not None]
     return Comparison(
         before=_label(before, before_column),
         after=_label(after, after_column),
@@ -64,24 +62,6 @@ def _common(before: RunTable, after: RunTable) -> tuple[frozenset[str], tuple[st
     if before.evalset != after.evalset:
         notes.append(f"The runs used different eval sets: {before.evalset} and {after.evalset}.")
     return common, tuple(notes)
-
-
-def _decide(
-    before: RunTable, before_column: str, after: RunTable, after_column: str, metric: str, common: frozenset[str]
-) -> Verdict:
-    info = before.infos[metric]
-    clusters = before.clusters()
-    return decide(
-        {example: value for example, value in before.values(before_column, metric).items() if example in common},
-        {example: value for example, value in after.values(after_column, metric).items() if example in common},
-        metric=metric,
-        direction=info.direction,
-        kind=info.kind,
-        decision=before.decision,
-        clusters={example: group for example, group in clusters.items() if example in common} if clusters else None,
-        trials=max(before.trials, after.trials),
-        unit=info.unit,
-    )
 
 
 def _changes(
@@ -147,7 +127,8 @@ def output_diffs(
         common, _ = _common(old_table, new_table)
         metric = new_table.primary
         if metric in old_table.infos and common and old_table.infos[metric].direction != "info":
-            verdicts.append((model, _decide(old_table, old_column, new_table, new_column, metric, common)))
+            verdict = verdict_of((old_table, old_column), (new_table, new_column), metric, common)
+            verdicts += [(model, verdict)] if verdict is not None else []
         for example in (e.id for e in new_table.examples if e.id in common):
             texts = _text(old_table, old_column, example), _text(new_table, new_column, example)
             if texts[0] != texts[1]:

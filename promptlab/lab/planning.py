@@ -15,6 +15,7 @@ from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
 from promptlab.scoring.defaults import default_metrics
+from promptlab.scoring.families.labels import STATISTICS
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.identity import examples_hash
@@ -197,6 +198,10 @@ def metric_problems(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> list[Pro
         elif not problems and _has_no_direction(specs[names.index(guard.metric)]):
             message = f"The metric `{guard.metric}` has no better or worse, so it cannot be a guardrail."
             hint = 'Give it `direction = "min"`.' if specs[names.index(guard.metric)].id == "length" else ""
+            problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
+        elif any(spec.name == guard.metric and spec.id in STATISTICS for spec in specs):
+            message = f"`{guard.metric}` is a metric of the whole column, which no guardrail can be on."
+            hint = "Name a metric of single answers, such as `exact`."
             problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
     return problems
 

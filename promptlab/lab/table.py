@@ -16,7 +16,6 @@ from promptlab.scoring.values import MetricInfo, Score
 from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
 
 RunState = Literal["running", "complete", "partial", "cancelled"]
-LEVEL = 0.95
 
 
 class RunTable:
@@ -190,20 +189,10 @@ class RunTable:
         return {example.id: example.group or example.id for example in self.examples}
 
     def mean(self, column: str, metric: str) -> Interval | None:
-        from promptlab.compare.intervals import mean_interval
+        """The metric of a column with its interval; None without any value."""
+        from promptlab.lab.measuring import mean_of
 
-        values = self.values(column, metric)
-        present = {example: value for example, value in values.items() if value is not None}
-        if not present:
-            return None
-        clusters = self.clusters()
-        return mean_interval(
-            list(present.values()),
-            kind=self.infos[metric].kind,
-            clusters=[clusters[example] for example in present] if clusters else None,
-            level=LEVEL,
-            missing=len(values) - len(present),
-        )
+        return mean_of(self, column, metric)
 
     def standard_error(self, column: str, metric: str) -> float | None:
         """Of the mean, cluster-robust where there are groups; None with fewer than two values."""
@@ -218,33 +207,16 @@ class RunTable:
 
     def verdict(self, column: str, metric: str = "") -> Verdict | None:
         """The column against its baseline; None for the baseline itself and for metrics that never decide."""
+        from promptlab.lab.measuring import verdict_of
+
         metric = metric or self.primary
         if column == self.baseline or not metric or self.infos[metric].direction == "info":
             return None
         seen = self._verdicts.get((column, metric))
         if seen is None or seen[0] != self.revision:
-            seen = (self.revision, self._decide(column, metric))
+            seen = (self.revision, verdict_of((self, self.baseline_of(column)), (self, column), metric))
             self._verdicts[column, metric] = seen
         return seen[1]
-
-    def _decide(self, column: str, metric: str) -> Verdict | None:
-        from promptlab.compare.verdict import decide
-
-        candidate, baseline = self.values(column, metric), self.values(self.baseline_of(column), metric)
-        if not candidate or not baseline:
-            return None
-        info = self.infos[metric]
-        return decide(
-            baseline,
-            candidate,
-            metric=metric,
-            direction=info.direction,
-            kind=info.kind,
-            decision=self.decision,
-            clusters=self.clusters(),
-            trials=self.trials,
-            unit=info.unit,
-        )
 
     def guardrails(self, column: str) -> tuple[GuardrailVerdict, ...]:
         """What the decision's guardrails say of the column; HELD survives Holm's correction over all of them."""
@@ -259,14 +231,14 @@ class RunTable:
                 self.values(column, guard.metric),
                 guard,
                 direction=self.infos[guard.metric].direction,
-                kind=self.infos[guard.metric].kind,
+                kind=kind,
                 decision=self.decision,
                 clusters=self.clusters(),
                 trials=self.trials,
                 unit=self.infos[guard.metric].unit,
             )
             for guard in self.decision.guardrails
-            if guard.metric in self.infos
+            if (kind := self._kind(guard.metric)) is not None
         ]
         adjusted = holm([verdict.p for verdict in found])
         return tuple(
@@ -277,6 +249,11 @@ class RunTable:
             else verdict
             for verdict, p in zip(found, adjusted, strict=True)
         )
+
+    def _kind(self, metric: str) -> Literal["binary", "numeric"] | None:
+        """The kind of a metric that a guardrail can be on, None for others."""
+        info = self.infos.get(metric)
+        return None if info is None or info.kind == "set" else info.kind
 
     def summary(self, column: str) -> ColumnSummary:
         seen = self._summaries.get(column)

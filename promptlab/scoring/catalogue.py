@@ -5,7 +5,16 @@ from __future__ import annotations
 from msgspec import structs
 
 from promptlab.errors import Problem, UsageFault
-from promptlab.scoring.families import answers, checks, detectors, json_answers, personal, previous, references
+from promptlab.scoring.families import (
+    answers,
+    checks,
+    detectors,
+    json_answers,
+    labels,
+    personal,
+    previous,
+    references,
+)
 from promptlab.scoring.metric import Metric
 from promptlab.scoring.values import MetricInfo
 from promptlab.workspace import sheet as check
@@ -19,7 +28,7 @@ JUDGE = "judge"
 
 COMPUTED: dict[str, Metric] = {
     metric.info.id: metric
-    for family in (answers, json_answers, references, previous, checks, detectors, personal)
+    for family in (answers, json_answers, labels, references, previous, checks, detectors, personal)
     for metric in family.METRICS
 }
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {

@@ -23,7 +23,8 @@ class MetricInfo(Struct, frozen=True):
 
     Attributes:
         direction: Whether more is better, less is better, or neither (``info``: shown, never decides).
-        kind: ``binary`` scores are 0 or 1.
+        kind: ``binary`` scores are 0 or 1. ``set``: the metric is one of the whole column, such as F1, and no mean;
+            the score of one answer says only whether it is right.
         unit: "" for shares and grades, else such as "s", "chars", "USD".
         needs: What an example must have: "expected", "reference" …, or "" for nothing.
         version: Part of a score's identity; raised when the definition changes.
@@ -32,7 +33,7 @@ class MetricInfo(Struct, frozen=True):
 
     id: str
     direction: Literal["max", "min", "info"]
-    kind: Literal["binary", "numeric"]
+    kind: Literal["binary", "numeric", "set"]
     low: float | None
     high: float | None
     unit: str

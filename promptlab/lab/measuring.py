@@ -1,0 +1,256 @@
+"""What a table's columns measure: one column's mean, two columns' verdict, the same by tag or group, and which label
+was taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from promptlab.compare.values import Interval, Verdict
+from promptlab.errors import UsageFault
+from promptlab.workspace.values import Example
+
+if TYPE_CHECKING:
+    from promptlab.lab.table import RunTable
+    from promptlab.scoring.families.labels import Reader
+
+By = Literal["tag", "group", "split"]
+LEVEL = 0.95
+
+
+def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | None = None) -> Interval | None:
+    """A metric of a column with its interval, None without any value.
+
+    Args:
+        table: The run.
+        column: The column's letter.
+        metric: The metric's name.
+        among: Ids of the examples that count; all where None.
+    """
+    from promptlab.compare.intervals import mean_interval
+
+    values = _among(table.values(column, metric), among)
+    present = {example: value for example, value in values.items() if value is not None}
+    if not present:
+        return None
+    info, clusters = table.infos[metric], table.clusters()
+    missing = len(values) - len(present)
+    if info.kind == "set":
+        from promptlab.compare.resampling import set_interval
+        from promptlab.scoring.families.labels import STATISTICS
+
+        rows = _rows(table, column, metric, present)
+        return set_interval(rows, STATISTICS[info.id], clusters, LEVEL, missing)
+    return mean_interval(
+        list(present.values()),
+        kind=info.kind,
+        clusters=[clusters[example] for example in present] if clusters else None,
+        level=LEVEL,
+        missing=missing,
+    )
+
+
+def verdict_of(
+    before: tuple[RunTable, str], after: tuple[RunTable, str], metric: str, among: Collection[str] | None = None
+) -> Verdict | None:
+    """One column against another by the decision of the first; None where one of them has no outcome.
+
+    Args:
+        before: The table and column that is compared with.
+        after: The one in question.
+        metric: The metric's name, the same in both.
+        among: Ids of the examples that count; all where None.
+
+    Raises:
+        UsageFault: The metric has no better and worse.
+    """
+    from promptlab.compare.verdict import decide
+
+    table, (other, _) = before[0], after
+    baseline, candidate = (_among(side.values(column, metric), among) for side, column in (before, after))
+    if not baseline or not candidate:
+        return None
+    info, clusters = table.infos[metric], table.clusters()
+    if info.kind == "set":
+        from promptlab.compare.resampling import decide_set
+        from promptlab.scoring.families.labels import STATISTICS
+
+        both = [example for example, value in baseline.items() if None not in (value, candidate.get(example))]
+        rows = _rows(table, before[1], metric, both), _rows(other, after[1], metric, both, table)
+        statistic = STATISTICS[info.id]
+        return decide_set(baseline, candidate, rows, statistic, metric, info.direction, table.decision, clusters)
+    return decide(
+        baseline,
+        candidate,
+        metric=metric,
+        direction=info.direction,
+        kind=info.kind,
+        decision=table.decision,
+        clusters=clusters,
+        trials=max(table.trials, other.trials),
+        unit=info.unit,
+    )
+
+
+def _among(values: Mapping[str, float | None], among: Collection[str] | None) -> dict[str, float | None]:
+    return {example: value for example, value in values.items() if among is None or example in among}
+
+
+def _rows(
+    table: RunTable, column: str, metric: str, ids: Collection[str], labels: RunTable | None = None
+) -> dict[str, list[float]]:
+    """What each example adds to the totals: the mean of its trials. ``labels`` is the table whose labels count."""
+    from promptlab.scoring.families.labels import expected_label
+
+    reader = _reader(labels or table, metric)
+    rows: dict[str, list[float]] = {}
+    for id in ids:
+        expected = expected_label(table.example(id))
+        trials = [reader.row(expected, text) for text in _answers(table, column, id, metric)]
+        rows[id] = [sum(place) / len(trials) for place in zip(*trials, strict=True)]
+    return rows
+
+
+def _reader(table: RunTable, metric: str) -> Reader:
+    from promptlab.scoring.families.labels import Reader, labels_of
+
+    spec = next(spec for spec in table.metrics if spec.name == metric)
+    return Reader(labels_of(spec.options, table.examples))
+
+
+def _answers(table: RunTable, column: str, example: str, metric: str) -> list[str]:
+    """The texts of the trials that have a score."""
+    found: list[str] = []
+    for trial in range(table.trials):
+        outcome = table.outcome(column, example, trial)
+        score = table.trial_scores(column, example, trial).get(metric)
+        if outcome is not None and score is not None and score.value is not None:
+            found.append(outcome.text)
+    return found
+
+
+# -- which label was taken for which --------------------------------------------------------------
+
+
+class Confusion(Struct, frozen=True):
+    """How often each label was answered where another, or the same, was right.
+
+    Attributes:
+        labels: The rows, right labels, in order; the columns are the same and one more for other answers.
+        counts: ``counts[right][answered]``, over all trials.
+        missing: Answers without a score.
+    """
+
+    column: str
+    label: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    missing: int
+
+
+def confusion(table: RunTable, column: str) -> Confusion:
+    """The confusion matrix of a column, by the table's first label metric, else by ``exact``.
+
+    Raises:
+        UsageFault: The run has no metric of labels.
+    """
+    from promptlab.scoring.families.labels import label_or_none
+
+    metric = next((name for name, info in table.infos.items() if info.kind == "set"), "")
+    metric = metric or next((name for name, info in table.infos.items() if info.id == "exact"), "")
+    if not metric:
+        raise UsageFault(
+            "The run has no metric of labels. `promptlab score RUN -M macro_f1` scores it with one, where its "
+            "examples have `expected`."
+        )
+    reader = _reader(table, metric)
+    counts = [[0] * (len(reader.labels) + 1) for _ in reader.labels]
+    scored = 0
+    for example, value in table.values(column, metric).items():
+        if value is None or not (expected := label_or_none(table.example(example))):
+            continue
+        right = reader.place(expected)
+        for text in _answers(table, column, example, metric):
+            counts[right][reader.place(text)] += 1
+            scored += 1
+    cells = sum(
+        table.outcome(column, example.id, trial) is not None
+        for example in table.examples
+        for trial in range(table.trials)
+    )
+    label = table.variant(column).label
+    return Confusion(column, label, reader.labels, tuple(map(tuple, counts)), cells - scored)
+
+
+# -- parts of the examples ------------------------------------------------------------------------
+
+
+class Part(Struct, frozen=True):
+    """One column on the examples of one tag, group or split.
+
+    Attributes:
+        value: The tag, group or split; "" for the examples that have none.
+        mean: Of the metric over these examples.
+        effect: Mean paired difference to the baseline with its interval, None for the baseline itself.
+    """
+
+    value: str
+    column: str
+    examples: int
+    mean: Interval | None
+    effect: tuple[float, float, float] | None
+    better: int
+    worse: int
+
+
+class Breakdown(Struct, frozen=True):
+    """A metric by tag, group or split. Parts are looked at, not tested: no verdict is drawn from them."""
+
+    by: By
+    metric: str
+    parts: tuple[Part, ...]
+
+
+def breakdown(table: RunTable, by: By, metric: str = "") -> Breakdown:
+    """A metric of every column on every part of the examples, the largest part first.
+
+    Raises:
+        UsageFault: No example has a tag (group, split), or the run has no such metric.
+    """
+    metric = metric or table.primary
+    if metric not in table.infos:
+        raise UsageFault(f"The run has no metric “{metric}”. Its metrics: {', '.join(table.infos)}.")
+    parts: dict[str, list[str]] = {}
+    for example in table.examples:
+        for value in _values(example, by) or ("",):
+            parts.setdefault(value, []).append(example.id)
+    if not parts.keys() - {""}:
+        raise UsageFault(f"No example of this run has a {by}.")
+    ordered = sorted(parts.items(), key=lambda part: (not part[0], -len(part[1]), part[0]))
+    found = [_part(table, v.column, value, ids, metric) for value, ids in ordered for v in table.variants]
+    return Breakdown(by, metric, tuple(found))
+
+
+def _values(example: Example, by: By) -> tuple[str, ...]:
+    match by:
+        case "tag":
+            return example.tags
+        case "group":
+            return (example.group,) if example.group else ()
+        case "split":
+            return (example.split,) if example.split else ()
+
+
+def _part(table: RunTable, column: str, value: str, ids: list[str], metric: str) -> Part:
+    among = frozenset(ids)
+    mean = mean_of(table, column, metric, among)
+    base = table.baseline_of(column)
+    if column == base or table.infos[metric].direction == "info":
+        return Part(value, column, len(ids), mean, None, 0, 0)
+    verdict = verdict_of((table, base), (table, column), metric, among)
+    if verdict is None or verdict.effect != verdict.effect:
+        return Part(value, column, len(ids), mean, None, 0, 0)
+    effect = (verdict.effect, verdict.low, verdict.high)
+    return Part(value, column, len(ids), mean, effect, verdict.better, verdict.worse)

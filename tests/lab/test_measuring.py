@@ -1,0 +1,106 @@
+"""Set-level metrics, parts of the examples and the confusion matrix, on a real run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import places
+import pytest
+from loopback import LoopbackServer
+from sklearn.metrics import f1_score
+
+from promptlab.errors import InvalidFile, UsageFault
+from promptlab.lab import Lab, RunTable
+from promptlab.lab.measuring import breakdown, confusion
+from promptlab.lab.values import RunRequest
+
+LABELS = '[[metrics]]\nid = "macro_f1"\n[[metrics]]\nid = "exact"\n[decision]\nprimary = "macro_f1"\n'
+
+
+def label_metrics(folder: Path) -> None:
+    text = places.evalset_text()
+    start, end = text.index("[[metrics]]"), text.index("[[examples]]")
+    (folder / "evalsets" / "tickets.toml").write_text(text[:start] + LABELS + text[end:])
+
+
+async def finish(folder: Path, *subjects: str) -> RunTable:
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=subjects))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    await lab.close()
+    return table
+
+
+async def test_a_set_level_metric_can_decide(folder: Path, server: LoopbackServer) -> None:
+    label_metrics(folder)
+    table = await finish(folder, "triage@v1", "triage")
+    mean = table.mean("b", "macro_f1")
+    assert mean is not None
+    assert (mean.mean, mean.method) == (1.0, "percentile bootstrap")
+    assert table.value("a", "t1") == 0.0
+    verdict = table.verdict("b")
+    assert verdict is not None
+    assert (verdict.status, verdict.effect, verdict.better) == ("BETTER", 1.0, 8)
+
+
+async def test_it_is_the_f1_of_scikit_learn(folder: Path, server: LoopbackServer) -> None:
+    label_metrics(folder)
+    server.reply = lambda text: "billing" if "parcel" in text else "Other." if "job" in text else places.route(text)
+    table = await finish(folder, "triage")
+    right = [label for _, label in places.TICKETS.values()]
+    said = ["billing" if id == "t2" else right[at] for at, id in enumerate(places.TICKETS)]
+    mean = table.mean("a", "macro_f1")
+    assert mean is not None
+    assert mean.mean == pytest.approx(f1_score(right, said, average="macro"))
+    found = confusion(table, "a")
+    assert found.labels == ("billing", "shipping", "other")
+    assert found.counts == ((3, 0, 0, 0), (1, 2, 0, 0), (0, 0, 2, 0))
+
+
+async def test_answers_that_are_no_label_have_a_column_of_their_own(folder: Path) -> None:
+    table = await finish(folder, "triage@v1")  # scored by exact, which reads labels too
+    assert confusion(table, "a").counts == ((0, 0, 0, 3), (0, 0, 0, 3), (0, 0, 0, 2))
+
+
+async def test_parts_of_the_examples(folder: Path) -> None:
+    table = await finish(folder, "triage@v1", "triage")
+    found = breakdown(table, "tag")
+    assert [(part.value, part.column, part.examples) for part in found.parts] == [
+        ("billing", "a", 3),
+        ("billing", "b", 3),
+        ("shipping", "a", 3),
+        ("shipping", "b", 3),
+        ("other", "a", 2),
+        ("other", "b", 2),
+    ]
+    billing = found.parts[1]
+    assert billing.mean is not None
+    assert (billing.mean.mean, billing.mean.n, billing.better, billing.worse) == (1.0, 3, 3, 0)
+    assert billing.effect is not None
+    assert billing.effect[0] == 1.0
+    assert found.parts[0].effect is None
+    with pytest.raises(UsageFault, match=r"^No example of this run has a group\.$"):
+        breakdown(table, "group")
+    with pytest.raises(UsageFault, match=r"^The run has no metric “f1”\. Its metrics: exact, contains, latency\.$"):
+        breakdown(table, "tag", "f1")
+
+
+async def test_an_eval_set_without_metrics_gets_those_of_its_examples(folder: Path) -> None:
+    text = places.evalset_text()
+    (folder / "evalsets" / "tickets.toml").write_text(
+        'description = "Eight tickets"\n' + text[text.index("[[examples]]") :]
+    )
+    table = await finish(folder, "triage@v1", "triage")
+    assert list(table.infos)[:3] == ["exact", "exact_norm", "contains"]
+    assert table.primary == "exact"
+
+
+def test_no_guardrail_is_on_a_metric_of_the_whole_column(folder: Path) -> None:
+    label_metrics(folder)
+    path = folder / "evalsets" / "tickets.toml"
+    guarded = 'primary = "exact"\nguardrails = [{ metric = "macro_f1", margin = 0.1 }]\n'
+    path.write_text(path.read_text().replace('primary = "macro_f1"\n', guarded))
+    with pytest.raises(InvalidFile, match="`macro_f1` is a metric of the whole column, which no guardrail can be on"):
+        Lab.open(folder).plan(RunRequest(subjects=("triage",)))
