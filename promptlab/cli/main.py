@@ -43,6 +43,7 @@ COMMANDS = {
     "pull": Entry("sharing", "Fetch runs, pinned numbers and stages from a remote."),
     "setup": Entry("sharing", "Let a plain `git fetch` bring runs too."),
     "prune": Entry("sharing", "Drop old saved runs, after a preview."),
+    "audit": Entry("judges", "Probe a judge: does it deserve belief?"),
     "models": Entry("workspace", "List the models of the workspace."),
     "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint."),
     "completion": Entry("start", "Print the shell completion script."),

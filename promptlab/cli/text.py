@@ -34,7 +34,10 @@ def print_run(run: RunTable) -> None:
                 str(summary.failed),
             )
         )
-    table(("", "column", *metrics, "p50", "cost", "failed"), rows)
+    heads = [f"{metric} †" if metric in run.doubts else metric for metric in metrics]
+    table(("", "column", *heads, "p50", "cost", "failed"), rows)
+    for metric, doubt in run.doubts.items():
+        line(f"† {metric}: {doubt}")
     for variant in run.variants:
         if verdict := run.verdict(variant.column):
             print_verdict(f"{variant.column} against {run.baseline_of(variant.column)}", verdict)

@@ -40,6 +40,7 @@ from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, Prompt
 
 if TYPE_CHECKING:
+    from promptlab.lab.auditing import Audit
     from promptlab.lab.running import Judging
 
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
@@ -107,7 +108,7 @@ class Lab(Keeper):
 
     def table(self, plan: Plan) -> RunTable:
         """The empty table of a plan."""
-        return RunTable.of_plan(plan)
+        return self._audited(RunTable.of_plan(plan))
 
     async def run(
         self,
@@ -284,7 +285,9 @@ class Lab(Keeper):
         Raises:
             NotFound: None, or several, are meant.
         """
-        summary = self._find(ref)
+        return self._audited(self._open(self._find(ref)))
+
+    def _open(self, summary: RunSummary) -> RunTable:
         if summary.id in self._finished:
             return self._finished[summary.id][0]
         if summary.record is None:
@@ -388,4 +391,30 @@ class Lab(Keeper):
         asked = self._judging(metrics, judges)
         async for _ in judge_table(table, asked, self.cache(), stop or asyncio.Event()):
             pass
+        return self._audited(table)
+
+    # -- auditing judges --------------------------------------------------------------------------
+
+    async def audit(self, judge: str, evalset: str = "", model: str = "") -> Audit:
+        """Probe a judge on a model with the answers of an eval set, and remember what was found."""
+        from promptlab.lab import auditing
+
+        prompt = self.subject(judge).prompt
+        names = planning.model_names(self.workspace, (model,) if model else ())
+        cases = self.workspace.load_evalset(planning.evalset_name(self.workspace, evalset, prompt))
+        candidates = {info.name: info.identity for info in self.models() if info.name in self.default_models()}
+        found = await auditing.audit(prompt, self.model(names[0]), cases, candidates)
+        auditing.keep(self._audits(), found)
+        return found
+
+    def _audits(self) -> Path:
+        return self.journal_root() / "audits"
+
+    def _audited(self, table: RunTable) -> RunTable:
+        """The table, with doubts on the metrics whose judges failed their audits."""
+        if table.judges:
+            from promptlab.lab.auditing import doubts
+
+            fallback = next(iter(self.settings.defaults.models or self.settings.models), "")
+            table.distrust(doubts(self._audits(), table.metrics, table.judges, fallback))
         return table

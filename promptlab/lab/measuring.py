@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from promptlab.compare.values import Interval, Verdict
 from promptlab.errors import UsageFault
@@ -81,7 +81,7 @@ def verdict_of(
         rows = _rows(table, before[1], metric, both), _rows(other, after[1], metric, both, table)
         statistic = STATISTICS[info.id]
         return decide_set(baseline, candidate, rows, statistic, metric, info.direction, table.decision, clusters)
-    return decide(
+    verdict = decide(
         baseline,
         candidate,
         metric=metric,
@@ -92,6 +92,16 @@ def verdict_of(
         trials=max(table.trials, other.trials),
         unit=info.unit,
     )
+    return _doubted(verdict, table.doubts.get(metric) or other.doubts.get(metric))
+
+
+def _doubted(verdict: Verdict, doubt: str | None) -> Verdict:
+    """What a judge says that failed its audit settles nothing, whatever its numbers say."""
+    if not doubt or verdict.status == "INVALID":
+        return verdict
+    said = verdict.sentence.partition(": ")[2]
+    sentence = f"INCONCLUSIVE: {doubt} Its grades say: {said}"
+    return structs.replace(verdict, status="INCONCLUSIVE", sentence=sentence)
 
 
 def _among(values: Mapping[str, float | None], among: Collection[str] | None) -> dict[str, float | None]:

@@ -35,7 +35,7 @@ class ColumnReport(Struct, frozen=True):
 
 
 class RunReport(Struct, frozen=True):
-    """One run, summed up."""
+    """One run, summed up. ``doubts`` says which judge metrics prove nothing, and why."""
 
     run: str
     tag: str
@@ -47,6 +47,7 @@ class RunReport(Struct, frozen=True):
     baseline: str
     primary: str
     columns: list[ColumnReport]
+    doubts: dict[str, str]
 
 
 class CellReport(Struct, frozen=True):
@@ -85,6 +86,7 @@ def run_report(table: RunTable) -> RunReport:
         baseline=table.baseline,
         primary=table.primary,
         columns=[_column(table, variant.column) for variant in table.variants],
+        doubts=table.doubts,
     )
 
 

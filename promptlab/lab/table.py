@@ -28,6 +28,7 @@ class RunTable:
         currency: Of all costs, "" when there are none or they differ.
         revision: Rises with every cell that arrives; a screen repaints when it changed.
         tag: The tag that holds the run in git, "" when it is not saved.
+        doubts: Name of each judge metric whose judge failed its audit, and why: such a metric decides nothing.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class RunTable:
         self.prompts = dict(prompts)
         self.judges = dict(judges)
         self.currency = currency
+        self.doubts: dict[str, str] = {}
         self.infos: dict[str, MetricInfo] = {
             spec.name: describe(spec, judges[spec.name].judge if spec.name in judges else None, currency)
             for spec in metrics
@@ -102,6 +104,12 @@ class RunTable:
         self._outcomes[place] = event.outcome
         self._scores.setdefault(place, {}).update({score.metric: score for score in event.scores})
         self.revision += 1
+
+    def distrust(self, doubts: Mapping[str, str]) -> None:
+        """Take in what audits of the judges found."""
+        if self.doubts != doubts:
+            self.doubts = dict(doubts)
+            self.revision += 1
 
     # -- cells ------------------------------------------------------------------------------------
 

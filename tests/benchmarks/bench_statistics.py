@@ -1,4 +1,4 @@
-"""How often the verdicts are wrong, by simulation. Run with: pytest -s -m benchmark tests/benchmarks/bench_statistics.py
+"""How often the verdicts are wrong, by simulation: pytest -s -m benchmark tests/benchmarks/bench_statistics.py
 
 Every null has real variance between examples: two versions differ on single examples, and are the same on average.
 """
@@ -86,9 +86,8 @@ def labelled(dice: np.random.Generator) -> Verdict:
 def test_false_positives(verdict: Callable[[np.random.Generator], Verdict], rounds: int) -> None:
     start = time.perf_counter()
     found = rate(verdict, rounds, seed=20_251_121)
-    print(
-        f"\n{verdict.__name__}: {found:.4f} of {rounds} nulls claim a difference ({time.perf_counter() - start:.0f} s)"
-    )
+    took = time.perf_counter() - start
+    print(f"\n{verdict.__name__}: {found:.4f} of {rounds} nulls claim a difference ({took:.0f} s)")
     # Three standard errors of a rate of 0.05: with so few rounds a true 0.05 may look like 0.06 and more.
     noise = 3 * (0.05 * 0.95 / rounds) ** 0.5
     assert found <= max(0.06, 0.05 + noise)
