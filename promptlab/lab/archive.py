@@ -66,6 +66,7 @@ class RunHead(Struct):
     decision: Decision = Decision()
     judges: dict[str, str] = {}
     currency: str = ""
+    versions: dict[str, int] = {}
 
 
 def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
@@ -88,6 +89,7 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
         decision=table.decision,
         judges=plan.judges,
         currency=plan.currency,
+        versions=table.versions,
     )
     plain = cast("dict[str, object]", _without_none(msgspec.to_builtins(head)))
     return {
@@ -159,6 +161,7 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
         currency=head.currency,
     )
     table.run = head.run
+    table.versions.update(head.versions)
     for line in outputs:
         measured = metrics.get((line.column, line.example, line.trial))
         table.add(_cell(line, measured))

@@ -12,7 +12,7 @@ from promptlab.errors import UsageFault
 from promptlab.lab.measuring import verdict_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
-from promptlab.workspace.values import Prompt
+from promptlab.workspace.values import MetricSpec, Prompt
 
 
 def compare(before: RunTable, before_column: str, after: RunTable, after_column: str) -> Comparison:
@@ -23,11 +23,22 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     """
     if (before.run, before_column) == (after.run, after_column):
         raise UsageFault("The two are the same column: name another run, or another column as RUN:b.")
-    metrics = [name for name in before.infos if name in after.infos]
-    if not metrics:
+    shared = [name for name in before.infos if name in after.infos]
+    metrics = [name for name in shared if _scorer(before, name) == _scorer(after, name)]
+    if not shared:
         raise UsageFault("The two runs share no metric. `promptlab score RUN -M METRIC` gives one of them more.")
+    if not metrics:
+        raise UsageFault(
+            f"The two runs scored by different definitions or judges: {', '.join(shared)}. "
+            "`promptlab score RUN` scores one of them anew."
+        )
     primary = before.primary if before.primary in metrics else metrics[0]
     common, notes = _common(before, after)
+    notes += tuple(
+        f"{name} is left out: the two runs scored it by different options, definitions or judges."
+        for name in shared
+        if name not in metrics
+    )
     ordered = [primary, *(metric for metric in metrics if metric != primary)]
     sides = (before, before_column), (after, after_column)
     deciding = [metric for metric in ordered if before.infos[metric].direction != "info"]
@@ -42,6 +53,13 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
         changed=tuple(_changes(verdicts[0] if verdicts else None, before, before_column, after, after_column)),
         notes=notes,
     )
+
+
+def _scorer(table: RunTable, metric: str) -> tuple[MetricSpec, int, str]:
+    """What made the scores of a metric: those of another scorer are other scores, whatever their name."""
+    spec = next(spec for spec in table.metrics if spec.name == metric)
+    judge = table.judges[metric].content if metric in table.judges else ""
+    return spec, table.versions.get(metric, 1), judge
 
 
 def _label(table: RunTable, column: str) -> str:
@@ -126,7 +144,8 @@ def output_diffs(
         (old_table, old_column), (new_table, new_column) = old[model], new[model]
         common, _ = _common(old_table, new_table)
         metric = new_table.primary
-        if metric in old_table.infos and common and old_table.infos[metric].direction != "info":
+        same = metric in old_table.infos and _scorer(old_table, metric) == _scorer(new_table, metric)
+        if same and common and old_table.infos[metric].direction != "info":
             verdict = verdict_of((old_table, old_column), (new_table, new_column), metric, common)
             verdicts += [(model, verdict)] if verdict is not None else []
         for example in (e.id for e in new_table.examples if e.id in common):

@@ -28,6 +28,7 @@ class RunTable:
         currency: Of all costs, "" when there are none or they differ.
         revision: Rises with every cell that arrives; a screen repaints when it changed.
         tag: The tag that holds the run in git, "" when it is not saved.
+        versions: Name of each metric to the version of its definition that the scores were made by.
         doubts: Name of each judge metric whose judge failed its audit, and why: such a metric decides nothing.
     """
 
@@ -71,6 +72,7 @@ class RunTable:
             spec.name: describe(spec, judges[spec.name].judge if spec.name in judges else None, currency)
             for spec in metrics
         }
+        self.versions = {name: info.version for name, info in self.infos.items()}
         self.primary = decision.primary or next(iter(self.infos), "")
         self._examples = {example.id: example for example in self.examples}
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
