@@ -95,6 +95,18 @@ def verdict_of(
     return _doubted(verdict, table.doubts.get(metric) or other.doubts.get(metric))
 
 
+def verdicts_of(table: RunTable, metric: str) -> dict[str, Verdict]:
+    """Every column of a run against its baseline, corrected for being several."""
+    from promptlab.compare.several import corrected
+
+    found: dict[str, Verdict] = {}
+    for column in (variant.column for variant in table.variants if variant.column != table.baseline):
+        verdict = verdict_of((table, table.baseline_of(column)), (table, column), metric)
+        if verdict is not None:
+            found[column] = verdict
+    return corrected(found)
+
+
 def _doubted(verdict: Verdict, doubt: str | None) -> Verdict:
     """What a judge says that failed its audit settles nothing, whatever its numbers say."""
     if not doubt or verdict.status == "INVALID":

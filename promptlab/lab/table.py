@@ -78,7 +78,7 @@ class RunTable:
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
         self._summaries: dict[str, tuple[int, ColumnSummary]] = {}
-        self._verdicts: dict[tuple[str, str], tuple[int, Verdict | None]] = {}
+        self._verdicts: dict[str, tuple[int, dict[str, Verdict]]] = {}
 
     @classmethod
     def of_plan(cls, plan: Plan) -> RunTable:
@@ -217,16 +217,16 @@ class RunTable:
 
     def verdict(self, column: str, metric: str = "") -> Verdict | None:
         """The column against its baseline; None for the baseline itself and for metrics that never decide."""
-        from promptlab.lab.measuring import verdict_of
+        from promptlab.lab.measuring import verdicts_of
 
         metric = metric or self.primary
         if column == self.baseline or not metric or self.infos[metric].direction == "info":
             return None
-        seen = self._verdicts.get((column, metric))
+        seen = self._verdicts.get(metric)
         if seen is None or seen[0] != self.revision:
-            seen = (self.revision, verdict_of((self, self.baseline_of(column)), (self, column), metric))
-            self._verdicts[column, metric] = seen
-        return seen[1]
+            seen = (self.revision, verdicts_of(self, metric))
+            self._verdicts[metric] = seen
+        return seen[1].get(column)
 
     def guardrails(self, column: str) -> tuple[GuardrailVerdict, ...]:
         """What the decision's guardrails say of the column; HELD survives Holm's correction over all of them."""
