@@ -57,6 +57,7 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 )
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Run N examples, always the same ones.")
 @click.option("--only", multiple=True, metavar="TAG|ID", help="Run examples with this tag or id; may be repeated.")
+@click.option("--aa", "again", is_flag=True, help="Run one SUBJECT twice with other seeds, to see what chance does.")
 @click.option("--no-cache", is_flag=True, help="Ask the models again even where the answer is known.")
 @click.option("--no-commit", is_flag=True, help="Do not save the run in git.")
 @click.option(
@@ -79,6 +80,7 @@ def run_command(
     overrides: tuple[tuple[str, str], ...],
     sample: int | None,
     only: tuple[str, ...],
+    again: bool,
     no_cache: bool,
     no_commit: bool,
     fail_on: Literal["worse", "not-better"] | None,
@@ -93,7 +95,7 @@ def run_command(
     """
     lab = open_lab(ctx)
     _recover(lab)
-    request = RunRequest(subjects, models, evalset, trials, baseline, overrides, sample, only)
+    request = RunRequest(subjects, models, evalset, trials, baseline, overrides, sample, only, again)
     plan = lab.plan(request)
     least = _minimums(plan, minimums)
     if fail_on and len(plan.variants) < 2:

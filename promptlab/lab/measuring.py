@@ -96,7 +96,7 @@ def verdict_of(
 
 
 def verdicts_of(table: RunTable, metric: str) -> dict[str, Verdict]:
-    """Every column of a run against its baseline, corrected for being several."""
+    """Every column of a run against its baseline, corrected for being several; an A/A column claims nothing."""
     from promptlab.compare.several import corrected
 
     found: dict[str, Verdict] = {}
@@ -104,7 +104,23 @@ def verdicts_of(table: RunTable, metric: str) -> dict[str, Verdict]:
         verdict = verdict_of((table, table.baseline_of(column)), (table, column), metric)
         if verdict is not None:
             found[column] = verdict
-    return corrected(found)
+    again = {column: _chance(verdict) for column, verdict in found.items() if table.is_again(column)}
+    return corrected({column: verdict for column, verdict in found.items() if column not in again}) | again
+
+
+def _chance(verdict: Verdict) -> Verdict:
+    """What an A/A run found: whatever its numbers say, there is no difference to claim."""
+    note = (
+        "This is an A/A run: the same prompt and model with other seeds. What differs is chance, and a real "
+        "difference has to be larger. It says nothing of the spread between examples."
+    )
+    if not verdict.better and not verdict.worse:
+        note += " No score changed: perhaps the temperature is 0, and the seed decides nothing."
+    verdict = structs.replace(verdict, notes=(*verdict.notes, note))
+    if verdict.status not in ("BETTER", "WORSE"):
+        return verdict
+    rest = verdict.sentence.partition(": ")[2]
+    return structs.replace(verdict, status="INCONCLUSIVE", sentence=f"INCONCLUSIVE: by chance {rest}")
 
 
 def _doubted(verdict: Verdict, doubt: str | None) -> Verdict:

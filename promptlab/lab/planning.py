@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 
-import msgspec
+from msgspec import structs
 
 from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
 from promptlab.lab.values import RunRequest, Subject
@@ -23,6 +23,9 @@ from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.templates import missing_variables, render
 from promptlab.workspace.toml import did_you_mean
 from promptlab.workspace.values import EvalSet, Example, MetricSpec, Prompt
+
+OTHER_SEEDS = 1_000_000
+"""How far the seeds of the second half of an A/A run are from those of the first: no number of trials reaches it."""
 
 
 def build(
@@ -60,6 +63,8 @@ def build(
         for subject in ordered
         for model in models
     ]
+    if request.again:
+        columns = _twice(columns, ordered)
     plan = make_plan(
         evalset=evalset,
         examples=choose_examples(evalset, request.sample, request.only),
@@ -72,12 +77,15 @@ def build(
     )
     judges = judge_prompts(workspace, metrics)
     overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)
-    return msgspec.structs.replace(
+    words = (overrides, f"{overrides}, other seeds".removeprefix(", ")) if request.again else (overrides,)
+    return structs.replace(
         plan,
         digest=_digest(plan, judges),
         # Of the examples that are run: a sample is other cases than the whole eval set.
         evalset_content=examples_hash(plan.examples),
-        variants=tuple(msgspec.structs.replace(variant, overrides=overrides) for variant in plan.variants),
+        variants=tuple(
+            structs.replace(variant, overrides=words[at % len(words)]) for at, variant in enumerate(plan.variants)
+        ),
         prompts={_version(subject.prompt): subject.data for subject in ordered}
         | {_version(judge): workspace.read(judge.source) for judge in judges.values()},
         judges={metric: _version(judge) for metric, judge in judges.items()},
@@ -89,6 +97,20 @@ def _default_prompt(workspace: Workspace) -> tuple[str, ...]:
     if workspace.settings.defaults.prompt is None:
         raise UsageFault("Say which prompt to run, for example `promptlab run triage`. Or set defaults.prompt.")
     return (workspace.settings.defaults.prompt,)
+
+
+def _twice(columns: Sequence[ColumnSpec], subjects: Sequence[Subject]) -> list[ColumnSpec]:
+    """Each column, and behind it the same with other seeds."""
+    if len(subjects) > 1:
+        raise UsageFault("An A/A run compares a subject with itself: name one.")
+    pairs = (
+        (
+            column,
+            structs.replace(column, params=structs.replace(column.params, seed=column.params.seed + OTHER_SEEDS)),
+        )
+        for column in columns
+    )
+    return [column for pair in pairs for column in pair]
 
 
 def _version(prompt: Prompt) -> str:

@@ -173,6 +173,17 @@ class RunTable:
         same_model = (v.column for v in self.variants if _same_version(v, base) and v.model == mine.model)
         return next(same_model, self.baseline)
 
+    def is_again(self, column: str) -> bool:
+        """Whether the column differs from its baseline in nothing but the seed: an A/A run."""
+        base, mine = self.variant(self.baseline_of(column)), self.variant(column)
+        if column == base.column or (mine.prompt, mine.content, mine.model) != (
+            base.prompt,
+            base.content,
+            base.model,
+        ):
+            return False
+        return structs.replace(mine.params, seed=base.params.seed) == base.params
+
     def delta(self, column: str, example: str, metric: str = "") -> float | None:
         """Difference to its baseline on one example, signed so that positive is better; None where one lacks."""
         metric = metric or self.primary

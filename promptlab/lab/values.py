@@ -78,7 +78,11 @@ class Subject(Struct, frozen=True):
 
 
 class RunRequest(Struct, frozen=True):
-    """What ``promptlab run`` was asked for. Empty means: the default of the workspace."""
+    """What ``promptlab run`` was asked for. Empty means: the default of the workspace.
+
+    Attributes:
+        again: Run the subject a second time with other seeds, an A/A run: what differs is chance.
+    """
 
     subjects: tuple[str, ...]
     models: tuple[str, ...] = ()
@@ -88,6 +92,7 @@ class RunRequest(Struct, frozen=True):
     overrides: tuple[tuple[str, str], ...] = ()
     sample: int | None = None
     only: tuple[str, ...] = ()
+    again: bool = False
 
 
 class CellScored(Struct, frozen=True):

@@ -104,3 +104,22 @@ def test_no_guardrail_is_on_a_metric_of_the_whole_column(folder: Path) -> None:
     path.write_text(path.read_text().replace('primary = "macro_f1"\n', guarded))
     with pytest.raises(InvalidFile, match="`macro_f1` is a metric of the whole column, which no guardrail can be on"):
         Lab.open(folder).plan(RunRequest(subjects=("triage",)))
+
+
+async def test_an_a_a_run_says_that_it_is_chance(folder: Path, server: LoopbackServer) -> None:
+    turns = iter(range(10_000))
+    server.reply = lambda text: places.route(text) if next(turns) % 3 else "billing"
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=("triage",), again=True))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    await lab.close()
+    assert [variant.params.seed for variant in table.variants] == [0, 1_000_000]
+    assert len({cell.key for cell in plan.cells}) == 16
+    assert (table.is_again("a"), table.is_again("b")) == (False, True)
+    verdict = table.verdict("b")
+    assert verdict is not None
+    assert verdict.notes[-1].startswith("This is an A/A run: the same prompt and model with other seeds.")
+    with pytest.raises(UsageFault, match=r"^An A/A run compares a subject with itself: name one\.$"):
+        lab.plan(RunRequest(subjects=("triage@v1", "triage"), again=True))
