@@ -35,6 +35,7 @@ def set_interval(
     clusters: Mapping[str, str] | None = None,
     level: float = 0.95,
     missing: int = 0,
+    draws: int = DRAWS,
 ) -> Interval:
     """A set-level metric with the percentile bootstrap interval.
 
@@ -44,6 +45,7 @@ def set_interval(
         clusters: Example id to cluster, or None.
         level: Confidence level.
         missing: How many examples had no value; passed through.
+        draws: Samples of the bootstrap.
     """
     import numpy as np
 
@@ -51,7 +53,7 @@ def set_interval(
     value = float(statistic(units.sum(axis=0, keepdims=True))[0])
     if len(units) < 2:
         return Interval(value, math.nan, math.nan, len(rows), missing, level, "no interval from 1 example")
-    drawn = statistic(_resampled(units))
+    drawn = statistic(_resampled(units, draws))
     low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
     what = "" if len(units) == len(rows) else f", {len(units)} clusters"
     return Interval(value, float(low), float(high), len(rows), missing, level, f"percentile bootstrap{what}")
@@ -66,6 +68,7 @@ def decide_set(
     direction: Literal["max", "min", "info"],
     decision: Decision,
     clusters: Mapping[str, str] | None = None,
+    draws: int = DRAWS,
 ) -> Verdict:
     """The verdict on a set-level metric.
 
@@ -77,13 +80,14 @@ def decide_set(
         direction: Which way is better.
         decision: ``alpha`` and ``min_effect``.
         clusters: Example id to cluster, or None.
+        draws: Samples of the bootstrap, and exchanges for p.
     """
     pairs = pair(baseline, candidate, direction)
     why = invalid(pairs, clusters)
     verdict = undecided(metric, decision, pairs, why)
     if not pairs.can_estimate(clusters):
         return verdict
-    estimate = _Resampled(pairs, rows, statistic, clusters)
+    estimate = _Resampled(pairs, rows, statistic, clusters, draws)
     return conclude(verdict, estimate, why, pairs, clusters, decision, direction, Measure(points=False, unit=""))
 
 
@@ -100,21 +104,22 @@ class _Resampled:
         rows: tuple[Rows, Rows],
         statistic: Callable[[Numbers], Numbers],
         clusters: Mapping[str, str] | None,
+        draws: int,
     ) -> None:
         old, new = (_units(pairs.ids, side, clusters) for side in rows)
         self.units = len(old)
-        self.smallest_p = max(2.0 ** (1 - self.units), 1 / (1 + DRAWS))
+        self.smallest_p = max(2.0 ** (1 - self.units), 1 / (1 + draws))
         total = [side.sum(axis=0, keepdims=True) for side in (old, new)]
         self.effect = float(statistic(total[1])[0] - statistic(total[0])[0])
         import numpy as np
 
-        both = _resampled(np.hstack([old, new]))
+        both = _resampled(np.hstack([old, new]), draws)
         width = old.shape[1]
         self._drawn = statistic(both[:, width:]) - statistic(both[:, :width])
         self.se = float(self._drawn.std())
-        self.p = self._randomised(old, new, statistic)
+        self.p = self._randomised(old, new, statistic, draws)
 
-    def _randomised(self, old: Numbers, new: Numbers, statistic: Callable[[Numbers], Numbers]) -> float:
+    def _randomised(self, old: Numbers, new: Numbers, statistic: Callable[[Numbers], Numbers], draws: int) -> float:
         import numpy as np
 
         change = new - old
@@ -125,11 +130,11 @@ class _Resampled:
         base, hits = old.sum(axis=0), 0
         both = base + new.sum(axis=0)
         bar = abs(self.effect) - 1e-12
-        for rows in _blocks(len(moved)):
+        for rows in _blocks(len(moved), draws):
             kept = dice.integers(0, 2, size=(rows, len(moved))).astype(np.float64)
             candidate = base + kept @ moved
             hits += int(np.count_nonzero(np.abs(statistic(candidate) - statistic(both - candidate)) >= bar))
-        return (1 + hits) / (1 + DRAWS)
+        return (1 + hits) / (1 + draws)
 
     def interval(self, level: float) -> tuple[float, float]:
         """The two-sided interval at ``level``."""
@@ -153,16 +158,16 @@ def _units(ids: Sequence[str], rows: Rows, clusters: Mapping[str, str] | None) -
     return summed
 
 
-def _resampled(units: Numbers) -> Numbers:
-    """Totals of ``DRAWS`` samples of as many units, with replacement. Equal rows are drawn together."""
+def _resampled(units: Numbers, draws: int) -> Numbers:
+    """Totals of ``draws`` samples of as many units, with replacement. Equal rows are drawn together."""
     import numpy as np
 
     kinds, counts = np.unique(units, axis=0, return_counts=True)
     dice = np.random.default_rng(_SEED)
     shares = counts / counts.sum()
-    return np.vstack([dice.multinomial(len(units), shares, size=rows) @ kinds for rows in _blocks(len(kinds))])
+    return np.vstack([dice.multinomial(len(units), shares, size=rows) @ kinds for rows in _blocks(len(kinds), draws)])
 
 
-def _blocks(width: int) -> Sequence[int]:
+def _blocks(width: int, draws: int) -> Sequence[int]:
     most = max(1, _BLOCK // max(1, width))
-    return [min(most, DRAWS - start) for start in range(0, DRAWS, most)]
+    return [min(most, draws - start) for start in range(0, draws, most)]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from statistics import fmean, variance
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct, structs
@@ -20,10 +20,15 @@ from msgspec import Struct, structs
 from promptlab.compare.intervals import wilson
 from promptlab.compare.paired import numeric
 from promptlab.errors import ModelFault, UsageFault
+from promptlab.lab.planning import evalset_name, model_names
 from promptlab.models.values import Model
 from promptlab.scoring.judge import Judged, judge_outcomes
 from promptlab.scoring.values import JudgeItem
 from promptlab.workspace.values import EvalSet, Example, Judge, MetricSpec, Prompt
+
+if TYPE_CHECKING:
+    from promptlab.lab.lab import Lab
+    from promptlab.lab.table import RunTable
 
 ANSWERS = 20
 """Answers that are probed, the first ones of the eval set."""
@@ -276,3 +281,24 @@ def doubts(
             if audited is not None and audited.doubt:
                 found[spec.name] = audited.doubt
     return found
+
+
+async def audit_in(lab: Lab, judge: str, evalset: str, model: str) -> Audit:
+    """Audit a judge of a workspace, and keep what was found."""
+    prompt = lab.subject(judge).prompt
+    name = model_names(lab.workspace, (model,) if model else ())[0]
+    cases = lab.workspace.load_evalset(evalset_name(lab.workspace, evalset, prompt))
+    candidates = {info.name: info.identity for info in lab.models() if info.name in lab.default_models()}
+    found = await audit(prompt, lab.model(name), cases, candidates)
+    keep(_folder(lab), found)
+    return found
+
+
+def mark(lab: Lab, table: RunTable) -> None:
+    """Let a table know which of its judges failed their last audits."""
+    fallback = next(iter(lab.settings.defaults.models or lab.settings.models), "")
+    table.distrust(doubts(_folder(lab), table.metrics, table.judges, fallback))
+
+
+def _folder(lab: Lab) -> Path:
+    return lab.journal_root() / "audits"

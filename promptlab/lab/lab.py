@@ -388,33 +388,20 @@ class Lab(Keeper):
         metrics = planning.judged_by_default(self.workspace, metrics)
         judges = planning.judge_prompts(self.workspace, metrics)
         table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges)
-        asked = self._judging(metrics, judges)
-        async for _ in judge_table(table, asked, self.cache(), stop or asyncio.Event()):
+        async for _ in judge_table(table, self._judging(metrics, judges), self.cache(), stop or asyncio.Event()):
             pass
         return self._audited(table)
 
-    # -- auditing judges --------------------------------------------------------------------------
-
     async def audit(self, judge: str, evalset: str = "", model: str = "") -> Audit:
         """Probe a judge on a model with the answers of an eval set, and remember what was found."""
-        from promptlab.lab import auditing
+        from promptlab.lab.auditing import audit_in
 
-        prompt = self.subject(judge).prompt
-        names = planning.model_names(self.workspace, (model,) if model else ())
-        cases = self.workspace.load_evalset(planning.evalset_name(self.workspace, evalset, prompt))
-        candidates = {info.name: info.identity for info in self.models() if info.name in self.default_models()}
-        found = await auditing.audit(prompt, self.model(names[0]), cases, candidates)
-        auditing.keep(self._audits(), found)
-        return found
-
-    def _audits(self) -> Path:
-        return self.journal_root() / "audits"
+        return await audit_in(self, judge, evalset, model)
 
     def _audited(self, table: RunTable) -> RunTable:
         """The table, with doubts on the metrics whose judges failed their audits."""
         if table.judges:
-            from promptlab.lab.auditing import doubts
+            from promptlab.lab.auditing import mark
 
-            fallback = next(iter(self.settings.defaults.models or self.settings.models), "")
-            table.distrust(doubts(self._audits(), table.metrics, table.judges, fallback))
+            mark(self, table)
         return table

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, structs
 
+from promptlab.compare.paired import DRAWS
 from promptlab.compare.values import Interval, Verdict
 from promptlab.errors import UsageFault
 from promptlab.workspace.values import Example
@@ -42,7 +43,7 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
         from promptlab.scoring.families.labels import STATISTICS
 
         rows = _rows(table, column, metric, present)
-        return set_interval(rows, STATISTICS[info.id], clusters, LEVEL, missing)
+        return set_interval(rows, STATISTICS[info.id], clusters, LEVEL, missing, _draws(table))
     return mean_interval(
         list(present.values()),
         kind=info.kind,
@@ -79,8 +80,17 @@ def verdict_of(
 
         both = [example for example, value in baseline.items() if None not in (value, candidate.get(example))]
         rows = _rows(table, before[1], metric, both), _rows(other, after[1], metric, both, table)
-        statistic = STATISTICS[info.id]
-        return decide_set(baseline, candidate, rows, statistic, metric, info.direction, table.decision, clusters)
+        return decide_set(
+            baseline,
+            candidate,
+            rows,
+            STATISTICS[info.id],
+            metric=metric,
+            direction=info.direction,
+            decision=table.decision,
+            clusters=clusters,
+            draws=_draws(table),
+        )
     verdict = decide(
         baseline,
         candidate,
@@ -93,6 +103,11 @@ def verdict_of(
         unit=info.unit,
     )
     return _doubted(verdict, table.doubts.get(metric) or other.doubts.get(metric))
+
+
+def _draws(table: RunTable) -> int:
+    """A running table is summed up with every repaint; its numbers are rough anyway."""
+    return DRAWS if table.state != "running" else 500
 
 
 def verdicts_of(table: RunTable, metric: str) -> dict[str, Verdict]:

@@ -16,6 +16,8 @@ from promptlab.scoring.values import MetricInfo, Score
 from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
 
 RunState = Literal["running", "complete", "partial", "cancelled"]
+Moment = tuple[int, RunState]
+"""What a sum holds for: a table that ends is summed up once more, with as many draws as its numbers deserve."""
 
 
 class RunTable:
@@ -77,8 +79,8 @@ class RunTable:
         self._examples = {example.id: example for example in self.examples}
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
-        self._summaries: dict[str, tuple[int, ColumnSummary]] = {}
-        self._verdicts: dict[str, tuple[int, dict[str, Verdict]]] = {}
+        self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
+        self._verdicts: dict[str, tuple[Moment, dict[str, Verdict]]] = {}
 
     @classmethod
     def of_plan(cls, plan: Plan) -> RunTable:
@@ -112,6 +114,10 @@ class RunTable:
         if self.doubts != doubts:
             self.doubts = dict(doubts)
             self.revision += 1
+
+    @property
+    def _now(self) -> Moment:
+        return self.revision, self.state
 
     # -- cells ------------------------------------------------------------------------------------
 
@@ -234,8 +240,8 @@ class RunTable:
         if column == self.baseline or not metric or self.infos[metric].direction == "info":
             return None
         seen = self._verdicts.get(metric)
-        if seen is None or seen[0] != self.revision:
-            seen = (self.revision, verdicts_of(self, metric))
+        if seen is None or seen[0] != self._now:
+            seen = (self._now, verdicts_of(self, metric))
             self._verdicts[metric] = seen
         return seen[1].get(column)
 
@@ -278,8 +284,8 @@ class RunTable:
 
     def summary(self, column: str) -> ColumnSummary:
         seen = self._summaries.get(column)
-        if seen is None or seen[0] != self.revision:
-            seen = (self.revision, self._summarise(column))
+        if seen is None or seen[0] != self._now:
+            seen = (self._now, self._summarise(column))
             self._summaries[column] = seen
         return seen[1]
 
