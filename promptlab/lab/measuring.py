@@ -11,11 +11,10 @@ from msgspec import Struct, structs
 from promptlab.compare.paired import DRAWS
 from promptlab.compare.values import Interval, Verdict
 from promptlab.errors import UsageFault
-from promptlab.workspace.values import Example
+from promptlab.workspace.values import Example, MetricSpec
 
 if TYPE_CHECKING:
     from promptlab.lab.table import RunTable
-    from promptlab.scoring.families.labels import Reader
 
 By = Literal["tag", "group", "split"]
 LEVEL = 0.95
@@ -40,7 +39,7 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
     missing = len(values) - len(present)
     if info.kind == "set":
         from promptlab.compare.resampling import set_interval
-        from promptlab.scoring.families.labels import STATISTICS
+        from promptlab.scoring.sets import STATISTICS
 
         rows = _rows(table, column, metric, present)
         return set_interval(rows, STATISTICS[info.id], clusters, LEVEL, missing, _draws(table))
@@ -76,7 +75,7 @@ def verdict_of(
     info, clusters = table.infos[metric], table.clusters()
     if info.kind == "set":
         from promptlab.compare.resampling import decide_set
-        from promptlab.scoring.families.labels import STATISTICS
+        from promptlab.scoring.sets import STATISTICS
 
         both = [example for example, value in baseline.items() if None not in (value, candidate.get(example))]
         rows = _rows(table, before[1], metric, both), _rows(other, after[1], metric, both, table)
@@ -155,22 +154,18 @@ def _rows(
     table: RunTable, column: str, metric: str, ids: Collection[str], labels: RunTable | None = None
 ) -> dict[str, list[float]]:
     """What each example adds to the totals: the mean of its trials. ``labels`` is the table whose labels count."""
-    from promptlab.scoring.families.labels import expected_label
+    from promptlab.scoring.sets import row_of
 
-    reader = _reader(labels or table, metric)
+    row = row_of(_spec(table, metric), (labels or table).examples)
     rows: dict[str, list[float]] = {}
     for id in ids:
-        expected = expected_label(table.example(id))
-        trials = [reader.row(expected, text) for text in _answers(table, column, id, metric)]
+        trials = [row(table.example(id), text) for text in _answers(table, column, id, metric)]
         rows[id] = [sum(place) / len(trials) for place in zip(*trials, strict=True)]
     return rows
 
 
-def _reader(table: RunTable, metric: str) -> Reader:
-    from promptlab.scoring.families.labels import Reader, labels_of
-
-    spec = next(spec for spec in table.metrics if spec.name == metric)
-    return Reader(labels_of(spec.options, table.examples))
+def _spec(table: RunTable, metric: str) -> MetricSpec:
+    return next(spec for spec in table.metrics if spec.name == metric)
 
 
 def _answers(table: RunTable, column: str, example: str, metric: str) -> list[str]:
@@ -209,16 +204,16 @@ def confusion(table: RunTable, column: str) -> Confusion:
     Raises:
         UsageFault: The run has no metric of labels.
     """
-    from promptlab.scoring.families.labels import label_or_none
+    from promptlab.scoring.families.labels import STATISTICS, Reader, label_or_none, labels_of
 
-    metric = next((name for name, info in table.infos.items() if info.kind == "set"), "")
+    metric = next((name for name, info in table.infos.items() if info.id in STATISTICS), "")
     metric = metric or next((name for name, info in table.infos.items() if info.id == "exact"), "")
     if not metric:
         raise UsageFault(
             "The run has no metric of labels. `promptlab score RUN -M macro_f1` scores it with one, where its "
             "examples have `expected`."
         )
-    reader = _reader(table, metric)
+    reader = Reader(labels_of(_spec(table, metric).options, table.examples))
     counts = [[0] * (len(reader.labels) + 1) for _ in reader.labels]
     scored = 0
     for example, value in table.values(column, metric).items():

@@ -15,7 +15,7 @@ from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
 from promptlab.scoring.defaults import default_metrics
-from promptlab.scoring.families.labels import STATISTICS
+from promptlab.scoring.sets import STATISTICS
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.identity import examples_hash

@@ -8,6 +8,7 @@ from promptlab.errors import Problem, UsageFault
 from promptlab.scoring.families import (
     answers,
     checks,
+    corpus,
     detectors,
     json_answers,
     labels,
@@ -28,7 +29,7 @@ JUDGE = "judge"
 
 COMPUTED: dict[str, Metric] = {
     metric.info.id: metric
-    for family in (answers, json_answers, labels, references, previous, checks, detectors, personal)
+    for family in (answers, json_answers, labels, references, corpus, previous, checks, detectors, personal)
     for metric in family.METRICS
 }
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {

@@ -123,3 +123,18 @@ async def test_an_a_a_run_says_that_it_is_chance(folder: Path, server: LoopbackS
     assert verdict.notes[-1].startswith("This is an A/A run: the same prompt and model with other seeds.")
     with pytest.raises(UsageFault, match=r"^An A/A run compares a subject with itself: name one\.$"):
         lab.plan(RunRequest(subjects=("triage@v1", "triage"), again=True))
+
+
+async def test_a_corpus_metric_is_no_mean(folder: Path) -> None:
+    path = folder / "evalsets" / "tickets.toml"
+    text = path.read_text().replace("expected = ", "reference = ")
+    metrics = '[[metrics]]\nid = "chrf"\n[[metrics]]\nid = "bleu"\n[[metrics]]\nid = "ter"\n'
+    path.write_text(metrics + text[text.index("[[examples]]") :])
+    table = await finish(folder, "triage@v1", "triage")
+    means = {metric: table.mean("b", metric) for metric in table.infos}
+    assert {metric: mean.mean for metric, mean in means.items() if mean} == {"chrf": 100.0, "bleu": 0.0, "ter": 0.0}
+    errors = table.verdict("b", "ter")
+    assert errors is not None
+    assert (errors.status, errors.better) == ("BETTER", 8)
+    with pytest.raises(UsageFault, match="The run has no metric of labels"):
+        confusion(table, "b")

@@ -153,9 +153,12 @@ HOSTILE = (" " * 20_000, "-" * 20_000, "| " * 9_000 + "\n" + " |-" * 6_000, "[" 
 
 
 @pytest.mark.parametrize(
-    "text", [*HOSTILE, "a@" * 9_000, "(A" * 9_000, "{{" * 9_000, "i can " * 3_000, "+1 (0)" * 3_000]
+    "text",
+    [*HOSTILE, "a@" * 9_000, "(A" * 9_000, "{{" * 9_000, "i can " * 3_000, "+1 (0)" * 3_000],
+    ids=lambda text: text[:4],
 )
 def test_no_answer_takes_a_metric_long(text: str) -> None:
+    scored.of("bleu", "a", scored.referring("a"))  # imports sacrebleu
     options = {"values": ["a"], "pattern": "a", "value": "a"}
     example = scored.referring("a b c").__class__("e", expected="1", reference="a b c", previous="a b")
     for id in CATALOGUE:
