@@ -15,8 +15,10 @@ from promptlab.compare.intervals import mean_interval
 from promptlab.compare.resampling import decide_set
 from promptlab.compare.values import Verdict
 from promptlab.compare.verdict import decide
+from promptlab.models.values import Outcome
 from promptlab.scoring.families.labels import Reader, macro_f1
-from promptlab.workspace.values import Decision
+from promptlab.scoring.metrics import score
+from promptlab.workspace.values import Decision, Example, MetricSpec
 
 pytestmark = pytest.mark.benchmark
 DECISION = Decision(min_effect=0.02)
@@ -106,3 +108,19 @@ def test_coverage_of_the_interval_of_a_share(n: int, p: float) -> None:
     print(f"\nn = {n}, p = {p}: {covered:.4f}")
     # Wilson dips to 0.9245 at n = 20, p = 0.95, and nowhere else on this grid below 0.93.
     assert covered >= (0.92 if (n, p) == (20, 0.95) else 0.93)
+
+
+def test_ten_metrics_of_ten_thousand_outcomes() -> None:
+    names = "exact exact_norm contains token_f1 json_valid length rouge_l refusal pii repetition"
+    specs = [MetricSpec(id, id) for id in names.split()]
+    example = Example("e", expected="billing", reference="Dear customer, the parcel of order 17 was sent on Monday.")
+    outcome = Outcome(
+        "k", "The parcel of order 17 was sent on Monday. Please wait for two more days, then write again."
+    )
+    score(specs, example, outcome, None)
+    start = time.perf_counter()
+    for _ in range(10_000):
+        score(specs, example, outcome, None)
+    took = time.perf_counter() - start
+    print(f"\n10,000 outcomes under ten metrics: {took:.2f} s")
+    assert took < 2

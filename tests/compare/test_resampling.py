@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,11 +100,3 @@ def test_clusters_widen_the_interval() -> None:
     assert clustered.method == "percentile bootstrap, 9 clusters"
     one = set_interval({"e0": rows["e0"]}, macro_f1)
     assert np.isnan(one.low)
-
-
-def test_a_thousand_examples_are_quick() -> None:
-    right = [LABELS[at % 3] for at in range(1000)]
-    before, after = column(right, answers(right, 0.6, 1)), column(right, answers(right, 0.7, 2))
-    start = time.perf_counter()
-    decide_set(before[0], after[0], (before[1], after[1]), macro_f1, "f1", "max", Decision())
-    assert time.perf_counter() - start < 0.6

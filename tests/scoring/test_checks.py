@@ -165,4 +165,4 @@ def test_no_answer_takes_a_metric_long(text: str) -> None:
         if id != JUDGE:
             start = time.perf_counter()
             scored.of(id, text, example, **options)
-            assert time.perf_counter() - start < 0.25, id
+            assert time.perf_counter() - start < 5, id  # a hang, not a busy machine
