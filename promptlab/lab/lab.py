@@ -35,9 +35,8 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.stored import keep_metrics, list_runs, read_metrics, read_outcomes, read_plan, remove
 from promptlab.runs.values import Plan
-from promptlab.workspace import watch
 from promptlab.workspace.folder import Workspace
-from promptlab.workspace.values import MetricSpec, Prompt
+from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
 
 if TYPE_CHECKING:
     from promptlab.lab.auditing import Audit
@@ -56,10 +55,9 @@ class Lab(Keeper):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._cache: Cache | None = None
-        self._models: dict[str, Model] = {}
+        self._models: dict[tuple[ModelEntry, bool], Model] = {}
         self._finished: dict[str, tuple[RunTable, Plan]] = {}
         self._opened: dict[str, RunTable] = {}
-        self._seen = watch.snapshot(workspace.root)
 
     @classmethod
     def open(cls, path: Path) -> Lab:
@@ -79,15 +77,6 @@ class Lab(Keeper):
             self._cache.close()
             self._cache = None
 
-    def watch(self) -> tuple[str, ...]:
-        """Paths of the workspace that changed on disk since the last call. Settings are loaded again."""
-        now = watch.snapshot(self.root)
-        changed = watch.changes(self._seen, now)
-        self._seen = now
-        if "promptlab.toml" in changed:
-            self.workspace = Workspace.find(self.root)
-        return changed
-
     # -- running ----------------------------------------------------------------------------------
 
     def plan(self, request: RunRequest, drafts: dict[str, str] | None = None) -> Plan:
@@ -100,11 +89,13 @@ class Lab(Keeper):
 
     def model(self, name: str) -> Model:
         """A model by name; not started before it is asked something, and kept for the next run."""
-        if name not in self._models:
-            planning.model_names(self.workspace, (name,))
-            entry = self.settings.models[name]
-            self._models[name] = registry.open_model(entry, self.root, trusted=trust.is_trusted(self.root, entry))
-        return self._models[name]
+        planning.model_names(self.workspace, (name,))
+        entry = self.settings.models[name]
+        # By entry and trust: a changed line of promptlab.toml, or a key allowed meanwhile, makes it another model.
+        key = (entry, trust.is_trusted(self.root, entry))
+        if key not in self._models:
+            self._models[key] = registry.open_model(entry, self.root, trusted=key[1])
+        return self._models[key]
 
     def table(self, plan: Plan) -> RunTable:
         """The empty table of a plan."""

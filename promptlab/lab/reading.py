@@ -13,7 +13,7 @@ from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRo
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelInfo
-from promptlab.workspace import edit, folder, starters, templates
+from promptlab.workspace import edit, folder, starters, templates, watch
 from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.names import is_name
@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._repository: Repository | None = None
-        self._history_problem: str | None = None
+        self._seen = watch.snapshot(workspace.root)
 
     @property
     def root(self) -> Path:
@@ -40,6 +40,15 @@ class Reader:
     @property
     def settings(self) -> Settings:
         return self.workspace.settings
+
+    def watch(self) -> tuple[str, ...]:
+        """Paths of the workspace that changed on disk since the last call. Settings are loaded again."""
+        now = watch.snapshot(self.root)
+        changed = watch.changes(self._seen, now)
+        self._seen = now
+        if "promptlab.toml" in changed:
+            self.workspace = Workspace.find(self.root)
+        return changed
 
     # -- prompts ----------------------------------------------------------------------------------
 
