@@ -63,7 +63,7 @@ def models_command(ctx: click.Context, as_json: bool) -> int:
             model.price or "–",
             model.license or "–",
             model.data_goes,
-            model.problem or "ready",
+            model.problem.removeprefix(f"{model.name}: ") or "ready",
         )
         for model in models
     ]

@@ -171,7 +171,7 @@ class Reader:
             except InvalidFile as fault:
                 problems += [p if p.file else Problem(p.message, evalset.source) for p in fault.problems]
         problems += [
-            Problem(info.problem, "promptlab.toml", key=f"models.{info.name}")
+            Problem(info.problem.removeprefix(f"{info.name}: "), "promptlab.toml", key=f"models.{info.name}")
             for info in self.models()
             if info.problem
         ]
