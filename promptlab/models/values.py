@@ -39,7 +39,7 @@ class Request(Struct, frozen=True, gc=False):
 
     Attributes:
         key: Identity of the answer: requests with one key have one outcome.
-        seed: Seed of this trial.
+        seed: Seed of this request alone.
     """
 
     key: str

@@ -20,7 +20,7 @@ from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.templates import render
 from promptlab.workspace.values import Decision, EvalSet, Example, Message, MetricSpec, Params, Prompt
 
-_KEY_FORMAT = "promptlab cell 1"
+_KEY_FORMAT = "promptlab cell 2"
 """Part of every key: raised when the same key fields would be sent to a model differently."""
 
 
@@ -109,6 +109,15 @@ def cell_key(
     return _key(_column_part(identity, params, constraint), _encode(tuple(messages)), params.seed, trial)
 
 
+def cell_seed(messages: Sequence[Message], seed: int, trial: int = 0) -> int:
+    """The seed of one cell, below 2³¹: its own for every text and trial.
+
+    With one seed for all examples their first tokens would be drawn with the same random number: a hundred examples
+    would be right or wrong together, and every interval would be far too narrow.
+    """
+    return _seed(_encode(tuple(messages)), seed, trial)
+
+
 def constraint_for(prompt: Prompt, capabilities: Capabilities) -> Constraint | None:
     """What decoding is held to: the prompt's output contract, when it is to be enforced and the model can."""
     output = prompt.output
@@ -135,6 +144,10 @@ def _column_part(identity: str, params: Params, constraint: Constraint | None) -
 
 def _encode(value: object) -> bytes:
     return msgspec.json.encode(value) + b"\n"
+
+
+def _seed(messages: bytes, seed: int, trial: int) -> int:
+    return int.from_bytes(sha256(b"%b[%d,%d]\n" % (messages, seed, trial)).digest()[:4]) & 0x7FFF_FFFF
 
 
 def _key(column: bytes, messages: bytes, seed: int, trial: int) -> str:
@@ -221,7 +234,7 @@ def _column_cells(
                 yield Cell(letter, example.id, trial, key, None, text.problem)
             else:
                 key = _key(part, text.encoded, column.params.seed, trial)
-                seed = column.params.seed + trial
+                seed = _seed(text.encoded, column.params.seed, trial)
                 yield Cell(
                     letter, example.id, trial, key, Request(key, text.messages, column.params, seed, constraint)
                 )

@@ -13,7 +13,7 @@ from msgspec import structs
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.models.cache import Cache
 from promptlab.models.values import FATAL_FAULTS, Constraint, Fault, Model, Outcome, Request
-from promptlab.runs.plan import cell_key
+from promptlab.runs.plan import cell_key, cell_seed
 from promptlab.scoring.grades import Grade, grade_words, read_grade
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
@@ -106,7 +106,7 @@ async def judge_outcomes(
             yield _failed(item, metric_name, Fault("template", str(fault)))
             continue
         key = cell_key(identity, messages, judge.params, constraint)
-        requests[key] = Request(key, messages, judge.params, judge.params.seed, constraint)
+        requests[key] = Request(key, messages, judge.params, cell_seed(messages, judge.params.seed), constraint)
         waiting.setdefault(key, []).append(item)
     async with aclosing(_replies(model, requests, cache)) as replies:
         async for outcome in replies:

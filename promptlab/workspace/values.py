@@ -27,7 +27,7 @@ class Params(Struct, frozen=True, omit_defaults=True):
     Attributes:
         temperature: 0 is greedy.
         max_tokens: The most tokens an answer may have.
-        seed: Seed of the first trial; trial k uses ``seed + k``.
+        seed: Where randomness begins. Every example and trial draws with a seed of its own that follows from it.
     """
 
     temperature: float = 0.0

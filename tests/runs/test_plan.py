@@ -11,7 +11,7 @@ from runs.scripted import make_column, make_evalset, make_prompt, small_plan
 
 from promptlab.errors import UsageFault
 from promptlab.models.values import Capabilities, Constraint
-from promptlab.runs.plan import cell_key, constraint_for, make_plan
+from promptlab.runs.plan import cell_key, cell_seed, constraint_for, make_plan
 from promptlab.workspace.values import Decision, Example, Guardrail, Message, MetricSpec, Output, Params
 
 USER = (Message("user", "Hello"),)
@@ -78,7 +78,15 @@ def test_the_plan_uses_the_same_key_as_cell_key() -> None:
         variant = plan.variants[0]
         expected = cell_key(variant.identity, cell.request.messages, variant.params, None, cell.trial)
         assert cell.key == cell.request.key == expected
-        assert cell.request.seed == cell.trial
+        assert cell.request.seed == cell_seed(cell.request.messages, variant.params.seed, cell.trial)
+
+
+def test_every_cell_draws_with_a_seed_of_its_own() -> None:
+    plan = small_plan(50, trials=4)
+    seeds = [cell.request.seed for cell in plan.cells if cell.request is not None]
+    assert len(set(seeds)) == 200
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert seeds == [cell.request.seed for cell in small_plan(50, trials=4).cells if cell.request is not None]
 
 
 def test_cells_go_model_by_model_then_version_then_example_then_trial() -> None:
