@@ -29,3 +29,15 @@ async def test_an_empty_list_has_nothing_to_tick(host) -> None:
         empty.focus()
         await pilot.press("space")
         assert empty.ticked == ()
+
+
+async def test_a_short_list_begins_at_its_first_tick(host, read) -> None:
+    names = TickList([Option(name, name, ticked=name in "gh") for name in "abcdefgh"], id="names")
+    names.styles.height = 2
+    app = host(names)
+    async with app.run_test(size=(30, 8)) as pilot:
+        await pilot.pause()
+        assert any("[x] g" in line for line in read(app)[:2])
+        names.focus()
+        await pilot.press("space")
+        assert names.ticked == ("h",)

@@ -36,6 +36,8 @@ class TickList(VirtualTable):
         self._options = tuple(options)
         self._ticked = {option.name for option in options if option.ticked}
         self.set_rows(self)
+        # What is ticked is what a person checks first: a list that shows one line shows that one.
+        self._row = next((row for row, option in enumerate(options) if option.ticked), 0)
 
     def __len__(self) -> int:
         return len(self._options)
