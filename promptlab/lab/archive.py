@@ -65,6 +65,7 @@ class RunHead(Struct):
     metrics: list[MetricSpec] = []
     decision: Decision = Decision()
     judges: dict[str, str] = {}
+    judge_models: dict[str, str] = {}
     currency: str = ""
     versions: dict[str, int] = {}
 
@@ -88,6 +89,7 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
         metrics=list(table.metrics),
         decision=table.decision,
         judges=plan.judges,
+        judge_models=plan.judge_models,
         currency=plan.currency,
         versions=table.versions,
     )
@@ -161,6 +163,7 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
         currency=head.currency,
     )
     table.run = head.run
+    table.judge_models = head.judge_models
     table.versions.update(head.versions)
     for line in outputs:
         measured = metrics.get((line.column, line.example, line.trial))

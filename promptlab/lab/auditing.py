@@ -264,7 +264,7 @@ def _name(content: str, model: str) -> str:
 
 
 def doubts(
-    folder: Path, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt], fallback: str
+    folder: Path, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt], identities: Mapping[str, str]
 ) -> dict[str, str]:
     """Name of each judge metric whose judge failed its last audit, and why.
 
@@ -272,13 +272,13 @@ def doubts(
         folder: Where audits are kept.
         metrics: Of a run.
         judges: Metric name to judge.
-        fallback: The model of judge metrics that name none.
+        identities: Metric name to the model that judged: an audit of another file or endpoint says nothing of it.
     """
     found: dict[str, str] = {}
     for spec in metrics:
         if spec.name in judges:
-            audited = known(folder, judges[spec.name].content, str(spec.options.get("model", fallback)))
-            if audited is not None and audited.doubt:
+            audited = known(folder, judges[spec.name].content, str(spec.options.get("model", "")))
+            if audited is not None and audited.doubt and audited.identity == identities.get(spec.name):
                 found[spec.name] = audited.doubt
     return found
 
@@ -296,8 +296,7 @@ async def audit_in(lab: Lab, judge: str, evalset: str, model: str) -> Audit:
 
 def mark(lab: Lab, table: RunTable) -> None:
     """Let a table know which of its judges failed their last audits."""
-    fallback = next(iter(lab.settings.defaults.models or lab.settings.models), "")
-    table.distrust(doubts(_folder(lab), table.metrics, table.judges, fallback))
+    table.distrust(doubts(_folder(lab), table.metrics, table.judges, table.judge_models))
 
 
 def _folder(lab: Lab) -> Path:

@@ -9,9 +9,10 @@ import msgspec
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.compare.words import word_diff
 from promptlab.errors import UsageFault
-from promptlab.lab.measuring import verdict_of
+from promptlab.lab.measuring import mean_of, verdict_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
+from promptlab.lab.wording import plural
 from promptlab.workspace.values import MetricSpec, Prompt
 
 
@@ -47,7 +48,8 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
         before=_label(before, before_column),
         after=_label(after, after_column),
         means=tuple(
-            (metric, before.mean(before_column, metric), after.mean(after_column, metric)) for metric in ordered
+            (metric, mean_of(before, before_column, metric, common), mean_of(after, after_column, metric, common))
+            for metric in ordered
         ),
         verdicts=tuple(verdicts),
         changed=tuple(_changes(verdicts[0] if verdicts else None, before, before_column, after, after_column)),
@@ -55,11 +57,11 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     )
 
 
-def _scorer(table: RunTable, metric: str) -> tuple[MetricSpec, int, str]:
+def _scorer(table: RunTable, metric: str) -> tuple[MetricSpec, int, str, str]:
     """What made the scores of a metric: those of another scorer are other scores, whatever their name."""
     spec = next(spec for spec in table.metrics if spec.name == metric)
     judge = table.judges[metric].content if metric in table.judges else ""
-    return spec, table.versions.get(metric, 1), judge
+    return spec, table.versions.get(metric, 1), judge, table.judge_models.get(metric, "")
 
 
 def _label(table: RunTable, column: str) -> str:
@@ -75,7 +77,7 @@ def _common(before: RunTable, after: RunTable) -> tuple[frozenset[str], tuple[st
     if left_out:
         shown = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
         notes.append(
-            f"{len(left_out)} examples are in one run only, or changed between them, and are left out: {shown}."
+            f"In one run only, or changed between them, and left out: {plural(len(left_out), 'example')}: {shown}."
         )
     if before.evalset != after.evalset:
         notes.append(f"The runs used different eval sets: {before.evalset} and {after.evalset}.")

@@ -150,9 +150,8 @@ class Lab(Keeper):
     def _judging(self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> list[Judging]:
         from promptlab.lab.running import Judging
 
-        fallback = planning.model_names(self.workspace, ())[0] if judges else ""
         return [
-            Judging(spec, judges[spec.name], self.model(str(spec.options.get("model", fallback))))
+            Judging(spec, judges[spec.name], self.model(str(spec.options["model"])))
             for spec in metrics
             if spec.name in judges
         ]
@@ -379,7 +378,9 @@ class Lab(Keeper):
         metrics = planning.judged_by_default(self.workspace, metrics)
         judges = planning.judge_prompts(self.workspace, metrics)
         table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges)
-        async for _ in judge_table(table, self._judging(metrics, judges), self.cache(), stop or asyncio.Event()):
+        judging = self._judging(metrics, judges)
+        table.judge_models = {one.spec.name: one.model.identity for one in judging}
+        async for _ in judge_table(table, judging, self.cache(), stop or asyncio.Event()):
             pass
         return self._audited(table)
 

@@ -76,11 +76,15 @@ def build(
         sources=_sources(workspace, ordered, evalset, metrics),
     )
     judges = judge_prompts(workspace, metrics)
+    judge_models = {
+        spec.name: model_of(str(spec.options["model"])).identity for spec in metrics if spec.name in judges
+    }
     overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)
     words = (overrides, f"{overrides}, other seeds".removeprefix(", ")) if request.again else (overrides,)
     return structs.replace(
         plan,
-        digest=_digest(plan, judges),
+        digest=_digest(plan, judges, judge_models),
+        judge_models=judge_models,
         # Of the examples that are run: a sample is other cases than the whole eval set.
         evalset_content=examples_hash(plan.examples),
         variants=tuple(
@@ -117,11 +121,11 @@ def _version(prompt: Prompt) -> str:
     return f"{prompt.name}@{prompt.content}"
 
 
-def _digest(plan: Plan, judges: Mapping[str, Prompt]) -> str:
-    """A changed judge makes other scores, so it makes another plan."""
+def _digest(plan: Plan, judges: Mapping[str, Prompt], models: Mapping[str, str]) -> str:
+    """A changed judge, or another model behind it, makes other scores, so it makes another plan."""
     if not judges:
         return plan.digest
-    words = sorted(f"{metric} {judge.content}" for metric, judge in judges.items())
+    words = sorted(f"{metric} {judge.content} {models[metric]}" for metric, judge in judges.items())
     return sha256("\n".join([plan.digest, *words]).encode()).hexdigest()
 
 
@@ -197,12 +201,12 @@ def model_names(workspace: Workspace, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def judged_by_default(workspace: Workspace, metrics: Sequence[MetricSpec]) -> tuple[MetricSpec, ...]:
-    """Judge metrics that name no judge get the default judge of the workspace."""
-    default = workspace.settings.defaults.judge
+    """Judge metrics that name no judge or model get the default ones of the workspace, so that both are on record."""
+    settings = workspace.settings
+    model = next(iter(settings.defaults.models or settings.models), None)
+    given = {name: value for name, value in (("judge", settings.defaults.judge), ("model", model)) if value}
     return tuple(
-        MetricSpec(id=spec.id, name=spec.name, options={"judge": default, **spec.options})
-        if spec.id == "judge" and default and "judge" not in spec.options
-        else spec
+        MetricSpec(id=spec.id, name=spec.name, options={**given, **spec.options}) if spec.id == "judge" else spec
         for spec in metrics
     )
 

@@ -166,7 +166,9 @@ def gates(table: RunTable, fail_on: Literal["worse", "not-better"] | None, minim
             failed += [Gate(column, f"{label} breaks the guardrail on {guard.metric}.") for guard in broken]
         for metric, least in minimums.items():
             mean = table.mean(column, metric)
-            if mean is None:
+            if doubt := table.doubts.get(metric):
+                failed.append(Gate(column, f"{metric} can decide nothing, since its judge failed the audit: {doubt}"))
+            elif mean is None:
                 failed.append(Gate(column, f"{label} has no value for {metric}, {least:g} is required."))
             elif mean.mean < least:
                 failed.append(Gate(column, f"{label} reaches {mean.mean:.4g} on {metric}, {least:g} is required."))
@@ -174,7 +176,7 @@ def gates(table: RunTable, fail_on: Literal["worse", "not-better"] | None, minim
 
 
 def _fails(fail_on: Literal["worse", "not-better"], verdict: Verdict) -> bool:
-    """INVALID passes neither gate: a comparison that cannot be made proves nothing."""
+    """INVALID fails both gates: a comparison that cannot be made proves nothing."""
     if fail_on == "worse":
         return verdict.status in ("WORSE", "INVALID")
     return verdict.status != "BETTER"

@@ -27,6 +27,7 @@ class RunTable:
         run: The run's id, "" for a table of a plan that was not started.
         prompts: Column letter to the prompt as it was used.
         judges: Name of each judge metric to its judge as it was used.
+        judge_models: Name of each judge metric to the identity of the model that judged.
         currency: Of all costs, "" when there are none or they differ.
         revision: Rises with every cell that arrives; a screen repaints when it changed.
         tag: The tag that holds the run in git, "" when it is not saved.
@@ -68,6 +69,7 @@ class RunTable:
         self.decision = decision
         self.prompts = dict(prompts)
         self.judges = dict(judges)
+        self.judge_models: dict[str, str] = {}
         self.currency = currency
         self.doubts: dict[str, str] = {}
         self.infos: dict[str, MetricInfo] = {
@@ -85,7 +87,7 @@ class RunTable:
     @classmethod
     def of_plan(cls, plan: Plan) -> RunTable:
         """The empty table of a plan."""
-        return cls(
+        table = cls(
             subject=plan.subject,
             evalset=plan.evalset,
             evalset_content=plan.evalset_content,
@@ -99,6 +101,8 @@ class RunTable:
             judges=judges_of(plan),
             currency=plan.currency,
         )
+        table.judge_models = dict(plan.judge_models)
+        return table
 
     # -- filling ----------------------------------------------------------------------------------
 
@@ -268,14 +272,17 @@ class RunTable:
             if (kind := self._kind(guard.metric)) is not None
         ]
         adjusted = holm([verdict.p for verdict in found])
-        return tuple(
-            structs.replace(
-                verdict, status="UNCLEAR", sentence=f"UNCLEAR after Holm's correction: {verdict.sentence}"
-            )
-            if verdict.status == "HELD" and p >= self.decision.alpha
-            else verdict
-            for verdict, p in zip(found, adjusted, strict=True)
-        )
+        return tuple(self._weighed(verdict, p) for verdict, p in zip(found, adjusted, strict=True))
+
+    def _weighed(self, verdict: GuardrailVerdict, p: float) -> GuardrailVerdict:
+        """A guardrail's verdict as far as its judge deserves belief and its p survives Holm's correction."""
+        if doubt := self.doubts.get(verdict.metric):
+            why = f"UNCLEAR, since its judge failed the audit ({doubt})"
+        elif verdict.status == "HELD" and p >= self.decision.alpha:
+            why = "UNCLEAR after Holm's correction"
+        else:
+            return verdict
+        return structs.replace(verdict, status="UNCLEAR", sentence=f"{why}: {verdict.sentence}")
 
     def _kind(self, metric: str) -> Literal["binary", "numeric"] | None:
         """The kind of a metric that a guardrail can be on, None for others."""

@@ -71,6 +71,7 @@ class Plan(Struct, frozen=True):
         sources: Path relative to the workspace root to bytes of every input file, exactly as used.
         prompts: ``name@content`` to the bytes of the prompt file of every column, old versions and judges included.
         judges: Name of each judge metric to the ``name@content`` of its judge.
+        judge_models: Name of each judge metric to the identity of the model that judges.
         currency: Of all costs of the run, "" when nothing has a price or prices differ in currency.
     """
 
@@ -88,6 +89,7 @@ class Plan(Struct, frozen=True):
     sources: dict[str, bytes]
     prompts: dict[str, bytes] = {}
     judges: dict[str, str] = {}
+    judge_models: dict[str, str] = {}
     currency: str = ""
 
 

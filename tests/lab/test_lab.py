@@ -290,6 +290,23 @@ def test_a_prompt_can_name_its_usual_eval_set(folder: Path) -> None:
     assert "Did you mean `other`?" in str(lab.check()[0])
 
 
+def test_another_model_behind_a_judge_makes_another_plan(folder: Path) -> None:
+    judge = '[judge]\nscale = [1, 5]\n[[messages]]\nrole = "user"\ncontent = "Grade: {{ answer }}"\n'
+    (folder / "prompts" / "strict.toml").write_text(judge)
+    path = folder / "evalsets" / "tickets.toml"
+    path.write_text(path.read_text().replace('id = "contains"', 'id = "judge"\njudge = "strict"'))
+    settings = folder / "promptlab.toml"
+    text = settings.read_text()
+    request = RunRequest(subjects=("triage",), models=("api",))
+    first = Lab.open(folder).plan(request)
+    assert first.metrics[1].options == {"judge": "strict", "model": "api"}
+    settings.write_text(text.replace('models = ["api"]', 'models = ["nano"]'))
+    other = Lab.open(folder).plan(request)
+    assert other.digest != first.digest
+    settings.write_text(text.replace('models = ["api"]', 'models = ["nano"]').replace("demo:nano", "demo:mini"))
+    assert Lab.open(folder).plan(request).digest not in (first.digest, other.digest)
+
+
 def test_the_default_prompt_runs_when_none_is_named(folder: Path) -> None:
     path = folder / "promptlab.toml"
     path.write_text(path.read_text() + 'prompt = "triage"\n')

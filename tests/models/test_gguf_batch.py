@@ -189,3 +189,17 @@ def test_contracts_hold_in_a_batch(load: Callable[..., Engine]) -> None:
     for request, text in zip(requests, texts(engine, requests), strict=True):
         assert request.constraint is not None
         assert text in (request.constraint.choices or ())
+
+
+def test_a_larger_request_that_comes_later_waits_for_room(load: Callable[..., Engine]) -> None:
+    engine = load()
+    engine.add(list(enumerate(table(4))))
+    engine.admit()
+    found = dict(engine.step())
+    large = Request("large", (Message("user", "word " * 800),), Params(max_tokens=8))
+    engine.add([(10, large)])
+    while engine.busy:
+        engine.admit()
+        found.update(engine.step())
+    assert sorted(found) == [*range(8), 10]
+    assert all(outcome.fault is None for outcome in found.values())

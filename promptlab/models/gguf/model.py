@@ -77,8 +77,10 @@ class GgufFile:
             )
         self.can_share = not (native.llama_model_is_recurrent(model) or native.llama_model_is_hybrid(model))
         heads = max(1, native.llama_model_n_head(model))
-        width = native.llama_model_n_embd(model) * native.llama_model_n_head_kv(model) // heads
-        self.token_bytes = 2 * native.llama_model_n_layer(model) * width * _CELL_BYTES
+        # The first layer of a hybrid model may have no attention, and so no such heads: then all are reckoned with.
+        kept = native.llama_model_n_head_kv(model) or heads
+        width = native.llama_model_n_embd(model) * kept // heads
+        self.token_bytes = max(1, 2 * native.llama_model_n_layer(model) * width * _CELL_BYTES)
 
     def close(self) -> None:
         """Let go of the native memory."""

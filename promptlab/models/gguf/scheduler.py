@@ -263,6 +263,8 @@ class Scheduler:
         idle = not self._running
         if idle:  # what is at work cannot be moved
             self._fit_pool(job.cells)
+        elif self._too_small(job):
+            return None  # it came later than the others: when they are done the pool is made anew
         assert self._sequences is not None
         if idle and self._mode.afresh:
             self._sequences.clear()
@@ -272,6 +274,11 @@ class Scheduler:
             stream = self._sequences.open(job.prompt, job.budget, prefix)
             assert stream is not None
         return stream
+
+    def _too_small(self, job: Job) -> bool:
+        """Whether a sequence of the pool, where each has cells of its own, cannot hold the job."""
+        layout = self._sequences.pool.layout if self._sequences is not None else None
+        return layout is not None and layout.apart and job.cells > layout.cells
 
     def _fit_pool(self, least: int) -> None:
         """Make room for so many cells, better for all that is wanted, while nothing is at work.
