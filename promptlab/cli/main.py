@@ -70,8 +70,14 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        if word not in COMMANDS and not ctx.resilient_parsing and (Path(word).is_dir() or "/" in word):
-            return "open", self.get_command(ctx, "open"), args
+        if word not in COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:
+            if Path(word).is_dir() or "/" in word:
+                return "open", self.get_command(ctx, "open"), args
+            from difflib import get_close_matches
+
+            near = get_close_matches(word, COMMANDS, 1)
+            hint = f" Did you mean `{near[0]}`?" if near else " `promptlab --help` lists the commands."
+            raise click.UsageError(f"There is no command and no folder “{word}”.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

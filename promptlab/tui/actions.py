@@ -55,6 +55,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.history", "5", "", "Go to History.", group="go", does="go('history')"),
         Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
+        Action("app.interrupt", "ctrl+c", "", "Say how to stop the run and how to quit.", group=""),
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),
         Action("app.help_anywhere", "f1", "", "Show or hide this help, from a text field too.", 99, "", True, "help"),
         Action("app.palette", "ctrl+p", "", "Find any action by its name.", 99, "", True, "command_palette"),
@@ -79,6 +80,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("editor.run", "ctrl+r", "run", "Run the text as it stands on five examples.", 15, "", True),
         Action("editor.external", "ctrl+g,f4", "$EDITOR", "Edit in your own editor.", 40, "prompt", True),
         Action("editor.close", "escape", "leave", "Leave the editor; nothing is lost.", 30),
+        Action("editor.start", "ctrl+home", "", "The start of the text."),
+        Action("editor.end", "ctrl+end", "", "The end of the text."),
     ),
     "prompts": (
         Action("prompts.edit", "e", "edit", "Edit the file here.", 12, "prompt"),

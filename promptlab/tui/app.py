@@ -68,13 +68,13 @@ class PromptlabApp(App[int]):
         for page in await in_thread(_screens):
             self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
             self._modes_open.add(page.MODE)
-        self.switch_mode("prompts")
         try:
             lab = await in_thread(self._open_lab)
         except PromptlabError as fault:
             self.fault = fault
             self.exit(int(fault.exit_code))
             return
+        self.switch_mode("prompts")
         self.session.opened(lab)
         self.session.say("")
         await self._look_at_git(lab)
@@ -197,6 +197,10 @@ class PromptlabApp(App[int]):
         if self.session.job is not None:
             self.session.job.stop()
             self._chrome()
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C is what a hand knows: say what does here what it does elsewhere."""
+        self.session.say("x stops the run, ctrl+q quits" if self.session.running else "ctrl+q quits")
 
     def action_leave(self) -> None:
         """Quit; ask first if something would be lost or cut short."""

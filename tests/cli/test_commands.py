@@ -235,7 +235,7 @@ def test_more_than_one_cell_in_twenty_failing_is_exit_3(promptlab: Command, serv
     [
         (["run"], "Say which prompt to run"),
         (["run", "triage", "--set", "temperature"], "KEY=VALUE"),
-        (["rnu"], "No such command"),
+        (["rnu"], "There is no command and no folder “rnu”. Did you mean `run`?"),
         (["show", "20200101"], "There is no run"),
         (["compare", "last", "last"], "There is no run yet"),
         (["diff", "triage@v1", "triage@v7"], "There is no triage@v7"),

@@ -24,6 +24,8 @@ class RunDialog(ModalScreen[RunRequest | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
         Binding("R", "run", "Run", show=False),
+        # Before the lists, where Enter would tick: it answers the dialog, as the line below the lists says.
+        Binding("enter", "answer", "Run", show=False, priority=True),
         # From the buttons into the lists and back; inside a list the list's own keys come first.
         Binding("up,k", "app.focus_previous", "Before", show=False),
         Binding("down,j", "app.focus_next", "Next", show=False),
@@ -92,6 +94,13 @@ class RunDialog(ModalScreen[RunRequest | None]):
             self.action_run()
         else:
             self.action_cancel()
+
+    def action_answer(self) -> None:
+        """What Enter means: Run, but on the button that cancels."""
+        if self.focused is self.query_one("#cancel", Button):
+            self.action_cancel()
+        else:
+            self.action_run()
 
     def action_run(self) -> None:
         """Give back what is ticked."""

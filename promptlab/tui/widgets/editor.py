@@ -86,6 +86,14 @@ class Editor(TextArea):
         self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
         self.move_cursor(cursor)
 
+    def action_start(self) -> None:
+        """To the start of the text."""
+        self.move_cursor((0, 0))
+
+    def action_end(self) -> None:
+        """To the end of the text."""
+        self.move_cursor(self.document.end)
+
     # -- colours ------------------------------------------------------------------------------------------
 
     def _build_highlight_map(self) -> None:
