@@ -456,10 +456,13 @@ def test_a_disk_that_fails_while_syncing_is_told_at_the_next_outcome(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(journal_module.os, "fsync", fsync)
-    journal.append([line_of(plan.cells[0])])
-    time.sleep(0.3)
+    def append_until_told() -> None:
+        for _ in range(500):
+            journal.append([line_of(plan.cells[0])])
+            time.sleep(0.01)
+
     with pytest.raises(StorageFault, match=r"cannot be used: input/output error\.$"):
-        journal.append([line_of(plan.cells[0])])
+        append_until_told()
     with pytest.raises(StorageFault):
         journal.finish("partial")
 
