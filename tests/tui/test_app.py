@@ -50,6 +50,25 @@ async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path, s
         assert "^s save" in here.lines[-1]
 
 
+@pytest.mark.parametrize("size", [NORMAL, WIDE])
+async def test_esc_q_and_another_screen_close_the_help(folder: Path, size: tuple[int, int]) -> None:
+    async with sitting(folder, size) as here:
+        await here.sees("triage.toml")
+        for key in ("escape", "q", "4"):
+            await here.press("question_mark")
+            await here.sees("help: ? or Esc closes it")
+            await here.press(key)
+            await here.until(lambda: "Esc closes it" not in here.text)
+        await here.press("1")
+        await here.sees("triage.toml")
+        assert "Esc closes it" not in here.text
+        assert here.prompts.list.has_focus
+        await here.press("e", "f1", "escape", "f1")
+        await here.sees("? or Esc closes it" if size == NORMAL else "F1 or Esc closes it")
+        await here.press("escape")
+        assert here.prompts.editor.has_focus
+
+
 async def test_the_palette_lists_actions_with_their_keys(folder: Path) -> None:
     async with sitting(folder) as here:
         await here.sees("triage.toml")
@@ -128,3 +147,28 @@ async def test_quitting_during_a_run_ends_it_at_once_and_keeps_what_is_done(
     run = lab.runs()[0]
     table = lab.open_run(run.id)
     assert 2 <= sum(table.outcome("a", example.id) is not None for example in table.examples) < 8
+
+
+async def test_a_folder_that_is_no_workspace_ends_with_its_sentence(tmp_path: Path) -> None:
+    app = PromptlabApp(lambda: Lab.open(tmp_path))
+    async with app.run_test() as pilot:
+        while app.fault is None:
+            await pilot.pause(0.02)
+    assert app.return_value == 2
+    assert "promptlab init" in str(app.fault)
+
+
+async def test_ctrl_c_says_how_to_quit(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("ctrl+c")
+        assert here.status == "ctrl+q quits"
+
+
+async def test_enter_runs_what_is_ticked_from_the_lists_too(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("16 cells")
+        await here.press("up", "up", "enter")
+        await here.sees("done: 16/16 cells")

@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 from promptlab.errors import PromptlabError
 from promptlab.tui.background import in_thread
@@ -53,6 +54,9 @@ class Page(Screen[None]):
         PROSE: Widget id to a few lines that say what the pane is for; "" is the screen itself.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close_help", "Close the help", show=False, priority=True),
+    ]
     MODE: ClassVar[str] = ""
     PROSE: ClassVar[dict[str, str]] = {}
 
@@ -83,6 +87,11 @@ class Page(Screen[None]):
     def on_screen_resume(self) -> None:
         """Draw what changed while another screen was shown."""
         self.refresh_chrome()
+
+    def on_screen_suspend(self) -> None:
+        """Close the help: it is about what was done here, and covers what is wanted on the way back."""
+        if self.helping:
+            self.toggle_help()
 
     def on_resize(self, event: Resize) -> None:
         """Say so when the terminal is too small for anything."""
@@ -195,6 +204,14 @@ class Page(Screen[None]):
         """Whether the help panel is open."""
         return self.has_class("-help")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Esc is the help's only while it is open."""
+        return self.helping if action == "close_help" else super().check_action(action, parameters)
+
+    def action_close_help(self) -> None:
+        """Close the help panel."""
+        self.toggle_help()
+
     def toggle_help(self) -> None:
         """Open or close the help panel. On a narrow terminal it covers the panes, and has the focus while open."""
         panel = self.query_one(HelpPanel)
@@ -208,11 +225,18 @@ class Page(Screen[None]):
         self.add_class("-help")
         if self.has_class("-narrow"):
             panel.focus()
+        self._help_title()
 
     def _help(self) -> None:
         panel = self.query_one(HelpPanel)
         if self.helping and self.focused not in (None, panel):
             panel.show(self._help_pieces())
+            self._help_title()
+
+    def _help_title(self) -> None:
+        typing = isinstance(self.focused, Input | TextArea) and not self.has_class("-narrow")
+        key = "F1" if typing else "?"
+        self.query_one(HelpPanel).border_title = plain(f"help: {key} or Esc closes it")
 
     def _help_pieces(self) -> list[Piece]:
         where = self.focused.id if self.focused and self.focused.id else ""
