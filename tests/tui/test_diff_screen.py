@@ -201,6 +201,29 @@ async def test_an_edited_working_copy_is_what_is_compared(folder: Path) -> None:
         await here.sees("triage  v1 → v2")
 
 
+async def test_a_text_that_is_not_saved_is_not_what_is_compared(folder: Path) -> None:
+    edit(folder)
+    async with sitting(folder, SMALL) as here:
+        await here.until(lambda: here.app.session.prompt)
+        await here.press("e", "x")
+        await here.until(lambda: here.app.session.unsaved)
+        await here.press("escape")
+        await shown(here, "on disk; the editor has unsaved text · pair 2/2")
+        await here.press("left_square_bracket")
+        await here.sees(" the editor has unsaved text · pair 1/2")
+
+
+async def test_a_small_terminal_shows_one_pane_at_a_time(folder: Path) -> None:
+    await finished(folder)
+    async with sitting(folder, SMALL) as here:
+        await shown(here, "triage  v1 → v2")
+        for pane in ("fields", "scores", "output", "fields"):
+            await here.until(lambda pane=pane: here.app.focused is not None and here.app.focused.id == pane)
+            await here.until(lambda: sum(line.startswith(("╭", "┏")) for line in here.lines) == 1)
+            assert diff(here).query_one(f"#{pane}").region.height >= 9
+            await here.press("tab")
+
+
 async def test_brackets_step_through_the_pairs(folder: Path) -> None:
     edit(folder)
     async with sitting(folder) as here:
@@ -262,7 +285,7 @@ async def test_hostile_text_is_shown_and_not_obeyed(folder: Path, server) -> Non
 async def test_it_fits_terminals_of_all_sizes(folder: Path, size: tuple[int, int]) -> None:
     await finished(folder)
     async with sitting(folder, size) as here:
-        await shown(here, "▲ 8 better")
+        await shown(here, "8 better")
         assert len(list(here.app.screen.walk_children())) < 150
         assert all(cell_len(line) <= size[0] for line in here.lines)
         assert "? help" in here.lines[-1]

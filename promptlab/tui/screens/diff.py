@@ -133,7 +133,8 @@ class DiffScreen(PastPage):
         elif not self._chosen:
             self._pair = self._pairs[-1] if self._pairs else None
         if self._pair is None:
-            self._nothing(lone(self._past, await in_thread(lab.history_problem)))
+            unsaved = " The editor has unsaved text: ctrl+s there saves it." if name in self.session.unsaved else ""
+            self._nothing(lone(self._past, await in_thread(lab.history_problem)) + unsaved)
         else:
             await self._compare(lab, self._pair)
 
@@ -173,9 +174,16 @@ class DiffScreen(PastPage):
         self.fields.border_title = plain(f"{name}  {before} → {after}")
         at = next((number for number, pair in enumerate(self._pairs, 1) if pair == self._pair), 0)
         place = f"pair {at}/{len(self._pairs)}" if at else ""
-        changed = f"{plural(len(diff.fields), 'field')} changed"
+        changed = self._unsaved(diff) or f"{plural(len(diff.fields), 'field')} changed"
         self.fields.border_subtitle = plain(f"{changed} · {place}" if place else changed)
         self.fields.show_fields(diff.fields, "inline" if self.has_class("-narrow") else self._style)
+
+    def _unsaved(self, diff: SubjectDiff) -> str:
+        """That the text in the editor is another one than the file, which is what is compared; else ""."""
+        if diff.after.prompt.name not in self.session.unsaved:
+            return ""
+        here = diff.after.prompt.name in (diff.before.asked, diff.after.asked)
+        return f"{'on disk; ' if here else ''}the editor has unsaved text"
 
     def _show_model(self) -> None:
         diff = self._diff
