@@ -101,4 +101,6 @@ class Job:
             text += f", {progress.cached} from the cache"
         if progress.failed:
             text += f", {progress.failed} failed"
-        return f"{text}. {self.reason}".rstrip(". ") + "." if self.reason else text
+        # The figures say already after how many cells it was stopped.
+        why = self.reason.removeprefix(f"Stopped after {progress.done} of {progress.total} cells.").strip()
+        return f"{text}. {why}".rstrip(". ") + "." if why else text

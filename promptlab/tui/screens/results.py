@@ -204,7 +204,9 @@ class ResultsScreen(Page):
         self.grid.set_sort({"difference": "delta", "score": view.column}.get(view.sort, ""))
         filters = self.query_one(FilterLine)
         filters.counts, filters.chosen, filters.sort = dict(rows.counts), view.filter, SORT_WORDS[view.sort]
-        self.grid.border_subtitle = plain(f"{len(rows)}/{len(table.examples)}")
+        count, pending = len(table.examples), rows.counts["pending"]
+        whole = pending and view.filter == "all"
+        self.grid.border_subtitle = plain(f"{count - pending}/{count} done" if whole else f"{len(rows)}/{count}")
         self._titles(table)
         self._detail_soon()
 
