@@ -14,6 +14,13 @@ from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 from promptlab.tui.screens.prompts import wording_start
 from promptlab.tui.widgets.textview import TextView
 
+JUDGE = """[judge]
+scale = [1, 5]
+
+[[messages]]
+role = "user"
+content = "Is it polite? {{ answer }}"
+"""
 HOSTILE = "[INST] \x1b[31mred [/] 漢字 👨\u200d👩 \u202eabc"
 
 
@@ -200,6 +207,35 @@ async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Pat
         assert "b ✗ It is about billing." in here.text
         assert len(server.asked) == 10
         assert triage(folder).read_text() == places.SECOND
+        tried = here.prompts.editor.text
+        here.prompts.editor.swap(places.SECOND)
+        await here.sees("trial of an earlier text: done: 10/10 cells")
+        here.prompts.editor.swap(tried)
+        await here.sees("trial: done: 10/10 cells")
+
+
+async def test_a_judge_is_not_run_by_itself_and_the_whole_sentence_says_why(folder: Path) -> None:
+    judge = folder / "prompts" / "judges" / "polite.toml"
+    judge.parent.mkdir()
+    judge.write_text(JUDGE)
+    places.git(folder, "add", "-A")
+    places.git(folder, "commit", "-q", "-m", "Judge")
+    async with sitting(folder, NORMAL) as here:
+        await here.sees("judges/polite")
+        await here.press("j")
+        await here.until(lambda: here.prompts.current == "judges/polite")
+        await here.sees("Is it polite?")
+        for keys in (["r"], ["R"], ["e", "ctrl+r", "escape"], ["5", "r"]):
+            here.app.session.say("")
+            await here.press(*keys)
+            await here.until(lambda: here.status.startswith("judges/polite is a judge: it grades answers"))
+        said = " ".join(" ".join(here.lines[-3:-1]).split())
+        assert said.endswith("Name it in an eval set's [[metrics]].")
+        here.app.session.say("x" * 1000)
+        await here.until(lambda: here.lines[-2].endswith("…"))
+        here.app.session.say("short")
+        await here.until(lambda: here.lines[-2] == " short")
+        assert "x" * 20 not in here.text
 
 
 async def test_a_trial_of_a_committed_text_has_one_column_and_keeps_nothing(folder: Path) -> None:

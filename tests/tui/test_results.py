@@ -153,7 +153,7 @@ async def test_errors_are_marked_and_never_a_zero(folder: Path, server: Loopback
 
 
 async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server: LoopbackServer) -> None:
-    server.latency = 0.15
+    server.latency = 0.25
     text = (folder / "promptlab.toml").read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 1")
     (folder / "promptlab.toml").write_text(text)
     async with sitting(folder) as here:
@@ -162,6 +162,7 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
         await here.sees("16 cells")
         await here.press("enter")
         await here.sees("to come")
+        await here.sees("0/8 done")
         await here.until(lambda: len(server.asked) >= 3)
         await here.press("v")
         await here.sees("A verdict is given when it has ended.")
@@ -169,11 +170,15 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
         assert "still going on" in here.status
         await here.press("1", "r")
         await here.until(lambda: here.status == "A run is going on: x stops it.")
+        await here.pilot.resize_terminal(*SMALL)
+        await here.until(lambda: here.lines[-3] == " A run is going on: x stops it." and "/16 · " in here.lines[-2])
+        await here.pilot.resize_terminal(*WIDE)
         await here.press("ctrl+q")
         await here.sees("A run is going on.")
         await here.press("enter", "x")
         await here.until(lambda: here.status.startswith("stopped: "))
         assert len(server.asked) < 16
+        assert "Stopped after" not in here.status
         await here.press("3")
         await here.sees("stopped")
         await here.press("c")

@@ -21,7 +21,7 @@ from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import best_evalset
 from promptlab.tui.screens.prompts import NO_EXAMPLES, PromptsScreen
 from promptlab.tui.screens.run_dialog import RunDialog
-from promptlab.tui.screens.trial import model_options
+from promptlab.tui.screens.trial import model_options, no_candidate
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.ticks import Option
 from promptlab.tui.widgets.virtual_table import Cell, Column, VirtualTable
@@ -109,6 +109,9 @@ class PastPage(Page):
         lab = await self.session.lab()
         ticked = next((option.name for option in options if option.ticked), name)
         try:
+            if refusal := no_candidate((await in_thread(partial(lab.subject, ticked))).prompt):
+                self.session.say(refusal, bad=True)
+                return
             evalset = await in_thread(partial(_fitting_evalset, lab, ticked))
             models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
         except PromptlabError as fault:

@@ -25,6 +25,7 @@ from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
+from promptlab.tui.screens.trial import no_candidate
 from promptlab.tui.screens.trying import Ready, Trying
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
@@ -232,6 +233,7 @@ class PromptsScreen(Page):
         preview = self.query_one("#preview", TextView)
         preview.show(preview_pieces(self._seen, self._evalset, self._at), keep_place=True)
         self._complain(self._seen.sentence)
+        self.trying.title()
 
     @property
     def _example(self) -> Example | None:
@@ -248,6 +250,8 @@ class PromptsScreen(Page):
         await self._look()
         if self._seen.prompt is None:
             self.session.say(self._seen.sentence or NO_PROMPTS, bad=True)
+        elif refusal := no_candidate(self._seen.prompt):
+            self.session.say(refusal, bad=True)
         elif self._evalset is None or not self._evalset.examples:
             self.session.say(NO_EXAMPLES, bad=True)
         else:

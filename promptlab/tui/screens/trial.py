@@ -25,6 +25,13 @@ _LONGEST = 600
 """Characters of an output that the trial shows; the whole of it is in Results."""
 
 
+def no_candidate(prompt: Prompt) -> str:
+    """Why this prompt is not run by itself, in a sentence, or ""."""
+    if prompt.judge is None:
+        return ""
+    return f"{prompt.name} is a judge: it grades answers inside a run. Name it in an eval set's [[metrics]]."
+
+
 def trial_request(prompt: Prompt, past: PromptPast | None, evalset: EvalSet, at: int) -> RunRequest:
     """What a trial runs: the text as it stands and, where it differs from it, the last version; five examples.
 

@@ -9,7 +9,7 @@ from textual.timer import Timer
 from promptlab.lab.values import PromptPast
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
-from promptlab.tui.safe import plain
+from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.trial import run_dialog, trial_pieces, trial_request
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView
@@ -37,12 +37,19 @@ class Ready(NamedTuple):
     drafts: dict[str, str]
 
 
+def _text(screen: PromptsScreen) -> tuple[str, str]:
+    """Name and text of what is in the editor."""
+    buffer = screen.buffers.get(screen.current)
+    return screen.current, buffer.text if buffer else ""
+
+
 class Trying:
     """What the Prompts screen does to run a text."""
 
     def __init__(self, screen: PromptsScreen) -> None:
         self._screen = screen
         self._job: Job | None = None
+        self._tried = ("", "")
         self._painted = -1
         self._timer: Timer | None = None
 
@@ -51,10 +58,11 @@ class Trying:
         ready = await self._screen.ready()
         if ready is None:
             return
+        tried = _text(self._screen)
         request = trial_request(ready.prompt, ready.past, ready.evalset, ready.at)
         job = await self._screen.begin(request, ready.drafts, scratch=True)
         if job is not None:
-            self._job, self._painted = job, -1
+            self._job, self._tried, self._painted = job, tried, -1
             self._screen.view("trial")
             if self._timer is None:
                 self._timer = self._screen.set_interval(REPAINT, self._paint)
@@ -66,11 +74,23 @@ class Trying:
             return
         if job.table.revision != self._painted or not job.active:
             self._painted = job.table.revision
-            pane = self._screen.query_one("#trial", TextView)
-            pane.show(trial_pieces(job), keep_place=True)
-            pane.border_title = plain("trial" if job.active else f"trial: {job.result}")
+            self._screen.query_one("#trial", TextView).show(trial_pieces(job), keep_place=True)
+            self.title()
         if not job.active:
             self._timer.pause()
+
+    def title(self) -> None:
+        """Say what the pane shows, and whether that is still about the text in the editor."""
+        job = self._job
+        if job is None:
+            return
+        name, text = _text(self._screen)
+        of = "" if (name, text) == self._tried else " of an earlier text"
+        if name != self._tried[0]:
+            of = f" of {one_line(self._tried[0])}"
+        self._screen.query_one("#trial", TextView).border_title = plain(
+            f"trial{of}" if job.active else f"trial{of}: {job.result}"
+        )
 
     async def ask(self) -> None:
         """Ask what to run, run it, and go to Results."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual.binding import ActiveBinding
 from textual.content import Content
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.style import Style
 from textual.widget import Widget
@@ -17,8 +19,11 @@ from promptlab.tui.actions import BY_ID, Action
 from promptlab.tui.safe import one_line
 from promptlab.tui.typed import app_of, on_bindings_changed
 from promptlab.tui.widgets.cells import cut, fit
+from promptlab.tui.widgets.wrapping import Piece, logical_lines, wrap
 
 _NARROW = 100
+_MOST = 5
+"""Lines that a sentence of the status line may take."""
 _PLACE = 28
 """Columns of the header that are the program's name and the branch, before the tabs' names are cut."""
 
@@ -71,22 +76,48 @@ class HeaderLine(Line):
 
 
 class StatusLine(Line):
-    """What happened last on the left, what is running on the right."""
+    """What happened last on the left, what is running on the right. A long sentence gets the lines that it needs."""
 
     DEFAULT_CSS = """
-    StatusLine { background: $surface; color: $text-muted; }
+    StatusLine { height: auto; background: $surface; color: $text-muted; }
     StatusLine.-bad { color: $text-error; }
     """
 
     said = reactive("")
     running = reactive("")
 
+    def watch_said(self) -> None:
+        """Take as many lines as the sentence needs."""
+        self._fit_height()
+
+    def watch_running(self) -> None:
+        """The sentence has more room, or less."""
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        if self.size.width and len(self._lines(self.size.width)) != self.size.height:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Lines that it needs at this width."""
+        return len(self._lines(width))
+
     def render(self) -> Content:
-        """Draw the line; the right part is shown in full, the left part as far as it fits."""
-        width = self.size.width
-        running = cut(one_line(self.running), width)
+        """Draw it; what runs is shown in full, below a sentence that does not fit beside it."""
+        return Content("\n".join(self._lines(self.size.width)))
+
+    def _lines(self, width: int) -> list[str]:
+        said, running = one_line(self.said), cut(one_line(self.running), width)
         room = max(width - cell_len(running) - 3, 0)
-        return Content(f" {fit(one_line(self.said), room)} {running} ")
+        if cell_len(said) <= room:
+            return [f" {fit(said, room)} {running} "]
+        room = max(width - 2, 2)
+        wrapped = wrap(logical_lines([Piece(said)]), room)
+        rows = ["".join(part.text for part in row) for _, row in islice(wrapped, _MOST + 1)]
+        if len(rows) > _MOST:
+            rows[_MOST - 1 :] = [cut(rows[_MOST - 1], room - 1) + "…"]
+        lines = [f" {fit(row, room)} " for row in rows]
+        return [*lines, f"{' ' * (width - cell_len(running) - 1)}{running}"] if running else lines
 
 
 class FooterLine(Line):
