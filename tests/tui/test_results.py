@@ -235,3 +235,17 @@ async def test_hostile_outputs_never_reach_the_terminal(folder: Path, server: Lo
         await here.sees("[INST] ␛]0;owned␇ [/re…")
         assert not any(ord(c) < 32 and c != "\n" for c in here.text)
         assert isinstance(here.app.screen.query_one("#filters").render(), Content)
+
+
+async def test_without_git_no_commit_is_promised(folder: Path) -> None:
+    (folder / ".git").rename(folder.parent / "elsewhere")
+    await finished(folder, RunRequest(subjects=("triage",)), save=False)
+    async with sitting(folder) as here:
+        await here.sees("triage")
+        await here.press("3", "o")
+        await here.sees("unsaved")
+        await here.press("enter")
+        await here.sees("not saved: in the journal only")
+        await here.press("c")
+        await here.until(lambda: "is not in a git repository" in here.status)
+        assert "Commit this run?" not in here.text

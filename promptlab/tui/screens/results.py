@@ -212,7 +212,8 @@ class ResultsScreen(Page):
 
     def _titles(self, table: RunTable) -> None:
         state = {"running": "running", "complete": "", "partial": "partial", "cancelled": "stopped"}[table.state]
-        kept = table.tag or (f"not saved: c commits {table.run}" if table.run and table.state != "running" else "")
+        how = "in the journal only" if self.session.history_problem else "c commits"
+        kept = table.tag or (f"not saved: {how} {table.run}" if table.run and table.state != "running" else "")
         head = self.query_one("#head")
         head.border_title = plain(one_line(f"{table.subject} on {table.evalset}  {state}".rstrip()))
         head.border_subtitle = plain(one_line(kept))
@@ -335,6 +336,9 @@ class ResultsScreen(Page):
             return
         if table.state == "running":
             self.session.say("The run is still going on. x stops it; then c saves what is done.", bad=True)
+            return
+        if self.session.history_problem:
+            self.session.say(f"{self.session.history_problem} The run is kept in the journal.", bad=True)
             return
         from promptlab.lab.message import title
 
