@@ -456,6 +456,7 @@ def test_a_disk_that_fails_while_syncing_is_told_at_the_next_outcome(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(journal_module.os, "fsync", fsync)
+
     def append_until_told() -> None:
         for _ in range(500):
             journal.append([line_of(plan.cells[0])])
