@@ -75,25 +75,33 @@ def build(
         decision=evalset.decision,
         sources=_sources(workspace, ordered, evalset, metrics),
     )
-    judges = judge_prompts(workspace, metrics)
-    judge_models = {
-        spec.name: model_of(str(spec.options["model"])).identity for spec in metrics if spec.name in judges
-    }
+    plan = _with_judges(workspace, plan, model_of)
     overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)
     words = (overrides, f"{overrides}, other seeds".removeprefix(", ")) if request.again else (overrides,)
     return structs.replace(
         plan,
-        digest=_digest(plan, judges, judge_models),
-        judge_models=judge_models,
         # Of the examples that are run: a sample is other cases than the whole eval set.
         evalset_content=examples_hash(plan.examples),
         variants=tuple(
             structs.replace(variant, overrides=words[at % len(words)]) for at, variant in enumerate(plan.variants)
         ),
-        prompts={_version(subject.prompt): subject.data for subject in ordered}
-        | {_version(judge): workspace.read(judge.source) for judge in judges.values()},
-        judges={metric: _version(judge) for metric, judge in judges.items()},
+        prompts=plan.prompts | {_version(subject.prompt): subject.data for subject in ordered},
         currency=_currency(workspace, (model.name for model in models)),
+    )
+
+
+def _with_judges(workspace: Workspace, plan: Plan, model_of: Callable[[str], Model]) -> Plan:
+    """The plan with its judges: their texts, the models behind them, and a digest that tells both."""
+    judges = judge_prompts(workspace, plan.metrics)
+    models = {
+        spec.name: model_of(str(spec.options["model"])).identity for spec in plan.metrics if spec.name in judges
+    }
+    return structs.replace(
+        plan,
+        digest=_digest(plan, judges, models),
+        prompts={_version(judge): workspace.read(judge.source) for judge in judges.values()},
+        judges={metric: _version(judge) for metric, judge in judges.items()},
+        judge_models=models,
     )
 
 

@@ -9,9 +9,9 @@ import places
 import pytest
 from loopback import LoopbackServer, status
 from textual.content import Content
+from tui.runs_made import finished
 from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
-from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
 from promptlab.tui.screens.results import ResultsScreen
 from promptlab.tui.widgets.textview import TextView
@@ -27,19 +27,6 @@ def results(here: Sitting) -> ResultsScreen:
 
 def detail(here: Sitting) -> str:
     return results(here).query_one("#detail", TextView).text
-
-
-async def finished(folder: Path, request: RunRequest = BOTH, *, save: bool = True) -> str:
-    """A run that was made before the program is opened."""
-    lab = Lab.open(folder)
-    plan = lab.plan(request)
-    table = lab.table(plan)
-    async for _ in lab.run(plan, table):
-        pass
-    if save:
-        lab.save(table.run)
-    await lab.close()
-    return table.run
 
 
 async def past(here: Sitting) -> None:
@@ -72,7 +59,7 @@ async def test_the_loop_edit_run_verdict_commit(folder: Path) -> None:
 
 
 async def test_enter_does_not_commit(folder: Path) -> None:
-    await finished(folder, save=False)
+    await finished(folder, BOTH, save=False)
     async with sitting(folder) as here:
         await past(here)
         await here.press("c")
@@ -82,7 +69,7 @@ async def test_enter_does_not_commit(folder: Path) -> None:
 
 
 async def test_a_past_run_is_shown_with_its_detail_and_diff(folder: Path) -> None:
-    run = await finished(folder)
+    run = await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
         await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
@@ -97,7 +84,7 @@ async def test_a_past_run_is_shown_with_its_detail_and_diff(folder: Path) -> Non
 
 
 async def test_filters_count_and_filter(folder: Path) -> None:
-    await finished(folder)
+    await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
         grid = results(here).grid
@@ -113,7 +100,7 @@ async def test_filters_count_and_filter(folder: Path) -> None:
 
 
 async def test_sorting_and_metrics_cycle(folder: Path) -> None:
-    await finished(folder)
+    await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
         for word in ("largest loss first", "lowest score first", "as in the eval set", "changed and failing first"):
@@ -129,7 +116,7 @@ async def test_sorting_and_metrics_cycle(folder: Path) -> None:
 
 
 async def test_the_verdict_in_plain_words(folder: Path) -> None:
-    await finished(folder)
+    await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
         await here.press("v")
@@ -141,7 +128,7 @@ async def test_the_verdict_in_plain_words(folder: Path) -> None:
 
 async def test_errors_are_marked_and_never_a_zero(folder: Path, server: LoopbackServer) -> None:
     server.rule = lambda asked: status(400, "no [/] \x1b[2J") if "logo" in asked.text else None
-    await finished(folder)
+    await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
         await here.sees("! error 1")
@@ -188,7 +175,7 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
 async def test_a_past_run_can_be_chosen(folder: Path) -> None:
     await finished(folder, RunRequest(subjects=("triage@v1",)))
     await asyncio.sleep(1.1)
-    await finished(folder, save=False)
+    await finished(folder, BOTH, save=False)
     async with sitting(folder) as here:
         await past(here)
         await here.press("o")
@@ -212,7 +199,7 @@ async def test_without_any_run_it_says_what_to_do(folder: Path) -> None:
 
 @pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
 async def test_the_detail_can_be_read_at_every_size(folder: Path, size: tuple[int, int]) -> None:
-    await finished(folder)
+    await finished(folder, BOTH)
     async with sitting(folder, size) as here:
         await past(here)
         await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
@@ -227,7 +214,7 @@ async def test_the_detail_can_be_read_at_every_size(folder: Path, size: tuple[in
 
 async def test_hostile_outputs_never_reach_the_terminal(folder: Path, server: LoopbackServer) -> None:
     server.reply = "[INST] \x1b]0;owned\x07 [/red] \u202e 漢字\n" + "x" * 1_000_000
-    await finished(folder)
+    await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
         await here.until(lambda: "owned" in detail(here))
