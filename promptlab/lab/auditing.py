@@ -28,6 +28,7 @@ from promptlab.workspace.values import EvalSet, Example, Judge, MetricSpec, Prom
 
 if TYPE_CHECKING:
     from promptlab.lab.lab import Lab
+    from promptlab.lab.opening import Opener
     from promptlab.lab.table import RunTable
 
 ANSWERS = 20
@@ -294,10 +295,10 @@ async def audit_in(lab: Lab, judge: str, evalset: str, model: str) -> Audit:
     return found
 
 
-def mark(lab: Lab, table: RunTable) -> None:
+def mark(lab: Opener, table: RunTable) -> None:
     """Let a table know which of its judges failed their last audits."""
     table.distrust(doubts(_folder(lab), table.metrics, table.judges, table.judge_models))
 
 
-def _folder(lab: Lab) -> Path:
+def _folder(lab: Opener) -> Path:
     return lab.journal_root() / "audits"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
-from promptlab.errors import NotFound, PromptlabError, UsageFault
-from promptlab.history.values import ColumnLine, RunRecord, SavedRun, ScoreLine
+from promptlab.errors import NotFound, UsageFault
+from promptlab.history.values import RunRecord, SavedRun
 from promptlab.lab import archive, planning
-from promptlab.lab.keeping import Keeper
-from promptlab.lab.storing import folder_for, saved_summary, unsaved_summary
+from promptlab.lab.opening import Opener
+from promptlab.lab.storing import folder_for
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import (
     Bisection,
@@ -25,7 +21,6 @@ from promptlab.lab.values import (
     BisectStep,
     Comparison,
     LabEvent,
-    PromptRun,
     RunRequest,
     RunSummary,
     SubjectDiff,
@@ -33,7 +28,7 @@ from promptlab.lab.values import (
 from promptlab.models import registry, trust
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
-from promptlab.runs.stored import keep_metrics, list_runs, read_metrics, read_outcomes, read_plan, remove
+from promptlab.runs.stored import keep_metrics, remove
 from promptlab.runs.values import Plan
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
@@ -45,7 +40,7 @@ if TYPE_CHECKING:
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
 
-class Lab(Keeper):
+class Lab(Opener):
     """One workspace, open. Everything that the program can do, without a screen.
 
     Reading is synchronous and never starts a model. Running is async. ``await close()`` ends models that
@@ -56,8 +51,6 @@ class Lab(Keeper):
         super().__init__(workspace)
         self._cache: Cache | None = None
         self._models: dict[tuple[ModelEntry, bool], Model] = {}
-        self._finished: dict[str, tuple[RunTable, Plan]] = {}
-        self._opened: dict[str, RunTable] = {}
 
     @classmethod
     def open(cls, path: Path) -> Lab:
@@ -164,15 +157,6 @@ class Lab(Keeper):
             self._cache = Cache()
         return self._cache
 
-    def journal_root(self) -> Path:
-        """Where unfinished runs are kept: inside the git folder, out of reach of `git clean`, else in user state."""
-        if not self.history_problem():
-            common = self.repository().common_dir
-            if os.access(common, os.W_OK):
-                return common / "promptlab"
-        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        return Path(os.environ.get("PROMPTLAB_STATE") or platformdirs.user_state_dir("promptlab")) / mark
-
     # -- keeping runs -----------------------------------------------------------------------------
 
     def recover(self) -> list[SavedRun]:
@@ -227,113 +211,7 @@ class Lab(Keeper):
                     return record
         return None
 
-    def runs(self, subject: str = "") -> list[RunSummary]:
-        """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
-        if subject:
-            return [found.run for found in self.runs_of(subject)]
-        saved = [saved_summary(record) for record in self.records()]
-        there = {summary.id for summary in saved}
-        unsaved = [unsaved_summary(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
-        return sorted((*saved, *unsaved), key=lambda summary: summary.id, reverse=True)
-
-    def runs_of(self, name: str) -> list[PromptRun]:
-        """The runs that have a column of this prompt, saved or not, newest first."""
-        found: list[PromptRun] = []
-        for run in self.runs():
-            columns = tuple(line for line in self.columns_of(run) if line.prompt == name)
-            if columns:
-                letters = {line.column for line in columns}
-                scores = tuple(score for score in self._scores(run) if score.column in letters)
-                found.append(PromptRun(run, columns, scores))
-        return found
-
-    def columns_of(self, run: RunSummary) -> tuple[ColumnLine, ...]:
-        """What each column of a run was, without opening its files."""
-        if run.record is not None:
-            return run.record.columns
-        try:
-            known = self._finished.get(run.id)
-            variants = known[0].variants if known else read_plan(self.journal_root(), run.id).variants
-        except PromptlabError:
-            return ()  # damaged, or removed since it was listed
-        return tuple(
-            ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity, v.overrides) for v in variants
-        )
-
-    def _scores(self, run: RunSummary) -> tuple[ScoreLine, ...]:
-        if run.record is not None:
-            return run.record.scores
-        if run.id not in self._finished:
-            return ()
-        table = self._finished[run.id][0]
-        means = ((v.column, table.mean(v.column, table.primary)) for v in table.variants)
-        return tuple(ScoreLine(column, table.primary, mean.mean, mean.n) for column, mean in means if mean)
-
-    def open_run(self, ref: str) -> RunTable:
-        """A past run by id, unique beginning or end of an id, tag, or ``last``.
-
-        Raises:
-            NotFound: None, or several, are meant.
-        """
-        return self._audited(self._open(self._find(ref)))
-
-    def _open(self, summary: RunSummary) -> RunTable:
-        if summary.id in self._finished:
-            return self._finished[summary.id][0]
-        if summary.record is None:
-            return self._from_journal(summary.id)[0]
-        if summary.id not in self._opened:
-            table = archive.unpack(self._results(summary.record), summary.record.tag)
-            table.tag, table.time = summary.record.tag, summary.record.time
-            self._opened[summary.id] = table
-        return self._opened[summary.id]
-
-    def _find(self, ref: str) -> RunSummary:
-        runs = self.runs()
-        if not runs:
-            raise NotFound("There is no run yet. `promptlab run PROMPT` makes one.")
-        if ref == "last":
-            return runs[0]
-        word = ref.rpartition("/")[2] if ref.startswith(("run/", "refs/tags/run/")) else ref
-        found = [run for run in runs if run.id == word] or [
-            run for run in runs if len(word) >= 4 and (run.id.startswith(word) or run.id.endswith(word))
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise NotFound(
-                f"“{ref}” could be {len(found)} runs: {', '.join(run.id for run in found[:4])}. Write more."
-            )
-        raise NotFound(f"There is no run “{ref}”. `promptlab runs` lists them; `last` is the newest.")
-
-    def record(self, run: str) -> RunRecord:
-        found = next((record for record in self.records() if record.id == run), None)
-        if found is None:
-            raise NotFound(f"There is no saved run {run}. `promptlab runs` lists them.")
-        return found
-
-    def _results(self, record: RunRecord) -> dict[str, bytes]:
-        from promptlab.history.runs import read_results
-
-        return read_results(self.repository(), record)
-
-    def _from_journal(self, run: str) -> tuple[RunTable, Plan]:
-        root = self.journal_root()
-        plan = read_plan(root, run)
-        table = archive.reopen(plan, read_outcomes(root, run).lines.values(), read_metrics(root, run))
-        table.run = run
-        return table, plan
-
     # -- comparing --------------------------------------------------------------------------------
-
-    def column(self, ref: str) -> tuple[RunTable, str]:
-        """``RUN``, ``RUN:b`` → a table and one of its columns; without a letter the one that the run is about."""
-        run, _, letter = ref.partition(":")
-        table = self.open_run(run)
-        letters = [variant.column for variant in table.variants]
-        if letter and letter not in letters:
-            raise NotFound(f"The run {table.run} has no column “{letter}”. Its columns: {', '.join(letters)}.")
-        return table, letter or table.candidate
 
     def compare(self, before: str, after: str) -> Comparison:
         """Two columns of stored runs, ``RUN[:COLUMN]`` each; the first is the baseline."""
@@ -389,11 +267,3 @@ class Lab(Keeper):
         from promptlab.lab.auditing import audit_in
 
         return await audit_in(self, judge, evalset, model)
-
-    def _audited(self, table: RunTable) -> RunTable:
-        """The table, with doubts on the metrics whose judges failed their audits."""
-        if table.judges:
-            from promptlab.lab.auditing import mark
-
-            mark(self, table)
-        return table

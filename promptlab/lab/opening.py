@@ -1,0 +1,152 @@
+"""Past runs, saved or not: listing them, finding one by what a person writes, opening its table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+from promptlab.errors import NotFound, PromptlabError
+from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
+from promptlab.lab import archive
+from promptlab.lab.keeping import Keeper
+from promptlab.lab.storing import saved_summary, unsaved_summary
+from promptlab.lab.table import RunTable
+from promptlab.lab.values import PromptRun, RunSummary
+from promptlab.runs.stored import list_runs, read_metrics, read_outcomes, read_plan
+from promptlab.runs.values import Plan
+from promptlab.workspace.folder import Workspace
+
+
+class Opener(Keeper):
+    """The part of the lab that finds and opens past runs. Synchronous."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._finished: dict[str, tuple[RunTable, Plan]] = {}
+        self._opened: dict[str, RunTable] = {}
+
+    def journal_root(self) -> Path:
+        """Where unfinished runs are kept: inside the git folder, out of reach of `git clean`, else in user state."""
+        if not self.history_problem():
+            common = self.repository().common_dir
+            if os.access(common, os.W_OK):
+                return common / "promptlab"
+        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return Path(os.environ.get("PROMPTLAB_STATE") or platformdirs.user_state_dir("promptlab")) / mark
+
+    def runs(self, subject: str = "") -> list[RunSummary]:
+        """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
+        if subject:
+            return [found.run for found in self.runs_of(subject)]
+        saved = [saved_summary(record) for record in self.records()]
+        there = {summary.id for summary in saved}
+        unsaved = [unsaved_summary(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
+        return sorted((*saved, *unsaved), key=lambda summary: summary.id, reverse=True)
+
+    def runs_of(self, name: str) -> list[PromptRun]:
+        """The runs that have a column of this prompt, saved or not, newest first."""
+        found: list[PromptRun] = []
+        for run in self.runs():
+            columns = tuple(line for line in self.columns_of(run) if line.prompt == name)
+            if columns:
+                letters = {line.column for line in columns}
+                scores = tuple(score for score in self._scores(run) if score.column in letters)
+                found.append(PromptRun(run, columns, scores))
+        return found
+
+    def columns_of(self, run: RunSummary) -> tuple[ColumnLine, ...]:
+        """What each column of a run was, without opening its files."""
+        if run.record is not None:
+            return run.record.columns
+        try:
+            known = self._finished.get(run.id)
+            variants = known[0].variants if known else read_plan(self.journal_root(), run.id).variants
+        except PromptlabError:
+            return ()  # damaged, or removed since it was listed
+        return tuple(
+            ColumnLine(v.column, v.prompt, v.content, v.version, v.model, v.identity, v.overrides) for v in variants
+        )
+
+    def _scores(self, run: RunSummary) -> tuple[ScoreLine, ...]:
+        if run.record is not None:
+            return run.record.scores
+        if run.id not in self._finished:
+            return ()
+        table = self._finished[run.id][0]
+        means = ((v.column, table.mean(v.column, table.primary)) for v in table.variants)
+        return tuple(ScoreLine(column, table.primary, mean.mean, mean.n) for column, mean in means if mean)
+
+    def open_run(self, ref: str) -> RunTable:
+        """A past run by id, unique beginning or end of an id, tag, or ``last``.
+
+        Raises:
+            NotFound: None, or several, are meant.
+        """
+        return self._audited(self._open(self._find(ref)))
+
+    def _open(self, summary: RunSummary) -> RunTable:
+        if summary.id in self._finished:
+            return self._finished[summary.id][0]
+        if summary.record is None:
+            return self._from_journal(summary.id)[0]
+        if summary.id not in self._opened:
+            table = archive.unpack(self._results(summary.record), summary.record.tag)
+            table.tag, table.time = summary.record.tag, summary.record.time
+            self._opened[summary.id] = table
+        return self._opened[summary.id]
+
+    def _find(self, ref: str) -> RunSummary:
+        runs = self.runs()
+        if not runs:
+            raise NotFound("There is no run yet. `promptlab run PROMPT` makes one.")
+        if ref == "last":
+            return runs[0]
+        word = ref.rpartition("/")[2] if ref.startswith(("run/", "refs/tags/run/")) else ref
+        found = [run for run in runs if run.id == word] or [
+            run for run in runs if len(word) >= 4 and (run.id.startswith(word) or run.id.endswith(word))
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(
+                f"“{ref}” could be {len(found)} runs: {', '.join(run.id for run in found[:4])}. Write more."
+            )
+        raise NotFound(f"There is no run “{ref}”. `promptlab runs` lists them; `last` is the newest.")
+
+    def record(self, run: str) -> RunRecord:
+        found = next((record for record in self.records() if record.id == run), None)
+        if found is None:
+            raise NotFound(f"There is no saved run {run}. `promptlab runs` lists them.")
+        return found
+
+    def _results(self, record: RunRecord) -> dict[str, bytes]:
+        from promptlab.history.runs import read_results
+
+        return read_results(self.repository(), record)
+
+    def _from_journal(self, run: str) -> tuple[RunTable, Plan]:
+        root = self.journal_root()
+        plan = read_plan(root, run)
+        table = archive.reopen(plan, read_outcomes(root, run).lines.values(), read_metrics(root, run))
+        table.run = run
+        return table, plan
+
+    def column(self, ref: str) -> tuple[RunTable, str]:
+        """``RUN``, ``RUN:b`` → a table and one of its columns; without a letter the one that the run is about."""
+        run, _, letter = ref.partition(":")
+        table = self.open_run(run)
+        letters = [variant.column for variant in table.variants]
+        if letter and letter not in letters:
+            raise NotFound(f"The run {table.run} has no column “{letter}”. Its columns: {', '.join(letters)}.")
+        return table, letter or table.candidate
+
+    def _audited(self, table: RunTable) -> RunTable:
+        """The table, with doubts on the metrics whose judges failed their audits."""
+        if table.judges:
+            from promptlab.lab.auditing import mark
+
+            mark(self, table)
+        return table
