@@ -121,6 +121,9 @@ class Endpoint:
 
     async def _outcome(self, wire: Wire, request: Request, batch: _Batch) -> Outcome:
         """The outcome of one request, after as many tries as the policy allows."""
+        if request.logprobs is not None or request.choice_probabilities:
+            fault = Fault("rejected", f"{self.name}: probabilities are read from models in GGUF files only.")
+            return Outcome(key=request.key, finish="error", fault=fault)
         body = body_of(self._model, request)
         attempt = 0
         while batch.fatal is None:

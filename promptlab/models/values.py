@@ -40,6 +40,10 @@ class Request(Struct, frozen=True, gc=False):
     Attributes:
         key: Identity of the answer: requests with one key have one outcome.
         seed: Seed of this request alone.
+        logprobs: Give the log probability of every token of the answer, and of so many of the most probable ones in
+            its place (0 for none). None asks for nothing, and costs nothing. Only of a model with ``logprobs``.
+        choice_probabilities: Do not write an answer: give the probability of each choice of the constraint, which
+            must have some. Only of a model with ``choice_probabilities``; parameters and seed do not matter then.
     """
 
     key: str
@@ -47,6 +51,8 @@ class Request(Struct, frozen=True, gc=False):
     params: Params
     seed: int = 0
     constraint: Constraint | None = None
+    logprobs: int | None = None
+    choice_probabilities: bool = False
 
 
 class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -56,6 +62,43 @@ class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
     completion: int = 0
     cached: int = 0
     reasoning: int = 0
+
+
+class Alternative(Struct, frozen=True, gc=False):
+    """A token that could have stood in a place, and the natural logarithm of its probability there."""
+
+    text: str
+    logprob: float
+
+
+class TokenLogprob(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A token of an answer and how probable the model held it, given all before it.
+
+    Attributes:
+        text: What the token adds to the answer; a part of a character is shown as U+FFFD.
+        logprob: Natural logarithm, of the model's own distribution: before temperature, penalties and contract.
+        top: The most probable tokens in this place, the first of them the most probable, as many as were asked for.
+    """
+
+    text: str
+    logprob: float
+    top: tuple[Alternative, ...] = ()
+
+
+class ChoiceProbabilities(Struct, frozen=True, gc=False):
+    """How probable each choice is as the beginning of the model's answer.
+
+    Each choice is weighed as the tokens that spell it. Where a choice begins another one (“1” and “10”), it counts
+    as far as the model does not go on towards the longer one.
+
+    Attributes:
+        of: Choice to probability, in the order of the choices; they sum to 1.
+        mass: The share of all answers that begin with any of the choices, 0 to 1: where it is small, the model
+            would rather have said something else, and the probabilities say little.
+    """
+
+    of: dict[str, float]
+    mass: float
 
 
 class Fault(Struct, frozen=True, gc=False):
@@ -75,6 +118,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
         cached: True when it came from the cache and no model was asked now.
         fingerprint: What the model said of its own build, or "".
         fault: Set exactly when there is no answer; then text is "" and nothing may be scored as 0.
+        logprobs: One for each token of the answer, when asked for.
+        choices: When asked for; ``text`` is then the most probable choice.
     """
 
     key: str
@@ -86,6 +131,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     cached: bool = False
     fingerprint: str = ""
     fault: Fault | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    choices: ChoiceProbabilities | None = None
 
 
 class Capabilities(Struct, frozen=True):
@@ -95,6 +142,7 @@ class Capabilities(Struct, frozen=True):
     json_schema: bool = False
     seed: bool = False
     logprobs: bool = False
+    choice_probabilities: bool = False
     embeddings: bool = False
 
 

@@ -103,10 +103,23 @@ def make_plan(
 
 
 def cell_key(
-    identity: str, messages: Sequence[Message], params: Params, constraint: Constraint | None, trial: int = 0
+    identity: str,
+    messages: Sequence[Message],
+    params: Params,
+    constraint: Constraint | None,
+    trial: int = 0,
+    *,
+    logprobs: int | None = None,
+    choice_probabilities: bool = False,
 ) -> str:
-    """The key of one cell: SHA-256 in hex over everything that can change the answer."""
-    return _key(_column_part(identity, params, constraint), _encode(tuple(messages)), params.seed, trial)
+    """The key of one cell: SHA-256 in hex over everything that can change the answer.
+
+    What ``Request`` can ask for beside the text is part of it only when it is asked for.
+    """
+    asked = {"logprobs": logprobs, "choice_probabilities": choice_probabilities or None}
+    beside = {name: value for name, value in asked.items() if value is not None}
+    column = _column_part(identity, params, constraint) + (_encode(beside) if beside else b"")
+    return _key(column, _encode(tuple(messages)), params.seed, trial)
 
 
 def cell_seed(messages: Sequence[Message], seed: int, trial: int = 0) -> int:

@@ -17,6 +17,7 @@ from random import Random
 
 import pytest
 from gguf_support import LABELS, MINI, NANO, TICKET, TOPIC, answers, ask, ask_long, collect
+from msgspec import structs
 
 from promptlab.errors import ModelFault
 from promptlab.models.gguf.process import GgufModel, default_log
@@ -99,6 +100,15 @@ async def test_two_hundred_constrained_answers_are_all_choices(nano: GgufModel) 
         for i in range(200)
     ]
     assert set(await answers(nano, requests)) <= set(LABELS)
+
+
+async def test_probabilities_come_through_the_pipe(nano: GgufModel) -> None:
+    weighed = structs.replace(ask(key="w", constraint=Constraint(choices=LABELS)), choice_probabilities=True)
+    found = await collect(nano.generate([weighed, structs.replace(ask(key="l"), logprobs=2), ask(key="p")]))
+    assert found["w"].choices is not None
+    assert list(found["w"].choices.of) == list(LABELS)
+    assert len(found["l"].logprobs) == found["l"].usage.completion > 0
+    assert (found["p"].logprobs, found["p"].choices) == ((), None)
 
 
 async def test_faults_are_outcomes_and_the_others_are_answered(nano: GgufModel) -> None:

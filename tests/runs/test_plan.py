@@ -248,3 +248,9 @@ def test_half_a_surrogate_pair_is_refused_before_anything_is_sent() -> None:
     evalset = make_evalset(1)
     with pytest.raises(UsageFault, match=r"^evalsets/support.toml: example 'cut' holds half of a surrogate pair"):
         make_plan(evalset, [Example("cut", {"ticket": "smile \ud83d"})], [make_column()])
+
+
+def test_what_is_asked_beside_the_text_is_part_of_the_key_only_then() -> None:
+    asked = [key(), key(logprobs=0), key(logprobs=5), key(choice_probabilities=True)]
+    assert len(set(asked)) == 4
+    assert key(logprobs=None, choice_probabilities=False) == asked[0]

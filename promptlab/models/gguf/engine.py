@@ -8,21 +8,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import llama_cpp as native  # noqa: TID251  (only the child process imports this module)
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from promptlab.models.gguf.answer import AnswerText
+from promptlab.models.gguf.answer import AnswerText, AnswerWriter
+from promptlab.models.gguf.choosing import spelled_choices
 from promptlab.models.gguf.invariance import is_invariant
 from promptlab.models.gguf.model import CannotLoad, GgufFile, Refused
 from promptlab.models.gguf.prefixes import Tokens
-from promptlab.models.gguf.sampling import Sampler, Samplers
+from promptlab.models.gguf.sampling import Samplers
 from promptlab.models.gguf.scheduler import Job, Mode, Scheduler
-from promptlab.models.gguf.vocabulary import Vocabulary
-from promptlab.models.values import Fault, Outcome, Request, Usage
+from promptlab.models.gguf.tasks import Task, Weighing, Writing
+from promptlab.models.values import Fault, Outcome, Request
 from promptlab.workspace.values import Message
 
 __all__ = ["CannotLoad", "Engine", "Refused"]
@@ -103,21 +101,20 @@ class Engine:
 
         Requests that must have one answer, since they differ in nothing that it depends on, are answered once.
         """
-        jobs: dict[bytes, Job] = {}
+        tasks: dict[bytes, _Asked] = {}
         for number, request in asks:
             try:
                 prompt = self._file.tokens(request.messages)
-                budget = self._file.budget(len(prompt), request.params)
-                self._samplers.check(request)
+                what = _what_matters(prompt, request)
+                if what not in tasks:
+                    tasks[what] = _Asked(self._new_task(request, prompt))
             except Refused as refused:
-                self._refused.append((number, _failed(request, refused.fault)))
-                continue
-            what = _what_matters(prompt, request)
-            if what not in jobs:
-                jobs[what] = job = Job(prompt, budget, lambda r=request, b=budget: self._new_writer(r, b))
-                self._at_work[job] = _Asked(request, [])
-            self._at_work[jobs[what]].keys.append((number, request.key))
-        self._scheduler.add(list(jobs.values()))
+                self._refused.append((number, _failed(request.key, refused.fault)))
+            else:
+                tasks[what].keys.append((number, request.key))
+        for asked in tasks.values():
+            self._at_work.update(dict.fromkeys(asked.task.jobs, asked))
+        self._scheduler.add([job for asked in tasks.values() for job in asked.task.jobs])
 
     def admit(self) -> list[int]:
         """Begin with as many requests as there is room for: the numbers of those."""
@@ -128,68 +125,63 @@ class Engine:
         found, self._refused = self._refused, []
         for job in self._scheduler.step():
             asked = self._at_work.pop(job)
-            outcome = self._outcome(job, asked.request)
-            found += [(number, msgspec.structs.replace(outcome, key=key)) for number, key in asked.keys]
+            asked.left -= 1
+            if not asked.left:
+                outcome = self._outcome(asked.task)
+                found += [(number, msgspec.structs.replace(outcome, key=key)) for number, key in asked.keys]
         return found
 
-    def _new_writer(self, request: Request, budget: int) -> _Writer:
+    def _new_task(self, request: Request, prompt: Tokens) -> Task:
+        """What is to be done for a request.
+
+        Raises:
+            Refused: It cannot be.
+        """
+        if request.choice_probabilities:
+            choices = spelled_choices(self._file.vocabulary, request.constraint)
+            self._file.budget(len(prompt) + max(map(len, choices.places)), request.params)
+            return Weighing(prompt, choices)
+        budget = self._file.budget(len(prompt), request.params)
+        self._samplers.check(request)
+        return Writing(prompt, budget, lambda: self._new_writer(request, budget))
+
+    def _new_writer(self, request: Request, budget: int) -> AnswerWriter:
         text = AnswerText(request.params.stop)
-        return _Writer(self._file.vocabulary, self._samplers.new(request), text, budget)
+        return AnswerWriter(self._file.vocabulary, self._samplers.new(request), text, budget, request.logprobs)
 
-    def _outcome(self, job: Job, request: Request) -> Outcome:
-        if not isinstance(job.writer, _Writer):
-            size = job.cells * self._file.token_bytes // 2**20
-            message = (
-                f"The prompt and its answer need memory for {job.cells} tokens, about {size} MB, and that cannot be "
-                f"had: {job.problem}. Lower `max_tokens`, shorten the prompt, or close other programs."
-            )
-            return _failed(request, Fault("context", message))
-        text = job.writer.text
-        return Outcome(
-            key=request.key,
-            text=text.text(),
-            finish="stop" if text.stopped else "length",
-            usage=Usage(prompt=len(job.prompt), completion=text.tokens),
-            latency=time.perf_counter() - job.begun,
-            fingerprint=self._fingerprint,
-        )
+    def _outcome(self, task: Task) -> Outcome:
+        for job in task.jobs:
+            if job.problem:
+                size = job.cells * self._file.token_bytes // 2**20
+                message = (
+                    f"The prompt and its answer need memory for {job.cells} tokens, about {size} MB, and that cannot "
+                    f"be had: {job.problem}. Lower `max_tokens`, shorten the prompt, or close other programs."
+                )
+                return _failed("", Fault("context", message))
+        latency = time.perf_counter() - min(job.begun for job in task.jobs)
+        return msgspec.structs.replace(task.outcome(), latency=latency, fingerprint=self._fingerprint)
 
 
-@dataclass
 class _Asked:
-    """One of the requests that a job answers, and the numbers and keys of all of them."""
+    """A task at work, and the numbers and keys of the requests that it answers.
 
-    request: Request
-    keys: list[tuple[int, str]]
+    Attributes:
+        left: How many of its jobs are not done.
+    """
 
-
-class _Writer:
-    """Writes the answer to a request."""
-
-    def __init__(self, vocabulary: Vocabulary, sampler: Sampler, text: AnswerText, budget: int) -> None:
-        self.text = text
-        self._vocabulary = vocabulary
-        self._sampler = sampler
-        self._budget = budget
-
-    def take(self, logits: npt.NDArray[np.float32], top: int) -> int | None:
-        token = self._sampler.pick(logits, top)
-        if self._vocabulary.ends(token):
-            self.text.stopped = True
-            return None
-        self.text.add(self._vocabulary.piece(token))
-        return None if self.text.stopped or self.text.tokens == self._budget else token
-
-    def close(self) -> None:
-        self._sampler.close()
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.keys: list[tuple[int, str]] = []
+        self.left = len(task.jobs)
 
 
 def _what_matters(prompt: Tokens, request: Request) -> bytes:
     """Equal for requests that must have one answer: a greedy one does not depend on the seed."""
     seed = request.seed if request.params.temperature > 0 else 0
-    rest = msgspec.msgpack.encode((request.params, seed % native.LLAMA_DEFAULT_SEED, request.constraint))
-    return prompt.tobytes() + rest
+    how = (request.params, seed % native.LLAMA_DEFAULT_SEED, request.constraint)
+    beside = (request.logprobs, request.choice_probabilities)
+    return prompt.tobytes() + msgspec.msgpack.encode((how, beside))
 
 
-def _failed(request: Request, fault: Fault) -> Outcome:
-    return Outcome(key=request.key, finish="error", fault=fault)
+def _failed(key: str, fault: Fault) -> Outcome:
+    return Outcome(key=key, finish="error", fault=fault)

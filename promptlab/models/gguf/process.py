@@ -41,7 +41,7 @@ class GgufModel:
         reproducible: Give a request the same answer whatever is asked beside it, at some cost of speed.
     """
 
-    capabilities = Capabilities(choices=True, json_schema=True, seed=True)
+    capabilities = Capabilities(choices=True, json_schema=True, seed=True, logprobs=True, choice_probabilities=True)
 
     _plain: ClassVar[bool] = False  # what a processor does not run, it runs for no model
 

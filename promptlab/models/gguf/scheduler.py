@@ -54,7 +54,6 @@ class Job:
         prompt: Its tokens, at least one.
         budget: The most tokens of the answer.
         new_writer: Called when its turn comes.
-        writer: What it gave, from then on.
         begun: When that was, in seconds of ``time.perf_counter``.
         problem: Why there is no answer, or "".
     """
@@ -62,7 +61,6 @@ class Job:
     prompt: Tokens
     budget: int
     new_writer: Callable[[], Writer]
-    writer: Writer | None = None
     begun: float = 0.0
     problem: str = ""
 
@@ -176,8 +174,8 @@ class Scheduler:
             else:
                 if stream is None:
                     break
-                job.writer, job.begun = job.new_writer(), time.perf_counter()
-                self._running.append(_Slot(job, stream, work.alone and self._share, job.writer))
+                job.begun = time.perf_counter()
+                self._running.append(_Slot(job, stream, work.alone and self._share, job.new_writer()))
                 begun.append(job)
             work.waiting.popleft()
             self._works.rotate(-1)

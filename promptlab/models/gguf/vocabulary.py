@@ -42,16 +42,30 @@ class Vocabulary:
                     found.append(text)
         return found
 
-    def tokens(self, text: str) -> Sequence[int]:
-        """Token ids of a text, control tokens recognised, nothing added in front or behind."""
+    def tokens(self, text: str, control: bool = True) -> Sequence[int]:
+        """Token ids of a text, nothing added in front or behind. ``control`` tokens are recognised, or plain text."""
         data = text.encode()
         room = len(data) + 8
         array = (native.llama_token * room)()
-        count = native.llama_tokenize(self.native, data, len(data), array, room, False, True)
+        count = native.llama_tokenize(self.native, data, len(data), array, room, False, control)
         if count < 0:
             array = (native.llama_token * -count)()
-            count = native.llama_tokenize(self.native, data, len(data), array, -count, False, True)
+            count = native.llama_tokenize(self.native, data, len(data), array, -count, False, control)
         return array[:count]
+
+    def spell(self, text: str) -> Sequence[int]:
+        """The tokens with which an answer begins that begins with this text.
+
+        Raises:
+            ValueError: No tokens make up exactly this text.
+        """
+        # Some tokenizers put a space before the first word of a text: not behind the first line of one.
+        line = self.tokens("\n", control=False)
+        behind = self.tokens("\n" + text, control=False)
+        for found in (self.tokens(text, control=False), behind[len(line) :]):
+            if found and b"".join(map(self.piece, found)) == text.encode():
+                return found
+        raise ValueError(f"the model has no tokens that make up exactly “{text}”")
 
     def ends(self, token: int) -> bool:
         """Whether a token ends an answer."""
