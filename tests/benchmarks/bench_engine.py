@@ -1,150 +1,220 @@
-"""The local engine against a plain loop over ``Llama.create_chat_completion``: same file, same requests, greedy.
+"""The local engine against what a person would use in its place: same file, same plan, same kernels, greedy.
 
 Run it with: pytest -s -m benchmark tests/benchmarks/bench_engine.py
 
-``PROMPTLAB_BENCH_GGUF`` names a further file to measure, such as one of tools/make_gguf.py; without it the packaged
-mini is measured. One thread and CPU seconds, so that other programs disturb little; all contenders use the kernels of
-the plain instruction set, since some virtual machines announce units that they do not run. A loop is timed on its
-first prompts and scaled: its first prompt once, the mean of the others for each of the rest.
+``PROMPTLAB_BENCH_GGUF``: a further file to measure beside the packaged mini, such as tools/make_gguf.py writes one.
+``PROMPTLAB_BENCH_SERVER``: a llama-server of the same sources as the installed llama-cpp-python; without it that part
+is left out, and says so.
+``PROMPTLAB_BENCH_THREADS``: 1, unless given, and then CPU seconds count, which other programs disturb little; with
+more threads wall seconds count, on a machine that does nothing else.
+``PROMPTLAB_BENCH_KERNELS=all``: with rearranged weights and matrix units. Some virtual machines announce a unit (AMX)
+that they do not run, so that nobody uses these unless told; a library built without it, named by
+``LLAMA_CPP_LIB_PATH``, has the others.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 
+import numpy as np
 import pytest
 from gguf_support import MINI
 
-from promptlab.models.gguf.scheduler import Mode
-from promptlab.models.values import Request
-from promptlab.workspace.values import Message, Params
+from promptlab.models.values import Capabilities
+from promptlab.runs.plan import ColumnSpec, make_plan
+from promptlab.runs.values import Plan
+from promptlab.workspace.values import EvalSet, Example, Message, MetricSpec, Params, Prompt
 
-llama_cpp = pytest.importorskip("llama_cpp", reason="the local engine is not installed")
+pytest.importorskip("llama_cpp", reason="the local engine is not installed")
 
-from promptlab.models.gguf.engine import Engine  # noqa: E402
+from benchmarks.contenders import Server, Setting, Spent, loop, prompt_rate, promptlab, requests_of
+
+from promptlab.models.gguf.engine import Engine
+from promptlab.models.gguf.prefixes import common
 
 EXAMPLES = 64
-TIMED = 6
 WORDS = "the parcel is late and my card was charged twice so please send the money back today".split()  # noqa: SIM905
 REPLY = "Write a polite reply to this ticket."  # the packaged models answer it with as much as they may write
+SLOTS = (8, 16)
+
+LOOP, RESET = "plain loop", "loop, reset before each"
+COLD, WARM = "server cold", "server warm"
+
+BARS: dict[int, dict[str, dict[str, float]]] = {
+    1: {"(a)": {RESET: 4.0, LOOP: 1.3, COLD: 1.45}},
+    3: {
+        "(a)": {RESET: 5.0, LOOP: 2.1, COLD: 1.5},
+        "(b)": {LOOP: 2.2, COLD: 1.0},
+        "(c)": {RESET: 4.0, COLD: 1.4},
+        "(d)": {LOOP: 5.0},
+    },
+}
+"""By threads: how many times faster than the better of these promptlab is to be, with a file of 110M weights."""
 
 
-def text(words: int, first: int) -> str:
-    return " ".join(WORDS[(first * 7 + place * (first + 3)) % len(WORDS)] for place in range(words))
+@dataclass(frozen=True)
+class Shape:
+    """Runs, of which the last one is measured and those before it are its past."""
+
+    name: str
+    plans: tuple[Plan, ...]
 
 
-def requests(shared: str, own: int, tokens: int, name: str = "") -> list[Request]:
-    return [
-        Request(
-            f"{name}{index}",
-            (
-                Message("system", shared),
-                Message("user", f"{text(own, index)}\n\n{REPLY}"),
-            ),
-            Params(max_tokens=tokens),
+def text(words: int, seed: int) -> str:
+    return " ".join(Random(seed).choices(WORDS, k=words))
+
+
+def plan_of(systems: Sequence[str], words: int, tokens: int) -> Plan:
+    """A column for each system message, "" for none, over tickets of so many words."""
+    examples = tuple(Example(f"e{index:02}", {"ticket": text(words, 100 + index)}) for index in range(EXAMPLES))
+    user = Message("user", "{{ ticket }}\n\n" + REPLY)
+    prompts = [
+        Prompt(
+            f"reply{number}",
+            sha256(system.encode()).hexdigest()[:12],
+            f"prompts/reply{number}.toml",
+            (Message("system", system), user) if system else (user,),
         )
-        for index in range(EXAMPLES)
+        for number, system in enumerate(systems)
+    ]
+    columns = [
+        ColumnSpec(one.name, one, "*", "mini", "bench", Params(max_tokens=tokens), Capabilities()) for one in prompts
+    ]
+    evalset = EvalSet(
+        "tickets", f"{words:012x}", "evalsets/tickets.toml", (), examples, (MetricSpec("exact", "exact"),)
+    )
+    return make_plan(evalset, examples, columns)
+
+
+def shapes(scale: float) -> list[Shape]:
+    """The runs, for a model of so many words a token."""
+    half, long, own = (int(tokens * scale) for tokens in (200, 400, 50))  # the other ten are REPLY
+    beginning = text(half, 1)
+    versions = [f"{beginning} {text(long - half, version)}" for version in (2, 3, 4)]
+    three = plan_of(versions, own, 32)
+    edited = plan_of([versions[0] + " now be brief", *versions[1:]], own, 32)
+    return [
+        Shape("(a) a beginning of 400 tokens shared, 32 out", (plan_of(versions[:1], own, 32),)),
+        Shape("(b) nothing shared, 64 out", (plan_of([""], own, 64),)),
+        Shape("(c) three versions", (three,)),
+        Shape("(d) (c) again, one version's last sentence edited", (three, edited)),
     ]
 
 
-def shapes(scale: float) -> dict[str, list[list[Request]]]:
-    """Calls by the name of their shape: the last call of each is measured, those before it are its past."""
-    sizes = {name: int(count * scale) for name, count in {"long": 400, "half": 200, "suffix": 60}.items()}
-    half, rest = text(sizes["half"], 1), [text(sizes["long"] - sizes["half"], version) for version in (2, 3, 4)]
-    versions = [f"{half} {part}" for part in rest]
-    own = sizes["suffix"]
-    three = [one for number, shared in enumerate(versions) for one in requests(shared, own, 32, f"{number} ")]
-    edited = requests(versions[0] + " now be brief", own, 32)
-    return {
-        "(a) shared beginning, 32 tokens out": [requests(versions[0], own, 32)],
-        "(b) nothing shared, 64 tokens out": [requests("", own, 64)],
-        "(c) three versions": [three],
-        "(d) one version's end edited": [three, edited],
-    }
-
-
-def words_per_token(path: Path) -> float:
-    engine = Engine(str(path).encode(), 1024, threads=1, plain=True)
-    try:
-        empty, full = (len(engine.tokens((Message("user", text(words, 5)),))) for words in (0, 100))
-        return 100 / (full - empty)
-    finally:
-        engine.close()
-
-
 @contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Models are loaded without rearranged weights, whoever loads them."""
-    original = llama_cpp.llama_model_default_params
-
-    def params() -> object:
-        found = original()
-        found.use_extra_bufts = False
-        return found
-
-    llama_cpp.llama_cpp.llama_model_default_params = params
+def opened(setting: Setting) -> Iterator[Engine]:
+    engine = Engine(str(setting.path).encode(), 1024, threads=1, plain=True)
     try:
-        yield
-    finally:
-        llama_cpp.llama_cpp.llama_model_default_params = original
-
-
-def cpu(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
-
-
-def loop(path: Path, jobs: Sequence[Request], reset: bool) -> float:
-    """CPU seconds of a loop over all jobs, from those of the first."""
-    with plain_kernels():
-        model = llama_cpp.Llama(str(path), n_ctx=1024, n_threads=1, n_threads_batch=1, verbose=False)
-
-    def ask(request: Request) -> None:
-        if reset:
-            model.reset()
-            model._ctx.kv_cache_clear()
-        model.create_chat_completion(
-            [{"role": message.role, "content": message.content} for message in request.messages],
-            temperature=0.0,
-            max_tokens=request.params.max_tokens,
-        )
-
-    first, *others = [cpu(lambda request=request: ask(request)) for request in jobs[:TIMED]]
-    model.close()
-    return first + sum(others) / len(others) * (len(jobs) - 1)
-
-
-def ours(path: Path, calls: Sequence[Sequence[Request]], mode: Mode) -> tuple[float, int]:
-    """CPU seconds of the last call, and the tokens that it wrote."""
-    engine = Engine(str(path).encode(), 1024, threads=1, plain=True, mode=mode)
-    try:
-        for past in calls[:-1]:
-            engine.answer(past)
-        begin = time.process_time()
-        outcomes = engine.answer(calls[-1])
-        spent = time.process_time() - begin
-        assert [outcome.fault for outcome in outcomes if outcome.fault] == []
-        return spent, sum(outcome.usage.completion for outcome in outcomes)
+        yield engine
     finally:
         engine.close()
+
+
+def words_per_token(engine: Engine) -> float:
+    empty, full = (len(engine.tokens((Message("user", text(words, 5)),))) for words in (0, 100))
+    return 100 / (full - empty)
+
+
+def least_tokens(engine: Engine, shape: Shape) -> int:
+    """Prompt tokens of the last run that nothing before it has: what must be evaluated by whoever repeats nothing."""
+    known = {cell.key for plan in shape.plans[:-1] for cell in plan.cells}
+    cells = {cell.key: cell for plan in shape.plans for cell in plan.cells if cell.request}
+    prompts = sorted(
+        (engine.tokens(cell.request.messages).astype(">i4").tobytes(), key not in known)
+        for key, cell in cells.items()
+        if cell.request
+    )
+    count, last = 0, np.empty(0, np.int32)
+    for data, is_new in prompts:
+        tokens = np.frombuffer(data, ">i4").astype(np.int32)
+        count += (len(tokens) - common(last, tokens)) * is_new
+        last = tokens
+    return count
+
+
+def contend(setting: Setting, shape: Shape, folder: Path) -> dict[str, Spent]:
+    """Everybody's turn, one after the other."""
+    folder.mkdir()
+    last = shape.plans[-1]
+    found = {
+        "promptlab": promptlab(setting, shape.plans, folder),
+        LOOP: loop(setting, last, reset=False),
+        RESET: loop(setting, last, reset=True),
+    }
+    if shape.name.startswith("(a)"):
+        found["promptlab, reproducible"] = promptlab(setting, shape.plans, folder / "again", reproducible=True)
+    program = os.environ.get("PROMPTLAB_BENCH_SERVER")
+    for slots in SLOTS if program else ():
+        with Server(setting, slots, Path(str(program)), folder / "server.log") as server:
+            for past in shape.plans[:-1]:
+                server.run(past)
+            found[f"{COLD if len(shape.plans) == 1 else WARM} -np {slots}"] = server.run(last)
+            if len(shape.plans) == 1:
+                found[f"{WARM} -np {slots}"] = server.run(last)
+    return found
+
+
+def seconds(spent: Spent, threads: int) -> float:
+    return spent.cpu if threads == 1 else spent.wall
+
+
+def verdicts(shape: Shape, found: dict[str, Spent], threads: int) -> Iterator[tuple[str, float, float]]:
+    """What was to be reached, and what was: the name, times faster, and the bar."""
+    own = seconds(found["promptlab"], threads)
+    for name, bar in BARS.get(threads, {}).get(shape.name[:3], {}).items():
+        others = [seconds(spent, threads) for other, spent in found.items() if other.startswith(name)]
+        if others:
+            yield name, min(others) / own, bar
+
+
+def files() -> list[Path]:
+    given = os.environ.get("PROMPTLAB_BENCH_GGUF")
+    return [MINI, Path(given)] if given else [MINI]
 
 
 @pytest.mark.benchmark
 @pytest.mark.local
-def test_the_engine_against_a_plain_loop() -> None:
-    given = os.environ.get("PROMPTLAB_BENCH_GGUF")
-    path = Path(given) if given else MINI
-    print(f"\n{path.name}: {EXAMPLES} examples, 1 thread, CPU seconds, plain kernels")
-    print(f"  {'':38} {'tokens':>7} {'ours':>7} {'invariant':>9} {'x loop':>7} {'x reset':>7}")
-    for name, calls in shapes(words_per_token(path)).items():
-        spent, tokens = ours(path, calls, Mode())
-        invariant, _ = ours(path, calls, Mode(invariant=True))
-        default, reset = (loop(path, calls[-1], reset=reset) for reset in (False, True))
-        figures = f"{spent:7.2f} {invariant:9.2f} {default / spent:7.2f} {reset / spent:7.2f}"
-        print(f"  {name:38} {tokens:7} {figures}", flush=True)
-        assert spent < reset
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+def test_the_engine_against_loops_and_servers(path: Path, tmp_path: Path) -> None:
+    threads = int(os.environ.get("PROMPTLAB_BENCH_THREADS", "1"))
+    setting = Setting(path, threads, plain=os.environ.get("PROMPTLAB_BENCH_KERNELS") != "all")
+    with opened(setting) as engine:
+        all_shapes = shapes(words_per_token(engine))
+        least = [least_tokens(engine, shape) for shape in all_shapes]
+    rate = prompt_rate(setting, tmp_path)[threads == 1]
+    print(f"\n{path.name}, {threads} threads, {'plain' if setting.plain else 'all'} kernels; {EXAMPLES} examples;")
+    print(f"load of the machine before: {os.getloadavg()[0]:.2f}; prompts alone: {rate:.0f} tokens a second")
+    if "PROMPTLAB_BENCH_SERVER" not in os.environ:
+        print("llama-server is left out: PROMPTLAB_BENCH_SERVER does not name one")
+    missed: list[str] = []
+    for shape, prompt_tokens in zip(all_shapes, least, strict=True):
+        found = contend(setting, shape, tmp_path / shape.name[1])
+        own = found["promptlab"]
+        asked = len({one.key for one in requests_of(shape.plans[-1])})
+        print(f"{shape.name}: {asked} cells\n  {'':26} {'wall s':>8} {'CPU s':>8} {'tokens':>7} {'× ours':>7}")
+        for name, spent in found.items():
+            times = seconds(spent, threads) / seconds(own, threads)
+            print(f"  {name:26} {spent.wall:8.2f} {spent.cpu:8.2f} {spent.tokens:7} {times:7.2f}", flush=True)
+        written = own.tokens * (1 if len(shape.plans) == 1 else least_share(shape))
+        bound = (prompt_tokens + written) / rate
+        share = bound / seconds(own, threads)
+        print(f"  roofline: every new token at the rate of prompts alone takes {bound:.2f} s; reached {share:.0%}")
+        for name, times, bar in verdicts(shape, found, threads):
+            print(f"  {'reached' if times >= bar else 'MISSED '} {times:5.2f} × {name} (bar {bar})")
+            if times < bar and path != MINI:
+                missed.append(f"{shape.name[:3]} {times:.2f} × {name}, bar {bar}")
+        assert seconds(own, threads) < seconds(found[RESET], threads)
+    assert not missed, "; ".join(missed)
+
+
+def least_share(shape: Shape) -> float:
+    """The share of the last run's cells that no run before it answered."""
+    known = {cell.key for plan in shape.plans[:-1] for cell in plan.cells}
+    keys = {cell.key for cell in shape.plans[-1].cells}
+    return len(keys - known) / len(keys)
