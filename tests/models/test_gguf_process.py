@@ -415,8 +415,8 @@ def test_the_log_is_in_the_folder_for_logs(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_native_code_prints_never_reaches_the_pipe() -> None:
     program = (
-        "import os; from promptlab.models.gguf import child\n"
-        "requests, answers = child._take_pipes()\n"
+        "import os; from promptlab.models.gguf import native\n"
+        "requests, answers = native.take_pipes()\n"
         "os.write(1, b'noise'); print('more noise', flush=True); assert os.read(0, 9) == b''\n"
         "answers.write(requests.read()); answers.flush()"
     )

@@ -6,28 +6,23 @@ out-of-memory killer ends it and nothing else.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import queue
-import signal
-import sys
 import threading
 from typing import TYPE_CHECKING, BinaryIO
 
 from promptlab.models.gguf import wire
+from promptlab.models.gguf.native import end_with_parent, take_pipes
 
 if TYPE_CHECKING:
     from promptlab.models.gguf.engine import Engine
     from promptlab.models.values import Request
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
 
 def main() -> None:
     """Load the model that the first message names, then answer what is asked."""
-    _end_with_parent()
-    requests, answers = _take_pipes()
+    end_with_parent()
+    requests, answers = take_pipes()
     inbox: queue.SimpleQueue[wire.ToChild] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests, inbox), daemon=True).start()
     load = inbox.get()
@@ -83,27 +78,6 @@ def _read(pipe: BinaryIO, inbox: queue.SimpleQueue[wire.ToChild]) -> None:
     while (message := wire.receive(pipe)) is not None:
         inbox.put(message)
     os._exit(0)
-
-
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for the frames alone: whatever native code prints goes to standard error."""
-    requests, answers = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    os.close(nothing)
-    return os.fdopen(requests, "rb"), os.fdopen(answers, "wb")
-
-
-def _end_with_parent() -> None:
-    """Beside the end of the pipe, which a grandchild of the program could hold open."""
-    if sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # When memory runs out, the kernel should end this process rather than the program.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write("500")
 
 
 if __name__ == "__main__":

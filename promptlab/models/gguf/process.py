@@ -17,6 +17,7 @@ from promptlab.errors import ModelFault
 from promptlab.models.gguf import wire
 from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.gguf.machine import default_threads
+from promptlab.models.gguf.native import death_reason, environment
 from promptlab.models.values import Capabilities, Fault, FaultKind, Outcome, Request
 
 _AT_ONCE = 64  # requests that are written between two turns of the program's other tasks
@@ -234,7 +235,7 @@ class GgufModel:
         threads = self._threads or default_threads(self.path.stat().st_size)
         load = wire.Load(os.fsencode(self.path.absolute()), self._context, threads, self._plain, self._reproducible)
         try:
-            with _open_log(self._log) as log:
+            with open_log(self._log) as log:
                 self._child = child = await _Child.spawn(log)  # kept at once: close() ends it even while it loads
         except OSError as fault:
             raise ModelFault(
@@ -329,7 +330,7 @@ class _Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            env=environment(),
             start_new_session=True,  # Ctrl-C in the terminal is the program's to handle
         )
         return cls(process)
@@ -369,13 +370,7 @@ class _Child:
         await self.process.communicate()
 
     def reason(self) -> str:
-        """Why it died, in a few words."""
-        code = self.process.returncode or 0
-        if code >= 0:
-            return f"exit code {code}"
-        cause = signal.Signals(-code)
-        hints = {signal.SIGKILL: "killed, often for want of memory", signal.SIGILL: "compiled for another processor"}
-        return f"{cause.name}: {hints[cause]}" if cause in hints else cause.name
+        return death_reason(self.process.returncode or 0)
 
 
 def default_log() -> Path:
@@ -388,7 +383,7 @@ def default_log() -> Path:
     return Path(platformdirs.user_log_dir("promptlab", appauthor=False), "gguf.log")
 
 
-def _open_log(path: Path) -> BinaryIO:
+def open_log(path: Path) -> BinaryIO:
     """For appending, begun again when it is large; nowhere when it cannot be written: a log must not stop a run."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
