@@ -7,7 +7,7 @@ import click
 from promptlab.cli import completing as complete
 from promptlab.cli.output import closing, data, json_option, line, open_lab, run_async, table
 from promptlab.errors import ExitCode
-from promptlab.lab.auditing import Audit
+from promptlab.lab.audits import Audit
 
 
 @click.command("audit")

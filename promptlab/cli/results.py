@@ -178,7 +178,10 @@ def _print_example(report: ExampleReport) -> None:
         line(f"── {cell.column} {cell.label}{trial} · {wording.seconds(cell.latency)}{cached}")
         line(cell.text if not cell.fault else f"! {cell.fault}")
         for metric, value in cell.scores.items():
-            line(f"   {metric} {value:g}" if value is not None else f"   {metric} missing: {cell.missing[metric]}")
+            said = f"{value:g}" if value is not None else f"missing: {cell.missing[metric]}"
+            line(f"   {metric} {said}{f' · {detail}' if (detail := cell.details.get(metric)) else ''}")
+            for reply in cell.replies.get(metric, ()):
+                line(f"     {wording.said(reply)}")
 
 
 @click.command("compare")

@@ -9,6 +9,7 @@ import click
 from promptlab.cli.output import line, safe, styled, table
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
+from promptlab.lab.judged import judgings
 from promptlab.lab.measuring import Breakdown, Confusion
 from promptlab.lab.values import Comparison, SubjectDiff
 
@@ -38,6 +39,8 @@ def print_run(run: RunTable) -> None:
     table(("", "column", *heads, "p50", "cost", "failed"), rows)
     for metric, doubt in run.doubts.items():
         line(f"† {metric}: {doubt}")
+    for judging in judgings(run):
+        line(judging.sentence)
     for variant in run.variants:
         if verdict := run.verdict(variant.column):
             print_verdict(f"{variant.column} against {run.baseline_of(variant.column)}", verdict)

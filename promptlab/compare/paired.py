@@ -76,6 +76,18 @@ def binary(differences: Sequence[float]) -> Estimate:
     )
 
 
+def preference(differences: Sequence[float]) -> Estimate:
+    """One independent win (0.5), tie (0) or loss (−0.5) per example: the mid-p sign test on those that are no tie.
+
+    That is McNemar's test of the wins against the losses; the interval is Bonett and Price's of (wins − losses)/n,
+    halved, which is that of the win rate with ties as half a win, less one half.
+    """
+    found = binary(differences)
+    return found._replace(
+        effect=found.effect / 2, centre=found.centre / 2, se=found.se / 2, limit=0.5, test="sign test mid-p"
+    )
+
+
 def mcnemar_mid_p(lost: int, gained: int) -> float:
     """Two-sided McNemar mid-p (Fagerland, Lydersen & Laake 2013): the exact binomial p less half its own point.
 

@@ -12,10 +12,12 @@ class Measure(NamedTuple):
     Attributes:
         points: The metric is a share, and a difference of 0.05 is said as "5.0 points".
         unit: Follows the number where the metric is no share.
+        even: The metric is a share of wins, held against one half and not against another share.
     """
 
     points: bool
     unit: str
+    even: bool = False
 
     def plain(self, value: float) -> str:
         """``5.0 points``, ``0.42 s``: without a sign."""
@@ -25,6 +27,17 @@ class Measure(NamedTuple):
         """``+5.0``, ``−0.42``: without a unit."""
         sign = "−" if value < 0 else "+"
         return f"{sign}{self.number(abs(value))}"
+
+    def apart(self, value: float) -> str:
+        """``5.0 points higher``, ``12.5 points below even``."""
+        if self.even:
+            return f"{self.plain(value)} {'above' if value > 0 else 'below'} even"
+        return f"{self.plain(value)} {'higher' if value > 0 else 'lower'}"
+
+    @property
+    def same(self) -> str:
+        """What no difference is called."""
+        return "even" if self.even else "the same"
 
     def number(self, value: float) -> str:
         """One decimal for points, else three digits that count."""

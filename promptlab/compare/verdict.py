@@ -28,7 +28,7 @@ def decide(
     candidate: Column,
     metric: str,
     direction: Literal["max", "min", "info"],
-    kind: Literal["binary", "numeric"],
+    kind: Literal["binary", "numeric", "preference"],
     decision: Decision,
     clusters: Mapping[str, str] | None = None,
     trials: int = 1,
@@ -47,7 +47,8 @@ def decide(
         candidate: Scores of the column in question.
         metric: Its name, for the sentence.
         direction: Which way is better.
-        kind: ``binary`` for metrics whose single scores are 0 or 1, averaged over trials or not.
+        kind: ``binary`` for metrics whose single scores are 0 or 1, averaged over trials or not. ``preference`` for
+            1, 0.5 and 0 (a win, a tie, a loss) against a baseline of 0.5: the test is then the sign test.
         decision: ``alpha`` and ``min_effect``.
         clusters: Example id to cluster; an example that is not in it stands alone. None where all do.
         trials: Samples per example behind each value.
@@ -67,7 +68,12 @@ def decide(
     if not pairs.can_estimate(clusters):
         return verdict
     estimate = pairs.estimate(kind, clusters, trials)
-    return conclude(verdict, estimate, why, pairs, clusters, decision, direction, Measure(kind == "binary", unit))
+    return conclude(verdict, estimate, why, pairs, clusters, decision, direction, measure_of(kind, unit))
+
+
+def measure_of(kind: Literal["binary", "numeric", "preference"], unit: str) -> Measure:
+    """How differences of a metric of this kind are said."""
+    return Measure(kind != "numeric", unit, even=kind == "preference")
 
 
 class Estimated(Protocol):
@@ -172,10 +178,11 @@ class Pairs(NamedTuple):
     def estimate(self, kind: str, clusters: Mapping[str, str] | None, trials: int) -> Estimate:
         """The effect by the method that fits these scores."""
         groups = self.groups(clusters)
-        yes_or_no = kind == "binary" and trials == 1 and all(d in (-1, 0, 1) for d in self.differences)
-        if yes_or_no and groups is None:
-            return paired.binary(self.differences)
-        return paired.numeric(self.differences, groups, bounded=kind == "binary")
+        step = 0.5 if kind == "preference" else 1.0
+        whole = kind != "numeric" and trials == 1 and all(d in (-step, 0, step) for d in self.differences)
+        if whole and groups is None:
+            return paired.preference(self.differences) if kind == "preference" else paired.binary(self.differences)
+        return paired.numeric(self.differences, groups, bounded=kind != "numeric")
 
 
 def pair(baseline: Column, candidate: Column, direction: str) -> Pairs:
@@ -272,12 +279,12 @@ def _sentence(verdict: Verdict, estimate: Estimated, decision: Decision, measure
     interval = f"{sentences.percent(level)} interval {measure.signed(low)} to {measure.signed(high)}"
     doubt = "which may be chance"
     if not verdict.better and not verdict.worse:
-        said, doubt = f"{verdict.metric} is the same on every example", "which leaves room for a small difference"
+        said = f"{verdict.metric} is {measure.same} on every example"
+        doubt = "which leaves room for a small difference"
     elif verdict.effect == 0:
-        said = f"{verdict.metric} is the same on average"
+        said = f"{verdict.metric} is {measure.same} on average"
     else:
-        way = "higher" if verdict.effect > 0 else "lower"
-        said = f"{verdict.metric} is {measure.plain(verdict.effect)} {way}"
+        said = f"{verdict.metric} is {measure.apart(verdict.effect)}"
     if verdict.status in ("BETTER", "WORSE"):
         return f"{verdict.status}: {said} ({interval}, {facts})."
     margin = measure.plain(decision.min_effect)

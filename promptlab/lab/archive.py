@@ -15,7 +15,7 @@ from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored
 from promptlab.models.values import Outcome, Usage
 from promptlab.runs.values import JournalLine, Plan, Variant
-from promptlab.scoring.values import Score
+from promptlab.scoring.values import Reply, Score
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
 
@@ -33,6 +33,7 @@ class MetricsLine(Struct, omit_defaults=True):
     scores: dict[str, float] = {}
     missing: dict[str, str] = {}
     detail: dict[str, str] = {}
+    replies: dict[str, tuple[Reply, ...]] = {}
     latency: float = 0.0
     usage: Usage = Usage()
     cost: float | None = None
@@ -196,6 +197,7 @@ def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
                         scores={s.metric: s.value for s in scores if s.value is not None},
                         missing={s.metric: s.missing for s in scores if s.value is None},
                         detail={s.metric: s.detail for s in scores if s.detail},
+                        replies={s.metric: s.replies for s in scores if s.replies},
                         latency=outcome.latency,
                         usage=outcome.usage,
                         cost=outcome.cost,
@@ -222,9 +224,15 @@ def _cell(line: OutputsLine, measured: MetricsLine | None) -> CellScored:
         outcome = msgspec.structs.replace(
             outcome, latency=measured.latency, usage=measured.usage, cost=measured.cost, cached=measured.cached
         )
-        scores = (
-            *(Score(m, value=v, detail=measured.detail.get(m, "")) for m, v in measured.scores.items()),
-            *(Score(m, missing=why, detail=measured.detail.get(m, "")) for m, why in measured.missing.items()),
+        found = (
+            *(Score(m, value=v) for m, v in measured.scores.items()),
+            *(Score(m, missing=why) for m, why in measured.missing.items()),
+        )
+        scores = tuple(
+            msgspec.structs.replace(
+                one, detail=measured.detail.get(one.metric, ""), replies=measured.replies.get(one.metric, ())
+            )
+            for one in found
         )
     return CellScored(line.column, line.example, line.trial, outcome, scores)
 
@@ -235,7 +243,7 @@ def _prompt_of(files: Mapping[str, bytes], version: str) -> Prompt:
 
 def prompt_file(name: str) -> str:
     """``judges/polite@0a1b…`` → ``prompt-judges-polite-0a1b….toml``: the run's own copy of a column's prompt."""
-    return "prompt-" + name.replace("/", "-").replace("@", "-") + ".toml"
+    return "prompt-" + name.replace("/", "-").replace("@", "-").replace(":", "-") + ".toml"
 
 
 def _jsonl(lines: Iterable[Struct]) -> bytes:

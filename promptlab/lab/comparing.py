@@ -25,7 +25,7 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     if (before.run, before_column) == (after.run, after_column):
         raise UsageFault("The two are the same column: name another run, or another column as RUN:b.")
     shared = [name for name in before.infos if name in after.infos]
-    metrics = [name for name in shared if _scorer(before, name) == _scorer(after, name)]
+    metrics = [name for name in shared if _comparable((before, before_column), (after, after_column), name)]
     if not shared:
         raise UsageFault("The two runs share no metric. `promptlab score RUN -M METRIC` gives one of them more.")
     if not metrics:
@@ -35,11 +35,7 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
         )
     primary = before.primary if before.primary in metrics else metrics[0]
     common, notes = _common(before, after)
-    notes += tuple(
-        f"{name} is left out: the two runs scored it by different options, definitions or judges."
-        for name in shared
-        if name not in metrics
-    )
+    notes += tuple(f"{name} is left out: {_why_not(before, name)}." for name in shared if name not in metrics)
     ordered = [primary, *(metric for metric in metrics if metric != primary)]
     sides = (before, before_column), (after, after_column)
     deciding = [metric for metric in ordered if before.infos[metric].direction != "info"]
@@ -55,6 +51,19 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
         changed=tuple(_changes(verdicts[0] if verdicts else None, before, before_column, after, after_column)),
         notes=notes,
     )
+
+
+def _why_not(table: RunTable, metric: str) -> str:
+    if table.infos[metric].kind == "preference":
+        return "these two columns were not put before its judge as a pair"
+    return "the two runs scored it by different options, definitions or judges"
+
+
+def _comparable(before: tuple[RunTable, str], after: tuple[RunTable, str], metric: str) -> bool:
+    """Whether both scored by the same definition or judge; a preference was asked about one pair of columns only."""
+    if before[0].infos[metric].kind == "preference":
+        return before[0] is after[0] and after[0].baseline_of(after[1]) == before[1]
+    return _scorer(before[0], metric) == _scorer(after[0], metric)
 
 
 def _scorer(table: RunTable, metric: str) -> tuple[MetricSpec, int, str, str]:
@@ -146,7 +155,7 @@ def output_diffs(
         (old_table, old_column), (new_table, new_column) = old[model], new[model]
         common, _ = _common(old_table, new_table)
         metric = new_table.primary
-        same = metric in old_table.infos and _scorer(old_table, metric) == _scorer(new_table, metric)
+        same = metric in old_table.infos and _comparable((old_table, old_column), (new_table, new_column), metric)
         if same and common and old_table.infos[metric].direction != "info":
             verdict = verdict_of((old_table, old_column), (new_table, new_column), metric, common)
             verdicts += [(model, verdict)] if verdict is not None else []

@@ -34,7 +34,7 @@ from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
 
 if TYPE_CHECKING:
-    from promptlab.lab.auditing import Audit
+    from promptlab.lab.audits import Audit
     from promptlab.lab.running import Judging
 
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
@@ -144,7 +144,7 @@ class Lab(Opener):
         from promptlab.lab.running import Judging
 
         return [
-            Judging(spec, judges[spec.name], self.model(str(spec.options["model"])))
+            Judging(spec, judges[spec.name], [self.model(name) for name in planning.jurors(spec)])
             for spec in metrics
             if spec.name in judges
         ]
@@ -257,7 +257,7 @@ class Lab(Opener):
         judges = planning.judge_prompts(self.workspace, metrics)
         table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges)
         judging = self._judging(metrics, judges)
-        table.judge_models = {one.spec.name: one.model.identity for one in judging}
+        table.judge_models = {one.spec.name: planning.identity_of(one.models) for one in judging}
         async for _ in judge_table(table, judging, self.cache(), stop or asyncio.Event()):
             pass
         return self._audited(table)

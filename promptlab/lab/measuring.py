@@ -45,7 +45,7 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
         return set_interval(rows, STATISTICS[info.id], clusters, LEVEL, missing, _draws(table))
     return mean_interval(
         list(present.values()),
-        kind=info.kind,
+        kind="binary" if info.kind == "preference" else info.kind,
         clusters=[clusters[example] for example in present] if clusters else None,
         level=LEVEL,
         missing=missing,
@@ -68,11 +68,13 @@ def verdict_of(
     """
     from promptlab.compare.verdict import decide
 
-    table, (other, _) = before[0], after
-    baseline, candidate = (_among(side.values(column, metric), among) for side, column in (before, after))
+    table, (other, column) = before[0], after
+    info, clusters = table.infos[metric], table.clusters()
+    preferred = info.kind == "preference"
+    baseline = _among(other.base_values(column, metric) if preferred else table.values(before[1], metric), among)
+    candidate = _among(other.values(column, metric), among)
     if not baseline or not candidate:
         return None
-    info, clusters = table.infos[metric], table.clusters()
     if info.kind == "set":
         from promptlab.compare.resampling import decide_set
         from promptlab.scoring.sets import STATISTICS

@@ -146,7 +146,7 @@ class Opener(Keeper):
     def _audited(self, table: RunTable) -> RunTable:
         """The table, with doubts on the metrics whose judges failed their audits."""
         if table.judges:
-            from promptlab.lab.auditing import mark
+            from promptlab.lab.audits import mark
 
             mark(self, table)
         return table

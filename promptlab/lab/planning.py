@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from typing import cast
 
 from msgspec import structs
 
@@ -14,6 +15,7 @@ from promptlab.runs.options import apply_overrides, choose_examples
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
+from promptlab.scoring.criteria import builtin, builtin_bytes, is_builtin
 from promptlab.scoring.defaults import default_metrics
 from promptlab.scoring.sets import STATISTICS
 from promptlab.workspace.faults import TemplateFault
@@ -24,6 +26,8 @@ from promptlab.workspace.templates import missing_variables, render
 from promptlab.workspace.toml import did_you_mean
 from promptlab.workspace.values import EvalSet, Example, MetricSpec, Prompt
 
+JURY = " + "
+"""Stands between the identities of several models that judge together."""
 OTHER_SEEDS = 1_000_000
 """How far the seeds of the second half of an A/A run are from those of the first: no number of trials reaches it."""
 
@@ -94,12 +98,14 @@ def _with_judges(workspace: Workspace, plan: Plan, model_of: Callable[[str], Mod
     """The plan with its judges: their texts, the models behind them, and a digest that tells both."""
     judges = judge_prompts(workspace, plan.metrics)
     models = {
-        spec.name: model_of(str(spec.options["model"])).identity for spec in plan.metrics if spec.name in judges
+        spec.name: identity_of([model_of(name) for name in jurors(spec)])
+        for spec in plan.metrics
+        if spec.name in judges
     }
     return structs.replace(
         plan,
         digest=_digest(plan, judges, models),
-        prompts={_version(judge): workspace.read(judge.source) for judge in judges.values()},
+        prompts={_version(judge): judge_bytes(workspace, judge) for judge in judges.values()},
         judges={metric: _version(judge) for metric, judge in judges.items()},
         judge_models=models,
     )
@@ -209,14 +215,34 @@ def model_names(workspace: Workspace, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def judged_by_default(workspace: Workspace, metrics: Sequence[MetricSpec]) -> tuple[MetricSpec, ...]:
-    """Judge metrics that name no judge or model get the default ones of the workspace, so that both are on record."""
-    settings = workspace.settings
-    model = next(iter(settings.defaults.models or settings.models), None)
-    given = {name: value for name, value in (("judge", settings.defaults.judge), ("model", model)) if value}
-    return tuple(
-        MetricSpec(id=spec.id, name=spec.name, options={**given, **spec.options}) if spec.id == "judge" else spec
-        for spec in metrics
-    )
+    """Judge metrics that name no judge or model get the default ones of the workspace, so that both are on record.
+
+    ``builtin:conciseness`` as the id of a metric is short for a judge metric with that judge.
+    """
+    return tuple(_judged_by_default(workspace, spec) for spec in metrics)
+
+
+def _judged_by_default(workspace: Workspace, spec: MetricSpec) -> MetricSpec:
+    defaults = workspace.settings.defaults
+    if is_builtin(spec.id):
+        spec = MetricSpec(id=catalogue.JUDGE, name=spec.name, options={"judge": spec.id, **spec.options})
+    if spec.id != catalogue.JUDGE:
+        return spec
+    model = next(iter(defaults.models or workspace.settings.models), None)
+    given = {"judge": defaults.judge, "model": None if "models" in spec.options else model}
+    options = {name: value for name, value in given.items() if value} | spec.options
+    return MetricSpec(id=spec.id, name=spec.name, options=options)
+
+
+def jurors(spec: MetricSpec) -> tuple[str, ...]:
+    """Names of the models that a judge metric asks: one, or a jury of several."""
+    several = spec.options.get("models")
+    return tuple(cast("list[str]", several)) if several else (str(spec.options["model"]),)
+
+
+def identity_of(models: Iterable[Model]) -> str:
+    """What a judgement of these models is made by."""
+    return JURY.join(model.identity for model in models)
 
 
 def metric_problems(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> list[Problem]:
@@ -265,6 +291,9 @@ def judge_prompts(workspace: Workspace, metrics: Iterable[MetricSpec]) -> dict[s
         if spec.id != "judge":
             continue
         name = str(spec.options.get("judge", ""))
+        if is_builtin(name):
+            found[spec.name] = builtin(name)
+            continue
         if name not in workspace.prompt_names():
             close = _hint(name, workspace.prompt_names())
             raise InvalidFile(Problem(f"metric “{spec.name}” names the judge “{name}”, which does not exist.{close}"))
@@ -279,6 +308,11 @@ def judge_prompts(workspace: Workspace, metrics: Iterable[MetricSpec]) -> dict[s
     return found
 
 
+def judge_bytes(workspace: Workspace, judge: Prompt) -> bytes:
+    """The text of a judge: of its file, or of the criterion that promptlab brings."""
+    return builtin_bytes(judge.name) if is_builtin(judge.name) else workspace.read(judge.source)
+
+
 def _sources(
     workspace: Workspace, subjects: Iterable[Subject], evalset: EvalSet, metrics: Iterable[MetricSpec]
 ) -> dict[str, bytes]:
@@ -288,7 +322,8 @@ def _sources(
     """
     sources = {file: workspace.read(file) for file in evalset.files}
     for prompt in judge_prompts(workspace, metrics).values():
-        sources[prompt.source] = workspace.read(prompt.source)
+        if not is_builtin(prompt.name):
+            sources[prompt.source] = workspace.read(prompt.source)
     for subject in subjects:
         if "@" not in subject.asked:
             sources[subject.source] = subject.data

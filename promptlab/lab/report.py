@@ -7,7 +7,9 @@ from typing import Literal
 from msgspec import Struct
 
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
+from promptlab.lab.judged import Judging, judgings
 from promptlab.lab.table import RunTable
+from promptlab.scoring.values import Reply
 
 
 class ColumnReport(Struct, frozen=True):
@@ -35,7 +37,10 @@ class ColumnReport(Struct, frozen=True):
 
 
 class RunReport(Struct, frozen=True):
-    """One run, summed up. ``doubts`` says which judge metrics prove nothing, and why."""
+    """One run, summed up. ``doubts`` says which judge metrics prove nothing, and why.
+
+    ``judging`` is what judges did and cost, which is no part of what the columns did and cost.
+    """
 
     run: str
     tag: str
@@ -48,6 +53,7 @@ class RunReport(Struct, frozen=True):
     primary: str
     columns: list[ColumnReport]
     doubts: dict[str, str]
+    judging: tuple[Judging, ...]
 
 
 class CellReport(Struct, frozen=True):
@@ -60,6 +66,8 @@ class CellReport(Struct, frozen=True):
     fault: str
     scores: dict[str, float | None]
     missing: dict[str, str]
+    details: dict[str, str]
+    replies: dict[str, tuple[Reply, ...]]
     latency: float
     cached: bool
 
@@ -87,6 +95,7 @@ def run_report(table: RunTable) -> RunReport:
         primary=table.primary,
         columns=[_column(table, variant.column) for variant in table.variants],
         doubts=table.doubts,
+        judging=judgings(table),
     )
 
 
@@ -129,7 +138,7 @@ def example_report(table: RunTable, example: str) -> ExampleReport:
             outcome = table.outcome(variant.column, example, trial)
             if outcome is None:
                 continue
-            scores = table.trial_scores(variant.column, example, trial).values()
+            scores = tuple(table.trial_scores(variant.column, example, trial).values())
             cells.append(
                 CellReport(
                     column=variant.column,
@@ -139,6 +148,8 @@ def example_report(table: RunTable, example: str) -> ExampleReport:
                     fault=outcome.fault.message if outcome.fault else "",
                     scores={score.metric: score.value for score in scores},
                     missing={score.metric: score.missing for score in scores if score.missing},
+                    details={score.metric: score.detail for score in scores if score.detail},
+                    replies={score.metric: score.replies for score in scores if score.replies},
                     latency=outcome.latency,
                     cached=outcome.cached,
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from typing import cast
 
 from promptlab.errors import ModelFault
 from promptlab.lab.table import RunTable
@@ -15,17 +16,30 @@ from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal
 from promptlab.runs.values import CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.metrics import score
+from promptlab.scoring.replies import EVEN, Settle
 from promptlab.scoring.values import JudgeItem, Score
+from promptlab.workspace.faults import TemplateFault
+from promptlab.workspace.templates import variables_of
 from promptlab.workspace.values import MetricSpec, Prompt
 
 
 class Judging:
-    """A judge metric ready to be asked: its prompt and its model."""
+    """A judge metric ready to be asked: its prompt and its models."""
 
-    def __init__(self, spec: MetricSpec, prompt: Prompt, model: Model) -> None:
+    def __init__(self, spec: MetricSpec, prompt: Prompt, models: Sequence[Model]) -> None:
         self.spec = spec
         self.prompt = prompt
-        self.model = model
+        self.models = tuple(models)
+
+    @property
+    def asked(self) -> str:
+        """The models' names."""
+        return ", ".join(model.name for model in self.models)
+
+    @property
+    def how(self) -> Settle:
+        """What the score of several models is."""
+        return cast("Settle", self.spec.options.get("aggregate", "mean"))
 
 
 async def run_plan(
@@ -78,17 +92,22 @@ async def judge_table(
     from promptlab.scoring.judge import judge_outcomes
 
     for judging in judges:
-        items = _items(table)
-        yield ModelLoading(judging.model.name)
+        items: list[JudgeItem] = []
+        for item in _items(table, judging):
+            if item.against is not None and item.against.strip() == item.answer.strip():
+                yield _add(table, item.id, Score(judging.spec.name, EVEN, detail="the two answers are the same"))
+            else:
+                items.append(item)
+        yield ModelLoading(judging.asked)
         done = 0
         try:
-            graded = judge_outcomes(judging.prompt, judging.spec.name, judging.model, items, cache)
+            graded = judge_outcomes(judging.prompt, judging.spec.name, judging.models, items, cache, how=judging.how)
             async with aclosing(graded):
                 async for one in graded:
                     done += 1
                     yield _add(table, one.id, one.score)
                     if done % 20 == 0:
-                        yield Progress(total=len(items), done=done, model=judging.model.name)
+                        yield Progress(total=len(items), done=done, model=judging.asked)
                     if stop.is_set():
                         return
         except ModelFault as fault:
@@ -96,16 +115,36 @@ async def judge_table(
                 yield _add(table, item.id, Score(judging.spec.name, missing=str(fault)))
 
 
-def _items(table: RunTable) -> list[JudgeItem]:
-    """Every answer of the table, named by its place in it."""
+def _items(table: RunTable, judging: Judging) -> list[JudgeItem]:
+    """Every answer of the table, named by its place in it; for a judge of pairs, with the baseline's answer."""
     found: list[JudgeItem] = []
-    for variant in table.variants:
+    pairs = table.infos[judging.spec.name].kind == "preference"
+    told = "instructions" in variables_of(judging.prompt)
+    for column in (variant.column for variant in table.variants):
+        base = table.baseline_of(column)
         for example in table.examples:
+            instructions = _instructions(table, column, example.id) if told else ""
             for trial in range(table.trials):
-                outcome = table.outcome(variant.column, example.id, trial)
-                if outcome is not None and outcome.fault is None:
-                    found.append(JudgeItem(_place(variant.column, example.id, trial), example, outcome.text))
+                answer = _answer(table, column, example.id, trial)
+                against = _answer(table, base, example.id, trial) if pairs else None
+                if answer is None or (pairs and (column == base or against is None)):
+                    continue
+                place = _place(column, example.id, trial)
+                found.append(JudgeItem(place, example, answer, against, instructions))
     return found
+
+
+def _answer(table: RunTable, column: str, example: str, trial: int) -> str | None:
+    outcome = table.outcome(column, example, trial)
+    return outcome.text if outcome is not None and outcome.fault is None else None
+
+
+def _instructions(table: RunTable, column: str, example: str) -> str:
+    """What the candidate was sent, as one text; "" where it cannot be rendered, and so has no answer."""
+    try:
+        return "\n\n".join(message.content for message in table.rendered(column, example))
+    except TemplateFault:
+        return ""
 
 
 def _place(column: str, example: str, trial: int) -> str:

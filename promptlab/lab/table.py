@@ -12,6 +12,7 @@ from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
 from promptlab.runs.values import Plan, Variant
+from promptlab.scoring.replies import EVEN
 from promptlab.scoring.values import MetricInfo, Score
 from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
 
@@ -197,11 +198,16 @@ class RunTable:
     def delta(self, column: str, example: str, metric: str = "") -> float | None:
         """Difference to its baseline on one example, signed so that positive is better; None where one lacks."""
         metric = metric or self.primary
-        base_column = self.baseline_of(column)
-        mine, base = self.value(column, example, metric), self.value(base_column, example, metric)
+        mine, base = self.value(column, example, metric), self.base_value(column, example, metric)
         if mine is None or base is None:
             return None
         return base - mine if self.infos[metric].direction == "min" else mine - base
+
+    def base_value(self, column: str, example: str, metric: str) -> float | None:
+        """What a value of the column is held against: the baseline's, and for a preference that neither is better."""
+        if self.infos[metric].kind == "preference":
+            return EVEN
+        return self.value(self.baseline_of(column), example, metric)
 
     # -- columns ----------------------------------------------------------------------------------
 
@@ -212,6 +218,12 @@ class RunTable:
             for example in self.examples
             if (column, example.id, 0) in self._outcomes
         }
+
+    def base_values(self, column: str, metric: str) -> dict[str, float | None]:
+        """Example id to what the column's values of a metric are held against."""
+        if self.infos[metric].kind == "preference":
+            return dict.fromkeys(self.values(column, metric), EVEN)
+        return self.values(self.baseline_of(column), metric)
 
     def clusters(self) -> dict[str, str] | None:
         """Example id to group where the decision says that examples of one group are not independent."""
@@ -255,10 +267,9 @@ class RunTable:
 
         if column == self.baseline:
             return ()
-        base = self.baseline_of(column)
         found = [
             check_guardrail(
-                self.values(base, guard.metric),
+                self.base_values(column, guard.metric),
                 self.values(column, guard.metric),
                 guard,
                 direction=self.infos[guard.metric].direction,
@@ -287,7 +298,9 @@ class RunTable:
     def _kind(self, metric: str) -> Literal["binary", "numeric"] | None:
         """The kind of a metric that a guardrail can be on, None for others."""
         info = self.infos.get(metric)
-        return None if info is None or info.kind == "set" else info.kind
+        if info is None or info.kind == "set":
+            return None
+        return "binary" if info.kind == "preference" else info.kind
 
     def summary(self, column: str) -> ColumnSummary:
         seen = self._summaries.get(column)

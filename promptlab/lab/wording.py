@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptlab.compare.values import Interval
-from promptlab.scoring.values import MetricInfo, Score
+from promptlab.scoring.values import MetricInfo, Reply, Score
 
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def is_share(info: MetricInfo) -> bool:
     """Whether a mean of the metric reads best as a percentage."""
-    return info.kind == "binary" and info.unit == ""
+    return info.kind in ("binary", "preference") and info.unit == ""
 
 
 def number(value: float, info: MetricInfo) -> str:
@@ -49,6 +49,14 @@ def score(value: Score, info: MetricInfo | None) -> str:
     if info.kind == "binary":
         return f"{value.value:g}"
     return number(value.value, info)
+
+
+def said(reply: Reply) -> str:
+    """What one judging model replied, with what it was asked about."""
+    about = {"": "", "AB": ", baseline first", "BA": ", baseline second"}.get(reply.about, f" on “{reply.about}”")
+    value = f"{reply.value:.3g}" if reply.value is not None else "–"
+    text = " ".join(reply.text.split())
+    return f"{reply.model}{about}: {value}{f' — {text}' if text != value else ''}"
 
 
 def seconds(value: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from msgspec import structs
 
 from promptlab.errors import Problem, UsageFault
@@ -35,7 +37,12 @@ COMPUTED: dict[str, Metric] = {
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {
     JUDGE: MetricInfo(JUDGE, "max", "numeric", None, None, "", "", 1, "the grade that a judge gives")
 }
-_JUDGE_OPTIONS = {"judge": check.word, "model": check.word}
+_JUDGE_OPTIONS = {
+    "judge": check.word,
+    "model": check.word,
+    "models": check.words,
+    "aggregate": check.one_of("mean", "median", "majority"),
+}
 
 
 def validate(spec: MetricSpec, source: str) -> list[Problem]:
@@ -52,7 +59,13 @@ def validate(spec: MetricSpec, source: str) -> list[Problem]:
     sheet = Sheet(source, place)
     naming = {"id": check.anything, "name": check.anything}
     if spec.id == JUDGE:
-        sheet.table(dict(spec.options), (), naming | _JUDGE_OPTIONS, ("judge",))
+        found = sheet.table(dict(spec.options), (), naming | _JUDGE_OPTIONS, ("judge",))
+        if "model" in found and "models" in found:
+            sheet.problem(
+                ("models",), "A judge is asked of one `model` or of several `models`.", "Remove one of them."
+            )
+        if (several := found.get("models")) is not None and len(set(cast("list[str]", several))) < 2:
+            sheet.problem(("models",), "A jury needs at least two different models.", "Name one with `model`.")
     elif metric := COMPUTED.get(spec.id):
         metric.checked(sheet.table(dict(spec.options), (), {**naming, **metric.options}, metric.required), sheet)
     else:
@@ -93,8 +106,11 @@ def computed(id: str) -> Metric:
 
 
 def _judged(info: MetricInfo, judge: Judge) -> MetricInfo:
+    if judge.kind == "pairwise":
+        summary = "whether a judge prefers the answer to the baseline's"
+        return structs.replace(info, kind="preference", low=0.0, high=1.0, summary=summary)
     grades = judge.scale or tuple((judge.choices or {}).values())
-    yes_or_no = judge.choices is not None and set(grades) <= {0.0, 1.0}
+    yes_or_no = judge.kind == "grade" and judge.choices is not None and set(grades) <= {0.0, 1.0}
     return structs.replace(
         info, kind="binary" if yes_or_no else "numeric", low=float(min(grades)), high=float(max(grades))
     )

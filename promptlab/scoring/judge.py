@@ -1,117 +1,171 @@
-"""Judges: prompts that grade an answer, asked of a model."""
+"""Judges: prompts that grade an answer, or prefer one of two, asked of one model or several."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
 from msgspec import structs
 
-from promptlab.errors import ModelFault, UsageFault
+from promptlab.errors import ModelFault
 from promptlab.models.cache import Cache
-from promptlab.models.values import FATAL_FAULTS, Constraint, Fault, Model, Outcome, Request
+from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Request, Usage
 from promptlab.runs.plan import cell_key, cell_seed
-from promptlab.scoring.grades import Grade, grade_words, read_grade
-from promptlab.scoring.values import JudgeItem, Score
+from promptlab.scoring.questions import NotAsked, Question, constraint_for, questions, table_of
+from promptlab.scoring.replies import Settle, read_reply, settle
+from promptlab.scoring.values import JudgeItem, Reply, Score
 from promptlab.workspace.faults import TemplateFault
-from promptlab.workspace.templates import render
-from promptlab.workspace.values import Example, Judge, Prompt, Rendered, Variables
+from promptlab.workspace.values import Judge, Prompt
 
+RETRIES = 2
+"""How often a question is asked again, each time with another seed, whose reply has no grade."""
+_RETRY_SEED = 7_000_003  # far from the seeds of trials and audits
 _RENDERED_AT_ONCE = 200  # then the event loop gets a turn, for the screen
 
 
 class Judged(NamedTuple):
-    """One graded answer; ``outcome`` is the judge's own, with its cost and tokens."""
+    """One judged answer; ``outcomes`` are the judge's own, with their faults: none where nothing was asked."""
 
     id: str
     score: Score
-    outcome: Outcome
+    outcomes: tuple[Outcome, ...]
 
 
-def judge_variables(judge: Prompt, example: Example, answer: str) -> Variables:
-    """What a judge's templates can use: the example's variables, and over them these.
+class _Open:
+    """An item that waits for replies."""
 
-    ``answer`` (what is judged), ``expected`` and ``reference`` (where the example has them, else they are undefined:
-    ``{% if reference is defined %}``), ``criterion`` (where the judge states one), and ``scale_low`` and
-    ``scale_high`` or ``choices`` (a list of the words).
-    """
-    table = _table(judge)
-    variables: Variables = dict(example.vars) | {"answer": answer}
-    if example.expected is not None:
-        variables["expected"] = example.expected
-    if example.reference is not None:
-        variables["reference"] = example.reference
-    if table.criterion:
-        variables["criterion"] = table.criterion
-    if table.scale is not None:
-        variables["scale_low"], variables["scale_high"] = table.scale
-    if table.choices is not None:
-        variables["choices"] = list(table.choices)
-    return variables
+    def __init__(self, item: JudgeItem, asked: Sequence[Question]) -> None:
+        self.item = item
+        self.questions = asked
+        self.tries: dict[tuple[str, str], list[Outcome]] = {}  # by model and what the question is about
 
-
-def judge_messages(judge: Prompt, example: Example, answer: str) -> Rendered:
-    """A judge filled with one answer.
-
-    Raises:
-        TemplateFault: It uses a variable that this example does not have.
-        UsageFault: The prompt is no judge.
-    """
-    return render(judge, judge_variables(judge, example, answer))
-
-
-def judge_constraint(judge: Prompt) -> Constraint:
-    """What a judge's reply is held to, where the model can: the grades and nothing else."""
-    return Constraint(choices=grade_words(_table(judge)))
+    def replies(self, judge: Judge, models: Sequence[Model]) -> list[Reply]:
+        return [
+            read_reply(judge, model.name, question, self.tries[model.name, question.about])
+            for model in models
+            for question in self.questions
+        ]
 
 
 async def judge_outcomes(
-    judge: Prompt, metric_name: str, model: Model, items: Sequence[JudgeItem], cache: Cache | None = None
+    judge: Prompt,
+    metric_name: str,
+    models: Sequence[Model],
+    items: Sequence[JudgeItem],
+    cache: Cache | None = None,
+    *,
+    how: Settle = "mean",
+    retries: int = RETRIES,
 ) -> AsyncGenerator[Judged, None]:
-    """Grade answers; one result for each item, those that the cache knows first, then as the model answers.
+    """Judge answers; one result for each item, as soon as all that is asked about it is answered.
 
-    Equal requests are asked once. Grades are reported as they are, from 1 to 5 for instance. Whatever goes wrong (a
-    variable that the example lacks, a fault of the model, a reply without a grade) gives a missing score with the
-    reason. A fault that every further request would meet ends the asking. Closing the iterator cancels it.
+    Equal requests are asked once. Scores are reported as they are, from 1 to 5 for instance. Whatever goes wrong (a
+    variable that the example lacks, a fault of the model, a reply without a grade after the retries) gives a missing
+    score with the reason. A fault that every further request would meet ends the asking of that model. Closing the
+    iterator cancels it.
 
     Args:
         judge: A prompt with a ``[judge]`` table.
         metric_name: The name that the scores carry.
-        model: Which model judges. It is not closed.
+        models: Which models judge, one after the other; of several the scores are settled as ``how`` says. None of
+            them is closed.
         items: Answers to judge.
         cache: Where replies are looked up and kept.
+        how: What the score of several models is.
+        retries: How often a question is asked again whose reply has no grade.
 
     Raises:
         UsageFault: The prompt is no judge.
     """
-    table = _table(judge)
-    constraint = judge_constraint(judge) if model.capabilities.choices else None
-    try:
-        identity = await asyncio.to_thread(lambda: model.identity)  # reads the whole file, the first time
-    except ModelFault as fault:
-        for item in items:
-            yield _failed(item, metric_name, Fault("unavailable", str(fault)))
-        return
-    requests: dict[str, Request] = {}
-    waiting: dict[str, list[JudgeItem]] = {}
+    table = table_of(judge)
+    waiting: list[_Open] = []
     for index, item in enumerate(items):
         if index % _RENDERED_AT_ONCE == _RENDERED_AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            messages = judge_messages(judge, item.example, item.answer).messages
+            waiting.append(_Open(item, questions(judge, item)))
+        except NotAsked as reason:
+            yield Judged(item.id, Score(metric_name, missing=str(reason)), ())
         except TemplateFault as fault:
-            yield _failed(item, metric_name, Fault("template", str(fault)))
-            continue
-        key = cell_key(identity, messages, judge.params, constraint)
-        requests[key] = Request(key, messages, judge.params, cell_seed(messages, judge.params.seed), constraint)
-        waiting.setdefault(key, []).append(item)
+            failed = Outcome("", finish="error", fault=Fault("template", str(fault)))
+            yield Judged(item.id, Score(metric_name, missing=f"error: {fault}"), (failed,))
+    for model in models:
+        async with aclosing(_asked(judge, model, waiting, cache, retries)) as done:
+            async for one in done:
+                if model is models[-1]:
+                    score = settle(table, metric_name, one.replies(table, models), how)
+                    yield Judged(one.item.id, score, tuple(tries[-1] for tries in one.tries.values()))
+
+
+async def _asked(
+    judge: Prompt, model: Model, items: Sequence[_Open], cache: Cache | None, retries: int
+) -> AsyncGenerator[_Open, None]:
+    """Ask one model everything about the items, which come back one by one when all of it is answered."""
+    left = {(id(item), question.about): (item, question) for item in items for question in item.questions}
+    missing = {id(item): len(item.questions) for item in items}
+    for attempt in range(retries + 1):
+        again: dict[tuple[int, str], tuple[_Open, Question]] = {}
+        async with aclosing(_outcomes(_seeded(judge, attempt), model, left, cache)) as outcomes:
+            async for place, outcome in outcomes:
+                item, question = left[place]
+                tries = item.tries.setdefault((model.name, question.about), [])
+                tries.append(outcome)
+                if outcome.fault is None and attempt < retries and _has_no_grade(judge, model, question, outcome):
+                    again[place] = item, question
+                    continue
+                missing[id(item)] -= 1
+                if not missing[id(item)]:
+                    yield item
+        left = again
+
+
+def _seeded(judge: Prompt, attempt: int) -> Prompt:
+    if not attempt:
+        return judge
+    return structs.replace(
+        judge, params=structs.replace(judge.params, seed=judge.params.seed + attempt * _RETRY_SEED)
+    )
+
+
+def _has_no_grade(judge: Prompt, model: Model, question: Question, outcome: Outcome) -> bool:
+    return read_reply(table_of(judge), model.name, question, [outcome]).value is None
+
+
+async def _outcomes(
+    judge: Prompt,
+    model: Model,
+    left: Mapping[tuple[int, str], tuple[_Open, Question]],
+    cache: Cache | None,
+) -> AsyncGenerator[tuple[tuple[int, str], Outcome], None]:
+    """The outcome of each question, by its place; equal ones are asked once."""
+    if not left:
+        return
+    try:
+        identity = await asyncio.to_thread(lambda: model.identity)  # reads the whole file, the first time
+    except ModelFault as fault:
+        for place in left:
+            yield place, Outcome("", finish="error", fault=Fault("unavailable", str(fault)))
+        return
+    constraint = constraint_for(judge, model.capabilities)
+    requests: dict[str, Request] = {}
+    places: dict[str, list[tuple[int, str]]] = {}
+    for place, (_, question) in left.items():
+        key = cell_key(identity, question.messages, judge.params, constraint)
+        seed = cell_seed(question.messages, judge.params.seed)
+        requests[key] = Request(key, question.messages, judge.params, seed, constraint)
+        places.setdefault(key, []).append(place)
     async with aclosing(_replies(model, requests, cache)) as replies:
         async for outcome in replies:
-            for item in waiting.pop(outcome.key):
-                yield Judged(item.id, _score(table, metric_name, outcome), outcome)
+            for at, place in enumerate(places.pop(outcome.key)):
+                yield place, _for_nothing(outcome) if at else outcome
+
+
+def _for_nothing(outcome: Outcome) -> Outcome:
+    """The outcome of a question that is answered by the same request as another one: its figures count once."""
+    cost = None if outcome.cost is None else 0.0
+    return structs.replace(outcome, cached=True, usage=Usage(), cost=cost)
 
 
 async def _replies(model: Model, requests: dict[str, Request], cache: Cache | None) -> AsyncGenerator[Outcome, None]:
@@ -143,34 +197,3 @@ async def _replies(model: Model, requests: dict[str, Request], cache: Cache | No
             await stream.aclose()
     for key in left:
         yield Outcome(key, finish="error", fault=reason)
-
-
-def _score(judge: Judge, metric: str, outcome: Outcome) -> Score:
-    if outcome.fault is not None:
-        return Score(metric, missing=f"error: {outcome.fault.message}")
-    grade = _uncut(judge, outcome, read_grade(judge, outcome.text))
-    return Score(metric, grade.value, grade.missing)
-
-
-def _uncut(judge: Judge, outcome: Outcome, grade: Grade) -> Grade:
-    """A reply that ended at ``max_tokens`` may end in the middle of a grade: 1 of 10."""
-    if outcome.finish != "length":
-        return grade
-    if grade.value is None:
-        return Grade(missing=f"{grade.missing}; it was cut off at `max_tokens`")
-    last = re.search(r"[-\w]+\Z", outcome.text.lower())
-    if last and any(word.lower().startswith(last[0]) and word.lower() != last[0] for word in grade_words(judge)):
-        return Grade(missing=f"the judge's reply was cut off at `max_tokens`, perhaps within a grade: …{last[0]}")
-    return grade
-
-
-def _failed(item: JudgeItem, metric: str, fault: Fault) -> Judged:
-    """An item that the judge was not asked about: its outcome has no key."""
-    outcome = Outcome("", finish="error", fault=fault)
-    return Judged(item.id, Score(metric, missing=f"error: {fault.message}"), outcome)
-
-
-def _table(judge: Prompt) -> Judge:
-    if judge.judge is None:
-        raise UsageFault(f"“{judge.name}” is no judge: it has no [judge] table ({judge.source}).")
-    return judge.judge

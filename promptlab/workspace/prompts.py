@@ -96,9 +96,22 @@ def _output(sheet: Sheet, raw: object) -> dict[str, object]:
 
 def _judge(sheet: Sheet, raw: object) -> dict[str, object]:
     values = sheet.table(raw, ("judge",), _JUDGE)
-    if isinstance(raw, dict) and ("scale" in raw) == ("choices" in raw):
+    if not isinstance(raw, dict):
+        return values
+    if values.get("kind") == "pairwise":
+        if given := [key for key in ("scale", "choices") if key in raw]:
+            message = f"A pairwise judge has no `{given[0]}`: it answers A, B or tie."
+            sheet.problem(("judge", given[0]), message, "Remove it.")
+    elif ("scale" in raw) == ("choices" in raw):
         hint = "Write `scale = [1, 5]` or `choices = { yes = 1.0, no = 0.0 }`."
         sheet.problem(("judge",), "`[judge]` needs exactly one of `scale` and `choices`.", hint)
+    if values.get("reason") and values.get("expected"):
+        message = (
+            "A judge that says why first has no probabilities of grades: `reason` and `expected` exclude each other."
+        )
+        sheet.problem(("judge", "expected"), message, "Remove one of them.")
+    if values.get("expected") and values.get("kind", "grade") != "grade":
+        sheet.problem(("judge", "expected"), 'Only a judge of kind "grade" has an `expected` grade.', "Remove it.")
     return values
 
 
@@ -130,13 +143,6 @@ def _json_schema(value: object) -> object:
         where = ".".join(str(part) for part in fault.absolute_path) or "its top level"
         raise Expected("a JSON schema", f"one that is wrong at {shown(where)}") from None
     return schema
-
-
-def _kind(value: object) -> object:
-    if value == "pairwise":
-        hint = 'Write kind = "grade".'
-        raise Expected('"grade"', '"pairwise", which is not supported by this version', hint)
-    return check.one_of("grade")(value)
 
 
 def _scale(value: object) -> object:
@@ -180,4 +186,11 @@ _OUTPUT: dict[str, Check] = {
     "regex": _regex,
     "enforce": check.boolean,
 }
-_JUDGE: dict[str, Check] = {"kind": _kind, "scale": _scale, "choices": _grades, "criterion": check.word}
+_JUDGE: dict[str, Check] = {
+    "kind": check.one_of("grade", "pairwise", "claims"),
+    "scale": _scale,
+    "choices": _grades,
+    "criterion": check.word,
+    "reason": check.boolean,
+    "expected": check.boolean,
+}

@@ -59,16 +59,20 @@ class Judge(Struct, frozen=True, omit_defaults=True):
     """What makes a prompt a judge (``[judge]``).
 
     Attributes:
-        kind: ``grade`` scores one output.
-        scale: Lowest and highest whole grade, or None when ``choices`` is given.
+        kind: ``grade`` scores one output; ``claims`` scores each sentence of it; ``pairwise`` prefers one of two.
+        scale: Lowest and highest whole grade, or None when ``choices`` is given. A pairwise judge has neither.
         choices: Answer word to score, such as ``{"yes": 1.0, "no": 0.0}``.
         criterion: What is judged, in one sentence.
+        reason: The judge says why before it answers.
+        expected: The score is the mean of the grades weighed by their probabilities, where the model gives them.
     """
 
-    kind: Literal["grade"] = "grade"
+    kind: Literal["grade", "pairwise", "claims"] = "grade"
     scale: tuple[int, int] | None = None
     choices: dict[str, float] | None = None
     criterion: str = ""
+    reason: bool = False
+    expected: bool = False
 
 
 class Prompt(Struct, frozen=True):

@@ -13,7 +13,7 @@ from loopback import LoopbackServer, status
 
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.lab import Lab, RunTable
-from promptlab.lab.auditing import Audit, known
+from promptlab.lab.audits import Audit, known
 from promptlab.lab.values import RunRequest
 
 JUDGE = """[judge]
@@ -157,3 +157,83 @@ async def test_the_packaged_model_never_fails_to_grade(folder: Path, server: Loo
     await lab.close()
     assert results(found)["replies"] == "passed"
     assert found.findings[0].value == 0
+
+
+# -- judges of pairs ------------------------------------------------------------------------------
+
+PAIR = """[judge]
+kind = "pairwise"
+
+[[messages]]
+role = "user"
+content = "Better? A: {{ answer_a }} | B: {{ answer_b }}"
+"""
+
+
+def paired(folder: Path, server: LoopbackServer, prefer: Callable[[str, str], str]) -> Lab:
+    lab = judged(folder, server, fair)
+    (folder / "prompts" / "fair.toml").write_text(PAIR)
+
+    def reply(said: str) -> str:
+        if not said.startswith("Better? A: "):
+            return places.route(said)
+        return prefer(*said.removeprefix("Better? A: ").split(" | B: "))
+
+    server.reply = reply
+    return lab
+
+
+def fair_choice(a: str, b: str) -> str:
+    """The one with a label, better alone than among other words."""
+    worth = [any(label in text for label in places.LABELS) + (text in places.LABELS) for text in (a, b)]
+    return "tie" if worth[0] == worth[1] else "A" if worth[0] > worth[1] else "B"
+
+
+def longer_choice(a: str, b: str) -> str:
+    return "tie" if len(a) == len(b) else "A" if len(a) > len(b) else "B"
+
+
+async def test_a_fair_judge_of_pairs_passes(folder: Path, server: LoopbackServer) -> None:
+    lab = paired(folder, server, fair_choice)
+    found = await lab.audit("fair")
+    table = await finish(lab)
+    await lab.close()
+    assert results(found) == {
+        "replies": "passed",
+        "order": "passed",
+        "stability": "passed",
+        "nonsense": "passed",
+        "padding": "passed",
+        "same": "passed",
+        "family": "warned",
+    }
+    assert table.doubts == {}
+    verdict = table.verdict("b")
+    assert verdict is not None
+    assert verdict.status == "WORSE"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "failed", "sentence"),
+    [
+        (lambda a, b: "A", ["order", "nonsense"], "16 of 16 pairs have another winner in the other order; the first"),
+        (longer_choice, ["nonsense", "padding"], "wins 8 of 8 times against itself"),
+        (lambda a, b: DICE.choice(["A", "B", "tie"]), ["order"], "pairs have another winner in the other order"),
+        (lambda a, b: "7", ["replies", "order", "stability"], "80 of 80 replies have no grade"),
+        (lambda a, b: "I refuse.", ["replies", "order", "stability"], "such as: no grade in the judge's reply"),
+    ],
+    ids=["always first", "longer wins", "random", "out of range", "refuses"],
+)
+async def test_a_planted_judge_of_pairs_is_caught(
+    folder: Path, server: LoopbackServer, prefer: Callable[[str, str], str], failed: list[str], sentence: str
+) -> None:
+    lab = paired(folder, server, prefer)
+    found = await lab.audit("fair")
+    table = await finish(lab)
+    await lab.close()
+    assert [finding.probe for finding in found.failed][: len(failed)] == failed
+    assert sentence in found.doubt
+    assert table.doubts == {"judge": found.doubt}
+    verdict = table.verdict("b")
+    assert verdict is not None
+    assert verdict.status in ("INCONCLUSIVE", "INVALID")

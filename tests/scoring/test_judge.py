@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from gguf_support import NANO
 from loopback import LoopbackServer, completion, status
+from msgspec import structs
 
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.models.cache import Cache
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Capabilities, Constraint, Model, Outcome, Request
-from promptlab.scoring.judge import judge_constraint, judge_messages, judge_outcomes
+from promptlab.scoring.judge import judge_outcomes
+from promptlab.scoring.questions import NotAsked, Question, claims_of, constraint_for, questions
+from promptlab.scoring.replies import Settle, is_inconsistent
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.values import Example, Judge, Message, ModelEntry, Params, Prompt
@@ -52,38 +55,46 @@ async def grade(
     model: Model, items: Sequence[JudgeItem], prompt: Prompt | None = None, cache: Cache | None = None
 ) -> dict[str, Score]:
     found: dict[str, Score] = {}
-    async for id, score, outcome in judge_outcomes(prompt or judge(), "polite", model, items, cache):
+    async for id, score, outcomes in judge_outcomes(prompt or judge(), "polite", [model], items, cache, retries=0):
         assert id not in found
-        assert (outcome.fault is None) or score.missing
-        found[id] = score
+        assert score.missing or all(outcome.fault is None for outcome in outcomes)
+        assert not outcomes or not outcomes[0].key or len(score.replies) == len(outcomes)
+        found[id] = structs.replace(score, replies=())
     assert found.keys() == {one.id for one in items}
+    return found
+
+
+def one_question(prompt: Prompt, example: Example, answer: str) -> Question:
+    (found,) = questions(prompt, JudgeItem("x", example, answer))
     return found
 
 
 def test_what_a_judge_is_sent() -> None:
     example = Example("e", {"ticket": "Late.", "answer": "mine", "criterion": "mine"}, expected=["a"], reference="b")
-    sent = judge_messages(judge(TEXT + " {{ expected }} {{ reference }}"), example, "Sorry!")
+    sent = one_question(judge(TEXT + " {{ expected }} {{ reference }}"), example, "Sorry!")
     assert sent.messages[0].content == 'Is it polite? From 1 to 5. Ticket: Late. Reply: Sorry! ["a"] b'
     words = Judge(choices={"yes": 1.0, "no": 0.0})
-    sent = judge_messages(judge("{{ choices | join('/') }} {{ reference is defined }}", words), Example("e"), "x")
+    sent = one_question(judge("{{ choices | join('/') }} {{ reference is defined }}", words), Example("e"), "x")
     assert sent.messages[0].content == "yes/no false"
 
 
 def test_a_judge_that_needs_what_the_example_lacks() -> None:
     with pytest.raises(TemplateFault, match="reference"):
-        judge_messages(judge("{{ reference }}"), Example("e"), "x")
+        one_question(judge("{{ reference }}"), Example("e"), "x")
 
 
 def test_a_judge_may_answer_with_a_grade_only() -> None:
-    assert judge_constraint(judge()) == Constraint(choices=("1", "2", "3", "4", "5"))
+    can = Capabilities(choices=True, json_schema=True)
+    assert constraint_for(judge(), Capabilities()) is None
+    assert constraint_for(judge(), can) == Constraint(choices=("1", "2", "3", "4", "5"))
     words = judge(table=Judge(choices={"yes": 1.0, "no": 0.0}))
-    assert judge_constraint(words) == Constraint(choices=("yes", "no"))
+    assert constraint_for(words, can) == Constraint(choices=("yes", "no"))
 
 
 def test_a_prompt_that_is_no_judge() -> None:
     plain = Prompt("triage", "0" * 12, "prompts/triage.toml", (Message("user", "x"),))
     with pytest.raises(UsageFault) as fault:
-        judge_constraint(plain)
+        constraint_for(plain, Capabilities())
     assert str(fault.value) == "“triage” is no judge: it has no [judge] table (prompts/triage.toml)."
 
 
@@ -204,7 +215,7 @@ async def test_half_an_emoji_in_a_reply_is_no_crash(tmp_path: Path) -> None:
 
 async def test_closing_the_iterator_closes_the_model_s_stream() -> None:
     model = Odd("4")
-    graded = judge_outcomes(judge(), "polite", model, [item("a"), item("b", "Bye")])
+    graded = judge_outcomes(judge(), "polite", [model], [item("a"), item("b", "Bye")])
     assert (await anext(graded)).score.value == 4.0
     assert not model.closed
     await graded.aclose()
@@ -232,3 +243,140 @@ async def test_the_packaged_model_always_gives_a_grade(table: Judge) -> None:
     finally:
         await model.close()
     assert [score.missing for score in found.values() if score.missing] == []
+
+
+# -- pairs, claims, several judges ----------------------------------------------------------------
+
+PAIR = judge("Which is better? A: {{ answer_a }} B: {{ answer_b }}", Judge(kind="pairwise"))
+
+
+def pair(id: str, answer: str, against: str | None) -> JudgeItem:
+    return JudgeItem(id, Example(id), answer, against)
+
+
+async def judged(
+    prompt: Prompt, models: Sequence[Model], items: Sequence[JudgeItem], how: Settle = "mean", retries: int = 2
+) -> dict[str, Score]:
+    found = judge_outcomes(prompt, "m", models, items, how=how, retries=retries)
+    return {one.id: one.score async for one in found}
+
+
+def prefers(text: str, good: str) -> str:
+    """The place of the answer that has this word, else a tie."""
+    a, b = text.partition(" B: ")[::2]
+    return "tie" if (good in a) == (good in b) else "A" if good in a else "B"
+
+
+async def test_a_pair_is_asked_in_both_orders_and_blind(endpoint: Endpoint, server: LoopbackServer) -> None:
+    server.reply = lambda text: f"Verdict: {prefers(text, 'good')}"
+    items = [pair("won", "good", "bad"), pair("lost", "bad", "so good"), pair("tied", "bad", "evil")]
+    found = await judged(PAIR, [endpoint], items)
+    assert {id: (score.value, score.detail) for id, score in found.items()} == {
+        "won": (1.0, "preferred in both orders"),
+        "lost": (0.0, "the baseline's is preferred in both orders"),
+        "tied": (0.5, "a tie in both orders"),
+    }
+    assert sorted(asked.text for asked in server.asked)[:2] == [
+        "Which is better? A: bad B: evil",
+        "Which is better? A: bad B: good",
+    ]
+    assert len(server.asked) == 6
+    assert [(reply.about, reply.value) for reply in found["won"].replies] == [("AB", 1.0), ("BA", 1.0)]
+
+
+@pytest.mark.parametrize(("place", "word"), [("A", "first"), ("B", "second")])
+async def test_a_place_that_always_wins_is_a_tie(
+    endpoint: Endpoint, server: LoopbackServer, place: str, word: str
+) -> None:
+    server.reply = place
+    found = await judged(PAIR, [endpoint], [pair("x", "one", "two")])
+    assert found["x"].value == 0.5
+    assert found["x"].detail == f"inconsistent: the {word} place won twice, so it counts as a tie"
+    assert is_inconsistent(found["x"].replies)
+
+
+async def test_one_order_without_an_answer_is_missing(endpoint: Endpoint, server: LoopbackServer) -> None:
+    server.reply = lambda text: "A" if "A: two" in text else "C"
+    found = await judged(PAIR, [endpoint], [pair("x", "one", "two"), pair("alone", "one", None)])
+    assert found["x"].missing == "no grade in the judge's reply: “C”"
+    assert found["alone"].missing == "there is no answer of the baseline to compare it with"
+
+
+async def test_a_reply_without_a_grade_is_asked_again(endpoint: Endpoint, server: LoopbackServer) -> None:
+    server.next(completion("Well."), completion("Hm."))
+    found = await judged(judge(), [endpoint], [item("a")])
+    assert found["a"].value == 4.0
+    assert (found["a"].replies[0].calls, found["a"].replies[0].tokens_in) == (3, 24)
+    assert len({asked.body["seed"] for asked in server.asked}) == 3
+    server.reply = "I would rather not."
+    found = await judged(judge(), [endpoint], [item("a", "Bye")])
+    assert found["a"].missing.startswith("no grade in the judge's reply")
+    assert len(server.asked) == 6
+
+
+async def test_claims_are_judged_one_by_one(endpoint: Endpoint, server: LoopbackServer) -> None:
+    grounded = judge("{{ context }} Claim: {{ claim }}", Judge(kind="claims", choices={"yes": 1.0, "no": 0.0}))
+    server.reply = lambda text: "yes" if "ship" in text.partition("Claim:")[2] else "no"
+    answer = "We ship on Monday. It is free. Shipping takes two days."
+    found = await judged(grounded, [endpoint], [JudgeItem("x", Example("x", context="c"), answer)])
+    assert found["x"].value == pytest.approx(1 / 3)
+    assert found["x"].detail == "1 of 3 claims; not: “It is free.” “Shipping takes two days.”"
+    assert [reply.about for reply in found["x"].replies] == list(claims_of(answer))
+
+
+def test_sentences_of_an_answer() -> None:
+    text = "Dr. no. It cost 3.50 dollars!\n- one\n- one\n\n***\n2. Said “Go.” Then left"
+    assert claims_of(text) == ("Dr. no.", "It cost 3.50 dollars!", "one", "Said “Go.”", "Then left")
+    with pytest.raises(NotAsked, match="the answer makes no claim"):
+        claims_of("...")
+    with pytest.raises(NotAsked, match="the answer has 60 sentences, and 40 at most are judged one by one"):
+        claims_of("\n".join(f"Sentence {'x' * n}." for n in range(60)))
+
+
+async def test_a_reason_comes_first_and_is_kept(endpoint: Endpoint, server: LoopbackServer) -> None:
+    why = judge(table=Judge(scale=(1, 5), criterion="?", reason=True))
+    server.reply = '{"reason": "It is a 2 at first sight, score 3 at second.", "grade": "4"}'
+    found = await judged(why, [endpoint], [item("a")])
+    assert found["a"].value == 4.0
+    assert "second" in found["a"].replies[0].text
+    able = constraint_for(why, Capabilities(choices=True, json_schema=True))
+    assert able is not None
+    assert able.json_schema is not None
+    assert constraint_for(why, Capabilities(choices=True)) is None
+
+
+@pytest.fixture
+async def jury(server: LoopbackServer) -> AsyncIterator[list[Endpoint]]:
+    server.rule = lambda asked: completion({"one": "5", "two": "2", "three": "2"}[asked.body["model"]])
+    entries = (ModelEntry(name, model=name, base_url=server.base_url) for name in ("one", "two", "three"))
+    models = [Endpoint(entry, policy=QUICK) for entry in entries]
+    yield models
+    for model in models:
+        await model.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "value", "detail"),
+    [
+        ("mean", 3.0, "mean of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        ("median", 2.0, "median of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        ("majority", 2.0, "majority of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+    ],
+)
+async def test_a_jury_says_how_far_it_is_apart(jury: list[Endpoint], how: Settle, value: float, detail: str) -> None:
+    found = await judged(judge(), jury, [item("a")], how)
+    assert (found["a"].value, found["a"].detail) == (value, detail)
+    assert [reply.model for reply in found["a"].replies] == ["one", "two", "three"]
+
+
+async def test_a_jury_without_a_majority_or_a_member_is_missing(jury: list[Endpoint], server: LoopbackServer) -> None:
+    assert (await judged(judge(), jury[:2], [item("a")], "majority"))["a"].missing == "no majority: one 5, two 2"
+    server.rule = lambda asked: completion("5" if asked.body["model"] == "one" else "No.")
+    found = await judged(judge(), jury[:2], [item("a")])
+    assert found["a"].missing == "two: no grade in the judge's reply: “No.”"
+
+
+async def test_equal_questions_cost_once(endpoint: Endpoint, server: LoopbackServer) -> None:
+    found = await judged(judge(), [endpoint], [item("a"), item("b")])
+    assert [sum(r.tokens_in for r in found[id].replies) for id in ("a", "b")] == [8, 0]
+    assert len(server.asked) == 1

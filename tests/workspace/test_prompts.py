@@ -139,8 +139,11 @@ role = "user"
         ),
         ("[judge]\nscale = [5, 1]\n" + MESSAGE, "judge.scale: Expected two whole numbers, the lower one first"),
         ("[judge]\nscale = [false, true]\n" + MESSAGE, "judge.scale: Expected two whole numbers"),
-        ("[judge]\nkind = 'pairwise'\nscale = [1, 5]\n" + MESSAGE, '"pairwise", which is not supported by this ver'),
-        ("[judge]\nkind = 'grad'\nscale = [1, 5]\n" + MESSAGE, 'Expected "grade", got "grad". Did you mean `grade`?'),
+        ("[judge]\nkind = 'pairwise'\nscale = [1, 5]\n" + MESSAGE, "judge.scale: A pairwise judge has no `scale`"),
+        (
+            "[judge]\nkind = 'grad'\nscale = [1, 5]\n" + MESSAGE,
+            'Expected "grade" or "pairwise" or "claims", got "grad". Did',
+        ),
         ("[judge]\nchoices = ['yes']\n" + MESSAGE, "judge.choices: Expected a table of at least two answers"),
         ("[judge]\nchoices = { yes = 'x', no = 0 }\n" + MESSAGE, "{ yes = 1.0, no = 0.0 }, got text for `yes`."),
         ("[judge]\nchoices = { yes = 1 }\n" + MESSAGE, "{ yes = 1.0, no = 0.0 }, got 1."),

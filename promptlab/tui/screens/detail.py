@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.lab import wording
+from promptlab.lab.judged import judgings
 from promptlab.scoring.values import MetricInfo, Score
 from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.textview import Piece, diff_pieces
@@ -72,6 +73,18 @@ def _scores(table: RunTable, column: str, example: str) -> list[Piece]:
         if delta:
             pieces.append(Piece(f"  {'▲' if delta > 0 else '▼'} {abs(delta):.3g}", "good" if delta > 0 else "bad"))
         pieces.append(Piece(f"  {score.detail}\n" if score.detail else "\n", "dim"))
+    return [*pieces, *_replies(table, column, example)]
+
+
+def _replies(table: RunTable, column: str, example: str) -> list[Piece]:
+    """What judges replied, in their own words."""
+    pieces: list[Piece] = []
+    for trial in range(table.trials):
+        for name, score in table.trial_scores(column, example, trial).items():
+            if score.replies:
+                title = name if table.trials == 1 else f"{name}, output {trial + 1}"
+                pieces.append(Piece(f"\n── {title}: what the judge said ──\n", "head"))
+                pieces += [Piece(f"{wording.said(reply)}\n") for reply in score.replies]
     return pieces
 
 
@@ -117,7 +130,9 @@ def verdict_pieces(table: RunTable) -> list[Piece]:
     if table.state == "running":
         return [Piece("The run is still going on. A verdict is given when it has ended.")]
     base = table.variant(table.baseline)
-    pieces = [Piece(f"Baseline: {table.baseline} {base.label}, on {table.evalset}\n", "dim")]
+    notes = [Piece(f"{metric}: {doubt}\n", "warn") for metric, doubt in table.doubts.items()]
+    notes += [Piece(f"{judging.sentence}\n", "dim") for judging in judgings(table)]
+    pieces = [*notes, Piece(f"Baseline: {table.baseline} {base.label}, on {table.evalset}\n", "dim")]
     if len(table.variants) < 2:
         return [*pieces, Piece("\nThere is one column, so nothing to compare it with. R runs two versions.")]
     for variant in table.variants:

@@ -116,16 +116,20 @@ class Lens:
         self._column = column
         self._base = table.baseline_of(column)
         self._metric = metric
-        self._sign = -1.0 if metric in table.infos and table.infos[metric].direction == "min" else 1.0
+        info = table.infos.get(metric)
+        self._sign = -1.0 if info is not None and info.direction == "min" else 1.0
+        self._pairs = info is not None and info.kind == "preference"
 
     def entry(self, example: str) -> Entry:
         """One example: its value, and its difference signed so that positive is better."""
         value = self._table.value(self._column, example, self._metric)
+        if value is None and self._pairs and self._column == self._base:
+            return Entry(example, "same", None, None)
         if value is None:
             return Entry(example, self._without_value(self._column, example), None, None)
         if self._column == self._base:
             return Entry(example, "same", value, None)
-        base = self._table.value(self._base, example, self._metric)
+        base = self._table.base_value(self._column, example, self._metric)
         if base is None:
             return Entry(example, self._without_value(self._base, example), value, None)
         delta = self._sign * (value - base)
@@ -177,16 +181,22 @@ def value_cell(table: RunTable, column: str, example: str, metric: str) -> Cell:
     if outcome.fault is not None:
         return Cell("!", "bad")
     score = table.scores(column, example).get(metric)
+    info = table.infos[metric]
     if score is None:
-        return Cell("…", "dim")
+        pair = info.kind == "preference" and column == table.baseline_of(column)
+        return Cell("" if pair else "…", "dim")
     if score.value is None:
         return Cell("–", "warn")
-    info = table.infos[metric]
     if info.kind == "binary" and score.value in (0.0, 1.0):
         good = (score.value == 1.0) == (info.direction != "min")
         tone: Tone = "good" if good else "bad"
         return Cell("✓" if score.value else "✗", tone)
+    if info.kind == "preference":
+        return _PREFERRED.get(score.value, Cell(short(score.value, info)))
     return Cell(short(score.value, info))
+
+
+_PREFERRED = {1.0: Cell("wins", "good"), 0.5: Cell("tie", "dim"), 0.0: Cell("loses", "bad")}
 
 
 def delta_cell(delta: float | None, info: MetricInfo | None) -> Cell:

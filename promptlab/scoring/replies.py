@@ -1,0 +1,148 @@
+"""From what judges reply to a score: read each reply, then settle orders, claims and several judges."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median, multimode, pstdev
+from typing import Literal, cast
+
+from msgspec import structs
+
+from promptlab.models.values import Outcome
+from promptlab.scoring.grades import Grade, grade_words, read_grade
+from promptlab.scoring.questions import Question, grading
+from promptlab.scoring.values import Reply, Score
+from promptlab.workspace.values import Judge
+
+Settle = Literal["mean", "median", "majority"]
+EVEN = 0.5
+"""The value of a tie between two answers."""
+
+
+def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Outcome]) -> Reply:
+    """What the last of several tries at one question says, with the figures of all of them."""
+    last = tries[-1]
+    grade = _grade(judge, last)
+    value = grade.value
+    if value is not None and question.about == "AB":
+        value = 1.0 - value  # A is the baseline's answer; the value is the candidate's
+    costs = [one.cost for one in tries if one.cost is not None]
+    return Reply(
+        model=model,
+        about=question.about,
+        text=last.text.strip(),
+        value=value,
+        missing=grade.missing,
+        calls=len(tries),
+        cached=sum(one.cached for one in tries),
+        tokens_in=sum(one.usage.prompt for one in tries),
+        tokens_out=sum(one.usage.completion for one in tries),
+        cost=sum(costs) if costs else None,
+    )
+
+
+def _grade(judge: Judge, outcome: Outcome) -> Grade:
+    if outcome.fault is not None:
+        return Grade(missing=f"error: {outcome.fault.message}")
+    words = grading(judge)
+    behind = _grade_behind_reason(outcome.text) if judge.reason else ""
+    return _uncut(words, outcome, read_grade(words, behind or outcome.text))
+
+
+def _grade_behind_reason(text: str) -> str:
+    """The grade of a reply in JSON, "" where it is none: then the grade is looked for in the text."""
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    return str(cast("dict[str, object]", found).get("grade", "")) if isinstance(found, dict) else ""
+
+
+def _uncut(judge: Judge, outcome: Outcome, grade: Grade) -> Grade:
+    """A reply that ended at ``max_tokens`` may end in the middle of a grade: 1 of 10."""
+    if outcome.finish != "length":
+        return grade
+    if grade.value is None:
+        return Grade(missing=f"{grade.missing}; it was cut off at `max_tokens`")
+    last = re.search(r"[-\w]+\Z", outcome.text.lower())
+    if last and any(word.lower().startswith(last[0]) and word.lower() != last[0] for word in grade_words(judge)):
+        return Grade(missing=f"the judge's reply was cut off at `max_tokens`, perhaps within a grade: …{last[0]}")
+    return grade
+
+
+def settle(judge: Judge, metric: str, replies: Sequence[Reply], how: Settle = "mean") -> Score:
+    """The score that replies to all questions about one answer make, of one judging model or several.
+
+    A reply without a value makes its model's whole judgement missing; one such model of several makes the score
+    missing, since a jury that changes its members from answer to answer measures nothing.
+    """
+    by_model: dict[str, list[Reply]] = {}
+    for reply in replies:
+        by_model.setdefault(reply.model, []).append(reply)
+    each = {model: _one(judge, metric, said) for model, said in by_model.items()}
+    kept = tuple(replies)
+    for model, score in each.items():
+        if score.value is None:
+            missing = score.missing if len(each) == 1 else f"{model}: {score.missing}"
+            return Score(metric, missing=missing, replies=kept)
+    if len(each) == 1:
+        return structs.replace(next(iter(each.values())), replies=kept)
+    return structs.replace(_jury(metric, {m: cast("float", s.value) for m, s in each.items()}, how), replies=kept)
+
+
+def _one(judge: Judge, metric: str, replies: Sequence[Reply]) -> Score:
+    """One model's judgement."""
+    for reply in replies:
+        if reply.value is None:
+            behind = f" (asked about “{reply.about[:60]}”)" if judge.kind == "claims" else ""
+            return Score(metric, missing=f"{reply.missing}{behind}")
+    values = [cast("float", reply.value) for reply in replies]
+    match judge.kind:
+        case "grade":
+            return Score(metric, values[0], detail=_how(replies[0]))
+        case "claims":
+            top = max((judge.choices or {}).values(), default=float((judge.scale or (0, 1))[1]))
+            full = sum(value == top for value in values)
+            least = [f"“{reply.about}”" for reply in replies if reply.value != top]
+            said = f"{full} of {len(values)} claims" + (f"; not: {' '.join(least)}" if least else "")
+            return Score(metric, fmean(values), detail=said)
+        case "pairwise":
+            if is_inconsistent(replies):
+                return Score(metric, EVEN, detail=f"inconsistent: {_places(replies)}, so it counts as a tie")
+            words = {1.0: "preferred in both orders", 0.0: "the baseline's is preferred in both orders"}
+            return Score(metric, values[0], detail=words.get(values[0], "a tie in both orders"))
+
+
+def _how(reply: Reply) -> str:
+    return "the mean over the probabilities of the grades" if reply.expected else ""
+
+
+def is_inconsistent(replies: Sequence[Reply]) -> bool:
+    """Whether the two orders of a pair, asked of one model, have different winners."""
+    return len({reply.value for reply in replies}) > 1
+
+
+def _places(replies: Sequence[Reply]) -> str:
+    """Which place won in each order, from the two replies of a pair."""
+    first = {"AB": 0.0, "BA": 1.0}  # the value that says that the first place won
+    won = ["tie" if r.value == EVEN else "first" if r.value == first[r.about] else "second" for r in replies]
+    return f"the {won[0]} place won twice" if won[0] == won[1] else f"{won[0]} in one order, {won[1]} in the other"
+
+
+def _jury(metric: str, values: Mapping[str, float], how: Settle) -> Score:
+    """What several models say together, with how far they are apart."""
+    said = ", ".join(f"{model} {value:g}" for model, value in values.items())
+    spread = pstdev(values.values())
+    detail = f"{how} of {said}" + (f"; they differ by {spread:.2g} (sd)" if spread else "; they agree")
+    match how:
+        case "mean":
+            return Score(metric, fmean(values.values()), detail=detail)
+        case "median":
+            return Score(metric, float(median(values.values())), detail=detail)
+        case "majority":
+            most = multimode(values.values())
+            if len(most) > 1:
+                return Score(metric, missing=f"no majority: {said}")
+            return Score(metric, most[0], detail=detail)
