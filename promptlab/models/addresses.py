@@ -28,7 +28,7 @@ class Address(Struct, frozen=True):
         host: The host alone.
         shown: ``url`` without its query, for sentences.
         on_loopback: It is on this machine.
-        is_default: It is the endpoint that the ``openai`` package uses by default.
+        is_default: It is OpenAI's own.
     """
 
     url: str

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from promptlab.models.dialect import PLAIN, Dialect
 from promptlab.models.http_faults import one_line
 from promptlab.models.values import Request, Usage
+from promptlab.workspace.values import Message
+
+TOOL = "answer"
+"""Name of the tool whose arguments are the answer, where a schema is sent as a tool."""
+
+# A server that does not take reasoning apart itself leaves it at the head of the text.
+_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 
 
 class Reply(Struct, frozen=True):
@@ -16,29 +25,35 @@ class Reply(Struct, frozen=True):
 
     Attributes:
         usage: None when the endpoint did not say.
+        reasoning: What the model thought before, kept apart from its answer.
+        first: Seconds to the first piece, where it came in pieces.
     """
 
     text: str
     finish: Literal["stop", "length"]
     usage: Usage | None
     fingerprint: str
+    reasoning: str = ""
+    first: float = 0.0
 
 
-def body_of(model: str, request: Request) -> dict[str, object]:
+def body_of(model: str, request: Request, dialect: Dialect = PLAIN, *, stream: bool = False) -> dict[str, object]:
     """The JSON body of a request.
 
     ``choices`` of a constraint are not sent: the protocol has no word for them. ``top_k``, ``min_p`` and
     ``repeat_penalty`` are no part of it either, but llama-server, vLLM and others take them by these names.
     """
     params = request.params
+    schema = request.constraint.json_schema if request.constraint is not None else None
+    messages = request.messages if dialect.system else _without_system(request.messages)
+    if schema is not None and dialect.schema == "words":
+        messages = _with_schema(messages, schema)
     body: dict[str, object] = {
         "model": model,
-        "messages": [{"role": one.role, "content": one.content} for one in request.messages],
+        "messages": [{"role": one.role, "content": one.content} for one in messages],
         "temperature": params.temperature,
-        "max_tokens": params.max_tokens,
+        dialect.tokens: params.max_tokens,
         "seed": request.seed,
-    }
-    optional = {
         "top_p": params.top_p,
         "top_k": params.top_k,
         "min_p": params.min_p,
@@ -47,36 +62,113 @@ def body_of(model: str, request: Request) -> dict[str, object]:
         "frequency_penalty": params.frequency_penalty,
         "stop": list(params.stop) or None,
     }
-    body.update((name, value) for name, value in optional.items() if value is not None)
-    if request.constraint is not None and request.constraint.json_schema is not None:
-        schema = {"name": "output", "schema": request.constraint.json_schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
+    if schema is not None:
+        body |= _schema_part(schema, dialect)
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return {name: value for name, value in body.items() if value is not None and name not in dialect.without}
 
 
-def read_reply(body: str) -> Reply | str:
+def _schema_part(schema: dict[str, object], dialect: Dialect) -> dict[str, object]:
+    match dialect.schema:
+        case "response_format":
+            return {"response_format": {"type": "json_schema", "json_schema": {"name": "output", "schema": schema}}}
+        case "tools":
+            tool = {"name": TOOL, "description": "Give the answer.", "parameters": schema}
+            return {
+                "tools": [{"type": "function", "function": tool}],
+                "tool_choice": {"type": "function", "function": {"name": TOOL}},
+            }
+        case "words":
+            return {}
+
+
+def _without_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """System messages at the head of the first user message."""
+    said = "\n\n".join(one.content for one in messages if one.role == "system")
+    rest = [one for one in messages if one.role != "system"]
+    if not said:
+        return messages
+    if not rest or rest[0].role != "user":
+        return (Message("user", said), *rest)
+    return (Message("user", f"{said}\n\n{rest[0].content}"), *rest[1:])
+
+
+def _with_schema(messages: tuple[Message, ...], schema: dict[str, object]) -> tuple[Message, ...]:
+    """The schema in words, behind the last message."""
+    words = f"Answer with JSON alone, of this schema:\n{msgspec.json.encode(schema).decode()}"
+    last = messages[-1]
+    return (*messages[:-1], Message(last.role, f"{last.content}\n\n{words}"))
+
+
+def read_reply(body: bytes) -> Reply | str:
     """The answer in a response's body, or what is wrong with it, fit to quote."""
     try:
         wire = _decoder.decode(body)
     except msgspec.ValidationError as error:
         return one_line(str(error))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return "not JSON"
     if not wire.choices:
-        said = wire.error.get("message") if isinstance(wire.error, dict) else wire.error
-        return one_line(said) if isinstance(said, str) and said else "no choices"
+        return said_instead(wire.error) or "no choices"
     choice = wire.choices[0]
-    return Reply(
-        text=choice.message.content or choice.message.refusal or "",
-        finish="length" if choice.finish_reason == "length" else "stop",
-        usage=_usage(wire.usage) if wire.usage else None,
-        fingerprint=wire.system_fingerprint or "",
+    message = choice.message
+    return reply_of(
+        text=message.content or message.refusal or arguments_of(message.tool_calls),
+        reasoning=message.reasoning_content or message.reasoning or "",
+        finish=choice.finish_reason,
+        usage=wire.usage,
+        fingerprint=wire.system_fingerprint,
     )
+
+
+def reply_of(
+    text: str,
+    reasoning: str,
+    finish: str | None,
+    usage: WireUsage | None,
+    fingerprint: str | None,
+    first: float = 0.0,
+) -> Reply:
+    """The reply of its parts, with reasoning that stands at the head of the text taken out of it."""
+    if not reasoning and (thought := _THOUGHT.match(text)):
+        reasoning, text = thought[1].strip(), text[thought.end() :]
+    return Reply(
+        text=text,
+        finish="length" if finish == "length" else "stop",
+        usage=_usage(usage) if usage else None,
+        fingerprint=fingerprint or "",
+        reasoning=reasoning,
+        first=first,
+    )
+
+
+def said_instead(error: str | dict[str, object] | None) -> str:
+    """What an answer says that is an error, fit to quote, or ""."""
+    said = error.get("message") if isinstance(error, dict) else error
+    return one_line(said) if isinstance(said, str) else ""
+
+
+def arguments_of(calls: list[Call] | None) -> str:
+    """The arguments of the tool that stands for the answer, or ""."""
+    return next((call.function.arguments or "" for call in calls or () if call.function.name in (TOOL, None)), "")
+
+
+class Function(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class Call(Struct):
+    function: Function
 
 
 class _Message(Struct):
     content: str | None = None
     refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[Call] | None = None
 
 
 class _Choice(Struct):
@@ -92,7 +184,7 @@ class _CompletionDetails(Struct):
     reasoning_tokens: int | None = None
 
 
-class _Usage(Struct):
+class WireUsage(Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
@@ -103,7 +195,7 @@ class _Body(Struct):
     """Only what is needed; msgspec skips the rest without building it."""
 
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: WireUsage | None = None
     system_fingerprint: str | None = None
     error: str | dict[str, object] | None = None
 
@@ -111,7 +203,7 @@ class _Body(Struct):
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def _usage(wire: _Usage) -> Usage:
+def _usage(wire: WireUsage) -> Usage:
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
     return Usage(
         prompt=wire.prompt_tokens or 0,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from msgspec import structs
 
 from promptlab.errors import ModelFault
 from promptlab.models.addresses import (
@@ -18,27 +20,38 @@ from promptlab.models.addresses import (
     key_variable,
     needs_trust,
 )
+from promptlab.models.cache import default_folder
 from promptlab.models.completions import Reply, body_of, read_reply
+from promptlab.models.dialect import PLAIN, Dialect, adapted, recall, remember
 from promptlab.models.http_faults import Failure, Party, broken, without_key
+from promptlab.models.pace import End, Slot, pace_of
 from promptlab.models.pricing import cost_of
 from promptlab.models.retry import RetryPolicy
+from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
-from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Usage
+from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Traffic, Usage
 from promptlab.workspace.values import ModelEntry
 
 if TYPE_CHECKING:
     from promptlab.models.transport import Wire
 
+_PATH = "/chat/completions"
+_LESSONS = 8
+"""Rejections that one request may teach something by before it counts as rejected itself."""
+
+_T = TypeVar("_T")
+
 
 class Endpoint:
     """One model name at one endpoint. Belongs to one event loop.
 
-    Requests are sent as many at once as the entry's ``concurrency`` says, over connections that are used again;
-    what may pass is tried again as the policy says. Once a fault shows that no further request can succeed (see
-    ``FATAL_FAULTS``), the rest of that ``generate`` gets the same fault without asking.
+    How many requests are in flight is found while running (:mod:`promptlab.models.pace`), up to the entry's
+    ``concurrency``; connections are used again; what may pass is tried again as the policy says; what the endpoint
+    does not take is sent otherwise from then on (:mod:`promptlab.models.dialect`). Once a fault shows that no further
+    request can succeed (see ``FATAL_FAULTS``), the rest of that ``generate`` gets the same fault without asking.
     """
 
-    capabilities = Capabilities(json_schema=True, seed=True)
+    capabilities = Capabilities(json_schema=True, seed=True, elsewhere=True)
 
     def __init__(self, entry: ModelEntry, *, trusted: bool = False, policy: RetryPolicy | None = None) -> None:
         """Nothing is sent, read or checked before the first ``generate``, but the address.
@@ -59,13 +72,24 @@ class Endpoint:
         self._party = _party(entry, self._address)
         self._trusted = trusted
         self._policy = policy or RetryPolicy()
-        # The one place that holds back requests: a limit that adapts to the endpoint goes here.
-        self._slots = asyncio.Semaphore(max(1, entry.concurrency))
+        self._pace = pace_of(self._address.url, key_of(entry), entry.concurrency)
+        self._dialect = PLAIN
+        self._notices: list[str] = []
+        self._retried = 0
         self._wire: Wire | None = None
         self._key = ""
         self._connecting = asyncio.Lock()
         self._answered = False
-        self._open: dict[_Batch, list[asyncio.Task[None]]] = {}
+        self._open: set[_Batch] = set()
+
+    @property
+    def traffic(self) -> Traffic:
+        """What goes on now; in flight and limit are of all models at this address."""
+        return Traffic(self._pace.in_flight, self._pace.limit, self._retried, tuple(self._notices))
+
+    def hold(self, most: int | None) -> None:
+        """Have at most so many requests in flight from now on; see :class:`promptlab.models.values.Paced`."""
+        self._pace.hold(most)
 
     async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
         """Yield exactly one outcome per request, as they come; faults are outcomes.
@@ -77,9 +101,8 @@ class Endpoint:
             return
         wire = await self._connected()
         batch = _Batch(requests)
-        workers = max(1, min(self._entry.concurrency, len(requests)))
-        tasks = [asyncio.create_task(self._work(wire, batch)) for _ in range(workers)]
-        self._open[batch] = tasks
+        batch.begin(self._send_all(wire, batch))
+        self._open.add(batch)
         try:
             for _ in requests:
                 answer = await batch.answers.get()
@@ -87,13 +110,13 @@ class Endpoint:
                     raise answer
                 yield answer
         finally:
-            del self._open[batch]
-            await _cancel(tasks)
+            self._open.discard(batch)
+            await batch.cancel()
 
     async def close(self) -> None:
         """Cancel what is in flight (its iterators raise ``ModelFault``) and close the connections."""
-        for batch, tasks in list(self._open.items()):
-            await _cancel(tasks)
+        for batch in list(self._open):
+            await batch.cancel()
             batch.answers.put_nowait(ModelFault(f"{self.name}: the model was closed before it had answered."))
         wire, self._wire = self._wire, None
         if wire is not None:
@@ -107,56 +130,110 @@ class Endpoint:
                 if problem := key_problem(self._entry):
                     raise ModelFault(problem)
                 self._key = key_of(self._entry)
-                # Half a second of imports, the first time: not on the loop that draws the screen.
-                self._wire = await asyncio.to_thread(_open_wire, self._address, self._key, self._party)
+                self._dialect = await asyncio.to_thread(recall, default_folder(), self.identity)
+                # A fifth of a second of imports, the first time: not on the loop that draws the screen.
+                transport = await asyncio.to_thread(import_module, "promptlab.models.transport")
+                self._wire = cast("type[Wire]", transport.Wire)(self._address, self._key, self._party)
             return self._wire
 
-    async def _work(self, wire: Wire, batch: _Batch) -> None:
-        """Answer requests of the batch until none is left."""
-        try:
-            for request in batch.waiting:
-                batch.answers.put_nowait(await self._outcome(wire, request, batch))
-        except Exception as error:  # a programming error: whoever waits must hear of it
-            batch.answers.put_nowait(error)
+    async def _send_all(self, wire: Wire, batch: _Batch) -> None:
+        """Send the batch's requests in order, each as soon as the pace allows."""
+        for request in batch.waiting:
+            if request.logprobs is not None or request.choice_probabilities:
+                fault = Fault("rejected", f"{self.name}: probabilities are read from models in GGUF files only.")
+                batch.answers.put_nowait(Outcome(key=request.key, finish="error", fault=fault))
+            elif (slot := await batch.idle(self._pace.acquire())) is None:
+                batch.fail(request, *batch.waiting)
+            else:
+                batch.begin(self._answer(wire, request, batch, slot))
 
-    async def _outcome(self, wire: Wire, request: Request, batch: _Batch) -> Outcome:
+    async def _answer(self, wire: Wire, request: Request, batch: _Batch, slot: Slot) -> None:
         """The outcome of one request, after as many tries as the policy allows."""
-        if request.logprobs is not None or request.choice_probabilities:
-            fault = Fault("rejected", f"{self.name}: probabilities are read from models in GGUF files only.")
-            return Outcome(key=request.key, finish="error", fault=fault)
-        body = body_of(self._model, request)
-        attempt = 0
-        while batch.fatal is None:
-            attempt += 1
-            async with self._slots:
-                if batch.fatal is not None:
-                    break
-                start = time.perf_counter()
-                result = await self._try(wire, body)
-                latency = time.perf_counter() - start
+        attempt, learned = 1, 0
+        while True:
+            dialect = self._dialect
+            body = self._body(request, dialect, slot)
+            result, latency = await self._try(wire, body, slot)
             if isinstance(result, Reply):
-                return self._success(request, result, latency)
-            again = result.again == "always" or (result.again == "if_answered" and self._answered)
-            if not again or attempt > self._policy.retries:
+                batch.answers.put_nowait(self._success(request, result, latency))
+                return
+            if result.said and learned < _LESSONS and self._learn(dialect, body, result.said):
+                learned += 1
+            elif self._again(result, attempt):
+                self._retried += 1
+                await batch.idle(asyncio.sleep(self._policy.delay(request.key, attempt, result.wait)))
+                attempt += 1
+            else:
                 if result.fault.kind in FATAL_FAULTS:
                     batch.stop(result.fault)
-                return Outcome(key=request.key, finish="error", fault=result.fault)
-            await batch.pause(self._policy.delay(request.key, attempt, result.wait))
-        return Outcome(key=request.key, finish="error", fault=batch.fatal)
+                batch.answers.put_nowait(Outcome(key=request.key, finish="error", fault=result.fault))
+                return
+            if (again := await batch.idle(self._pace.acquire())) is None:
+                return batch.fail(request)
+            slot = again
 
-    async def _try(self, wire: Wire, body: Mapping[str, object]) -> Reply | Failure:
+    def _body(self, request: Request, dialect: Dialect, slot: Slot) -> dict[str, object]:
         try:
-            async with asyncio.timeout(self._entry.timeout):
-                answer = await wire.ask(body)
-        except TimeoutError:
-            return broken(self._party, "late")
-        if isinstance(answer, Failure):
-            self._answered = self._answered or answer.fault.kind != "unavailable"
-            return answer
-        self._answered = True
-        # An endpoint that repeats the key must not get it into a file: outcomes are journalled and committed.
-        reply = read_reply(without_key(answer, self._key))
-        return broken(self._party, "malformed", reply) if isinstance(reply, str) else reply
+            return body_of(self._model, request, dialect, stream=self._entry.stream)
+        except BaseException:
+            self._pace.release(slot, "other")
+            raise
+
+    def _again(self, failure: Failure, attempt: int) -> bool:
+        tries = self._policy.refusals if failure.fault.kind == "rate_limit" else self._policy.retries
+        again = failure.again == "always" or (failure.again == "if_answered" and self._answered)
+        return again and attempt <= tries
+
+    def _learn(self, dialect: Dialect, body: Mapping[str, object], said: str) -> bool:
+        """Take in what a rejection says of the endpoint; False when it is about the request itself."""
+        if dialect != self._dialect:
+            return True  # another request has learned meanwhile
+        lesson = adapted(dialect, body, said)
+        if lesson is None:
+            return False
+        self._dialect, what = lesson
+        self._notices.append(f"{self.name}: {self._party.place} {what}.")
+        remember(default_folder(), self.identity, self._dialect)
+        return True
+
+    async def _try(self, wire: Wire, body: Mapping[str, object], slot: Slot) -> tuple[Reply | Failure, float]:
+        """One request and the seconds it took; gives the slot back."""
+        end, wait = "other", None
+        start = time.perf_counter()
+        try:
+            try:
+                async with asyncio.timeout(self._entry.timeout):
+                    result, wait = await self._asked(wire, body)
+            except TimeoutError:
+                result = broken(self._party, "late")
+            took = time.perf_counter() - start
+            end = _end_of(result)
+            if isinstance(result, Failure):
+                wait = result.wait if result.fault.kind in ("rate_limit", "server") else None
+                self._answered = self._answered or result.fault.kind != "unavailable"
+            else:
+                self._answered = True
+            return result, took
+        finally:
+            self._pace.release(slot, end, wait)
+
+    async def _asked(self, wire: Wire, body: Mapping[str, object]) -> tuple[Reply | Failure, float | None]:
+        """The reply, and the seconds to wait before the next request where the endpoint's window is used up."""
+        if self._entry.stream:
+            return self._checked(await read_stream(wire.stream(_PATH, body))), None
+        page = await wire.ask(_PATH, body)
+        if isinstance(page, Failure):
+            return page, None
+        return self._checked(read_reply(page.body)), page.renewed if page.free == 0 else None
+
+    def _checked(self, result: Reply | Failure | str) -> Reply | Failure:
+        """A reply without the key: an endpoint that repeats it must not get it into a file that is committed."""
+        if isinstance(result, str):
+            return broken(self._party, "malformed", without_key(result, self._key))
+        if isinstance(result, Failure) or self._key not in result.text + result.reasoning + result.fingerprint:
+            return result
+        parts = {name: without_key(getattr(result, name), self._key) for name in ("text", "reasoning", "fingerprint")}
+        return structs.replace(result, **parts)
 
     def _success(self, request: Request, reply: Reply, latency: float) -> Outcome:
         return Outcome(
@@ -167,39 +244,84 @@ class Endpoint:
             latency=latency,
             cost=cost_of(self._entry.price, reply.usage),
             fingerprint=reply.fingerprint,
+            reasoning=reply.reasoning,
+            first=reply.first,
         )
 
 
 class _Batch:
-    """What the workers of one ``generate`` share."""
+    """One ``generate``: what is still to be sent, what is under way, what came.
+
+    Attributes:
+        fatal: What every request gets that was not under way when it came, or None.
+    """
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.waiting: Iterator[Request] = iter(requests)
         self.answers: asyncio.Queue[Outcome | Exception] = asyncio.Queue()
         self.fatal: Fault | None = None
-        self._stopped = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Do some work of this batch; whoever waits for its answers hears of a programming error in it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.answers.put_nowait(error)
+
+    async def idle(self, waiting: Coroutine[object, None, _T]) -> _T | None:
+        """Wait for something without a request under way; None once there is nothing to wait for any more."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        if self.fatal is not None:
+            waiting.close()
+            return None
+        self._idle.add(task)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if self.fatal is None or task.cancelling() > 1:
+                raise
+            task.uncancel()
+            return None
+        finally:
+            self._idle.discard(task)
 
     def stop(self, fault: Fault) -> None:
-        """Give every further request this fault; the first one counts."""
-        self.fatal = self.fatal or fault
-        self._stopped.set()
+        """Give every request that is not under way this fault; the first one counts."""
+        if self.fatal is None:
+            self.fatal = fault
+            for task in self._idle:
+                task.cancel()
 
-    async def pause(self, seconds: float) -> None:
-        """Wait, unless there is nothing to wait for any more."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), seconds)
+    def fail(self, *requests: Request) -> None:
+        """Answer requests with the fault that ended the batch."""
+        for request in requests:
+            self.answers.put_nowait(Outcome(key=request.key, finish="error", fault=self.fatal))
+
+    async def cancel(self) -> None:
+        """Give up what is under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _open_wire(address: Address, key: str, party: Party) -> Wire:
-    from promptlab.models.transport import Wire
-
-    return Wire(address, key, party)
+def _end_of(result: Reply | Failure) -> End:
+    """What a try says of its endpoint's pace."""
+    if isinstance(result, Reply):
+        return "answered"
+    match result.fault.kind:
+        case "rate_limit":
+            return "limited"
+        case "server" | "timeout" | "unavailable":
+            return "trouble"
+        case _:
+            return "other"
 
 
 def _party(entry: ModelEntry, address: Address) -> Party:

@@ -34,11 +34,13 @@ class Failure(Struct, frozen=True):
         fault: What the outcome says when there is no further try.
         again: When another try makes sense.
         wait: Seconds that the server asked to wait, or None.
+        said: Why the server rejected the request, in its own words, fit to quote; "" for any other failure.
     """
 
     fault: Fault
     again: Again = "never"
     wait: float | None = None
+    said: str = ""
 
 
 class Party(Struct, frozen=True):
@@ -141,7 +143,7 @@ def refused(party: Party, status: int, said: str, code: str = "", wait: float | 
         text = f"{party.name}: the prompt does not fit the context at {party.place} ({quote}). Shorten the example."
         return Failure(Fault("context", text))
     text = f"{party.name}: {party.place} rejected the request ({quote}). Check the prompt's parameters."
-    return Failure(Fault("rejected", text))
+    return Failure(Fault("rejected", text), said=said)
 
 
 def _sentence_of_key(party: Party, status: int, code: str) -> str:

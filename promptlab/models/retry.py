@@ -18,11 +18,13 @@ class RetryPolicy(Struct, frozen=True):
 
     Attributes:
         retries: Tries after the first.
+        refusals: Tries after the first where each was refused for sending too much (429).
         first: Seconds before the first retry; each further one waits twice as long.
         longest: Seconds that one wait grows to at most.
     """
 
     retries: int = 4
+    refusals: int = 20
     first: float = 0.5
     longest: float = 8.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -25,6 +25,10 @@ FaultKind = Literal[
 
 FATAL_FAULTS: frozenset[FaultKind] = frozenset({"unavailable", "auth", "not_found"})
 """Faults that every further request to the same model would meet: the run of that model stops."""
+
+PASSING_FAULTS: frozenset[FaultKind] = frozenset({"rate_limit", "server", "timeout", "malformed", "crashed"})
+"""Faults that another try may not meet: they were tried again before they became an outcome. All others are the
+request's own: they fail one cell, and another try would meet them again."""
 
 
 class Constraint(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -117,6 +121,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
         cost: In the currency of the model's price, or None when the model has no price.
         cached: True when it came from the cache and no model was asked now.
         fingerprint: What the model said of its own build, or "".
+        reasoning: What the model thought before it answered, where it says so; no part of the answer.
+        first: Seconds from asking to the first piece of the answer, where it came in pieces; else 0.
         fault: Set exactly when there is no answer; then text is "" and nothing may be scored as 0.
         logprobs: One for each token of the answer, when asked for.
         choices: When asked for; ``text`` is then the most probable choice.
@@ -130,13 +136,19 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     cost: float | None = None
     cached: bool = False
     fingerprint: str = ""
+    reasoning: str = ""
+    first: float = 0.0
     fault: Fault | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     choices: ChoiceProbabilities | None = None
 
 
 class Capabilities(Struct, frozen=True):
-    """What a model can do beside answering."""
+    """What a model can do beside answering.
+
+    Attributes:
+        elsewhere: It computes on another machine, or as if: other models may be asked at the same time.
+    """
 
     choices: bool = False
     json_schema: bool = False
@@ -144,6 +156,23 @@ class Capabilities(Struct, frozen=True):
     logprobs: bool = False
     choice_probabilities: bool = False
     embeddings: bool = False
+    elsewhere: bool = False
+
+
+class Traffic(Struct, frozen=True):
+    """What goes on between this process and an endpoint.
+
+    Attributes:
+        in_flight: Requests under way.
+        limit: How many may be, as found so far.
+        retried: Tries after the first since the model was opened.
+        notices: What the endpoint does not take and what is done instead, each a sentence, oldest first.
+    """
+
+    in_flight: int = 0
+    limit: int = 0
+    retried: int = 0
+    notices: tuple[str, ...] = ()
 
 
 class ModelInfo(Struct, frozen=True):
@@ -190,4 +219,19 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Let go of processes and connections. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A model whose requests can be held back while it is asked: an endpoint."""
+
+    @property
+    def traffic(self) -> Traffic: ...
+
+    def hold(self, most: int | None) -> None:
+        """Have at most so many requests in flight from now on; None: as many as the endpoint takes.
+
+        0 sends no further ones; those that are under way still come to their end.
+        """
         ...

@@ -26,7 +26,7 @@ _SECRET_VALUE = re.compile(
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
 _HIDE_KEY = 'Put the key in an environment variable and name that: api_key_env = "OPENAI_API_KEY".'
-_ENDPOINT_ONLY = ("base_url", "api_key_env", "timeout", "concurrency")
+_ENDPOINT_ONLY = ("base_url", "api_key_env", "timeout", "concurrency", "stream")
 _GGUF_ONLY = ("threads", "reproducible")
 
 
@@ -152,6 +152,7 @@ _MODEL: dict[str, Check] = {
     "reproducible": check.boolean,
     "timeout": check.number(0, 86_400, above=True),
     "concurrency": check.whole(1, 1000),
+    "stream": check.boolean,
 }
 _PRICE: dict[str, Check] = {
     "input": check.number(0),

@@ -185,7 +185,8 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
         gguf: A path relative to the workspace root, an absolute path, or ``demo:NAME``.
         reproducible: For a file: an answer does not depend on what is asked beside it.
         timeout: Seconds that one request to an endpoint may take.
-        concurrency: Requests in flight at once, for an endpoint.
+        concurrency: The most requests in flight at once, for an endpoint; None: as many as it is found to take.
+        stream: Have an endpoint answer piece by piece, to know when the first piece came.
     """
 
     name: str
@@ -199,7 +200,8 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
     threads: int | None = None
     reproducible: bool = False
     timeout: float = 120.0
-    concurrency: int = 20
+    concurrency: int | None = None
+    stream: bool = False
 
 
 class Defaults(Struct, frozen=True):

@@ -330,7 +330,7 @@ def test_ctrl_c_keeps_what_was_answered(folder: Path, server: LoopbackServer) ->
 def test_start_up_imports_nothing_heavy() -> None:
     code = (
         "import sys; from promptlab.cli.main import run; run(['--version']); run(['--help'])\n"
-        "heavy = {'textual', 'openai', 'numpy', 'scipy', 'llama_cpp', 'git', 'jinja2', 'jsonschema', 'rich'}\n"
+        "heavy = {'textual', 'aiohttp', 'numpy', 'scipy', 'llama_cpp', 'git', 'jinja2', 'jsonschema', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,6 +15,6 @@ def server() -> Iterator[LoopbackServer]:
 
 @pytest.fixture(autouse=True)
 def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables that the ``openai`` package would read from whoever runs the tests."""
+    """Variables for other clients of the same endpoints, which nothing here may read."""
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS", "OPENAI_ADMIN_KEY", "OPENAI_LOG"):
         monkeypatch.delenv(name, raising=False)

@@ -250,7 +250,7 @@ async def test_rate_limit(server: LoopbackServer) -> None:
         f"gpt: {server.base_url} limits the rate (429: slow down). "
         "Wait, or lower concurrency of the model in promptlab.toml.",
     )
-    assert server.count["hello"] == 5
+    assert server.count["hello"] == 21
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 529])
