@@ -35,6 +35,8 @@ COMMANDS = {
     "runs": Entry("results", "List past runs."),
     "show": Entry("results", "Show a run, one of its examples, or a version of a prompt."),
     "score": Entry("run", "Score the stored outputs of a run with other metrics."),
+    "commit": Entry("committing", "Commit edited prompts, diff and message shown first."),
+    "undo": Entry("committing", "Undo the last thing that promptlab did here."),
     "tag": Entry("stages", "Pin the number of a version for good."),
     "promote": Entry("stages", "Put a version on a stage, with the run that justifies it."),
     "demote": Entry("stages", "Take the version off a stage."),
@@ -93,11 +95,14 @@ class Commands(click.Group):
     epilog="`promptlab [PATH]` without a command opens the terminal program on a workspace.",
 )
 @click.option("-C", "--workspace", type=click.Path(path_type=Path), default=None, help="Work in this folder.")
+@click.option("--show-git", is_flag=True, help="Say at the end which git commands were run.")
 @click.version_option(__version__, prog_name="promptlab")
 @click.pass_context
-def cli(ctx: click.Context, workspace: Path | None) -> None:
+def cli(ctx: click.Context, workspace: Path | None, show_git: bool) -> None:
     """Iterate on LLM prompts in a git repository: run versions side by side, read an honest verdict, keep it."""
     ctx.obj = workspace or Path()
+    if show_git:
+        ctx.call_on_close(_show_git)
     if ctx.invoked_subcommand is None:
         command = COMMANDS["open"]
         module = importlib.import_module(f"promptlab.cli.{command.module}")
@@ -134,6 +139,15 @@ def run(args: list[str]) -> int:
             return ExitCode.DONE
         _say(f"The output cannot be written: {fault.strerror or fault}.")
         return ExitCode.INVALID
+
+
+def _show_git() -> None:
+    from promptlab.cli.output import say
+    from promptlab.history.calls import recent_calls
+
+    for call in recent_calls():
+        code = "–" if call.code is None else str(call.code)
+        say(f"{call.milliseconds:6.0f} ms  {code:>3}  {call.command}{f'  ({call.said})' if call.said else ''}")
 
 
 def _say(text: str) -> None:

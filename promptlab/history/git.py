@@ -10,19 +10,21 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from promptlab.errors import HistoryFault
+from promptlab.history import calls
 
 if TYPE_CHECKING:
     import git
 
 NO_GIT = "git is not installed or not on PATH: install git (https://git-scm.com) to keep versions and runs."
 NO_IDENTITY = (
-    "git does not know who you are, and a saved run carries an author: run"
+    "git does not know who you are, and a commit carries an author: run"
     ' `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`,'
     " then try again."
 )
@@ -50,6 +52,8 @@ _WRITE_CONFIG = {
     "protocol.ext.allow": "never",
     "user.useConfigOnly": "true",
 }
+# What the person's own commands get on top of their configuration: promptlab speaks UTF-8, and git guesses no author.
+_OWN = ("-c", "i18n.commitEncoding=UTF-8", "-c", "user.useConfigOnly=true")
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 _FILTER_KEYS = ("clean", "process", "required")
 _ENVIRONMENT = {
@@ -79,6 +83,7 @@ _CALLERS_OWN = (
     "GIT_WORK_TREE",
 )
 _SIGNING = ("to sign", "gpg failed", "signingkey", "public key", "load key", "no answer within")
+_LAST_WORDS = 3.0  # seconds that a command which is ended has to take its locks away
 _USAGE = 129  # git's exit status for an option it does not know
 _NOT_FOUND = 127  # what `env` answers when there is no git
 
@@ -117,7 +122,7 @@ class Git:
 
     def try_read(self, *args: str, stdin: bytes | None = None) -> Answer:
         """As ``read``, but any exit status is an answer."""
-        return self._run(self._read, args, stdin, {}, lock=None, limit=None)
+        return self._run(self._read, args, stdin, _ENVIRONMENT, lock=None, limit=None)
 
     def write(
         self,
@@ -143,7 +148,8 @@ class Git:
         """
         # Of the hooks, only the one that may refuse a ref is for us; others expect the person's own index and branch.
         config = self._write if lock is not None else [*self._write, *_NO_HOOKS]
-        return _checked(args, self._run(config, args, stdin, env or {}, lock=lock, limit=limit), (0,))
+        surroundings = {**_ENVIRONMENT, **(env or {})}
+        return _checked(args, self._run(config, args, stdin, surroundings, lock=lock, limit=limit), (0,))
 
     def remote(self, *args: str, stdin: bytes | None = None) -> Answer:
         """What git says when it talks to a remote: the one thing that leaves this machine, and only when asked to.
@@ -154,7 +160,30 @@ class Git:
         Raises:
             HistoryFault: Git is missing.
         """
-        return self._run(self._write, args, stdin, {"GIT_ALLOW_PROTOCOL": _TRANSPORTS}, lock=None, limit=None)
+        surroundings = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": _TRANSPORTS}
+        return self._run(self._write, args, stdin, surroundings, lock=None, limit=None)
+
+    def write_index(self, *args: str, stdin: bytes | None = None, ok: Collection[int] = (0,)) -> bytes:
+        """A command that changes the person's own index: it stays split or sparse as they have it. No hook runs.
+
+        Raises:
+            HistoryFault: Git is missing, or ended with a status that is not in ``ok``.
+        """
+        config = [*_OWN, "-c", "core.fsmonitor=false", *_NO_HOOKS]
+        return _checked(args, self._run(config, args, stdin, _ENVIRONMENT, lock=None, limit=None), ok)
+
+    def own(self, *args: str, limit: float | None = None) -> Answer:
+        """A command that the person asked for by name, run as if they had typed it.
+
+        Their configuration, hooks, signing program and language are used as they have them. Git may ask on the
+        terminal; with a ``limit`` it cannot, because a screen owns the terminal, and is ended after so many seconds.
+
+        Raises:
+            HistoryFault: Git is missing.
+        """
+        # GitPython sets these two for its own reading; a hook has to see what the person has.
+        language = {name: os.environ.get(name, "") for name in ("LC_ALL", "LANGUAGE")}
+        return self._run(_OWN, args, None, language, lock=None, limit=limit, gently=True)
 
     def word(self, *args: str) -> str | None:
         """The one line a query prints, or None when git says there is no such thing."""
@@ -170,7 +199,10 @@ class Git:
         *,
         lock: int | None,
         limit: float | None,
+        gently: bool = False,
     ) -> Answer:
+        """Run git to its end. ``gently``: never kill it outright, as that would leave its locks behind."""
+        started = time.perf_counter()
         # A session of its own can be ended with everything it started, and gets no Ctrl-C meant for us.
         alone = lock is not None or limit is not None
         runner = _runner()
@@ -188,29 +220,35 @@ class Git:
                 command,
                 istream=None if stdin is None else subprocess.PIPE,
                 as_process=True,
-                env={**_ENVIRONMENT, "PROMPTLAB_NOTHING": "", **env},
+                env={"PROMPTLAB_NOTHING": "", **env},
                 start_new_session=alone,
                 pass_fds=() if lock is None else (lock,),
             )
         except _cannot_start() as error:
+            calls.note(args, started, None, str(error))
             raise HistoryFault(NO_GIT) from error
         # GitPython leaves the type of what its Popen reads open. The handle must live on: its end ends the process.
         process = cast("subprocess.Popen[bytes]", handle.proc)  # pyright: ignore[reportUnknownMemberType]
         try:
             out, err = process.communicate(stdin, timeout=limit)
         except subprocess.TimeoutExpired:
-            _end(process, group=alone)
-            return Answer(-signal.SIGKILL, b"", f"no answer within {limit:g} seconds")
+            _end(process, group=alone, gently=gently)
+            said = f"no answer within {limit:g} seconds"
+            calls.note(args, started, -signal.SIGKILL, said)
+            return Answer(-signal.SIGKILL, b"", said)
         except BaseException:
-            # A Ctrl-C here: what holds the lock comes to its end, anything else is gone before the caller cleans up.
-            if lock is None:
+            # A Ctrl-C here: what holds the lock comes to its end, and so does what got the Ctrl-C itself; anything
+            # else is gone before the caller cleans up.
+            if lock is None and not gently:
                 _end(process, group=alone)
             else:
                 process.communicate()
             raise
         if process.returncode == _NOT_FOUND and command[0] == "env":
             raise HistoryFault(NO_GIT)
-        return Answer(process.returncode, out, err.decode("utf-8", "replace"))
+        answer = Answer(process.returncode, out, err.decode("utf-8", "replace"))
+        calls.note(args, started, answer.code, answer.err)
+        return answer
 
 
 def plain(text: str, limit: int = 200) -> str:
@@ -302,10 +340,13 @@ def _cannot_start() -> tuple[type[Exception], ...]:
     return (GitCommandNotFound, PermissionError)
 
 
-def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
+def _end(process: subprocess.Popen[bytes], *, group: bool, gently: bool = False) -> None:
+    kill = os.killpg if group else os.kill
     with contextlib.suppress(ProcessLookupError):
-        if group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+        if gently:
+            kill(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=_LAST_WORDS)
+        if group or process.returncode is None:
+            kill(process.pid, signal.SIGKILL)
     process.communicate()

@@ -9,6 +9,7 @@ from promptlab.errors import NotFound, UsageFault
 from promptlab.history.values import Mark, Named, Prunable, RunRecord, Shared
 from promptlab.lab.reading import Reader
 from promptlab.lab.values import Stage, Subject
+from promptlab.lab.wording import plural
 
 
 class Keeper(Reader):
@@ -45,7 +46,9 @@ class Keeper(Reader):
             UsageFault: The number is no number, or pinning it would give another version another number.
             HistoryFault: Git could not do it.
         """
+        from promptlab.history.actions import Pinned
         from promptlab.history.marks import pin
+        from promptlab.history.undoing import tag_object
         from promptlab.history.versions import moved_by
 
         found = self.subject(subject)
@@ -64,7 +67,11 @@ class Keeper(Reader):
                 f"{name}@{wanted} would give other versions another number, {moved[0].label} for one."
                 f" Pin {subject} to the number that it has, or to one that is free."
             )
-        return pin(self.repository(), self._named(found, None), int(number[1]))
+        there = {mark.tag for mark in self.marks(name)}
+        made = pin(self.repository(), self._named(found, None), int(number[1]))
+        if made.tag not in there:
+            self.did(f"pinned {made.tag}", Pinned(made.tag, tag_object(self.repository(), made.tag)))
+        return made
 
     def promote(self, subject: str, stage: str, run: str = "") -> Mark:
         """Put a version on a stage, with the saved run that justifies it.
@@ -79,12 +86,18 @@ class Keeper(Reader):
             NotFound: No saved run of this version is meant by ``run``.
             HistoryFault: Git could not do it.
         """
+        from promptlab.history.actions import StageMoved
         from promptlab.history.marks import check_stage, promote
 
         check_stage(stage)
         found = self.subject(subject)
         record = _meant(run, self.records_of(found), found)
-        return promote(self.repository(), self._named(found, record), stage)
+        named = self._named(found, record)
+        before = self._on_stage(named.prompt, stage)
+        made = promote(self.repository(), named, stage)
+        label = f"{named.prompt} {named.label}".removesuffix(" *")
+        self.did(f"put {label} ({made.content}) on {stage}", StageMoved(made.tag, before))
+        return made
 
     def demote(self, subject: str, stage: str) -> Mark:
         """Take what is on a stage of a prompt off it. The tags that put it there stay.
@@ -93,9 +106,21 @@ class Keeper(Reader):
             UsageFault: Nothing is on the stage.
             HistoryFault: Git could not do it.
         """
+        from promptlab.history.actions import StageMoved
         from promptlab.history.marks import demote
 
-        return demote(self.repository(), self.past_name_of(subject), stage)
+        name = self.past_name_of(subject)
+        before = self._on_stage(name, stage)
+        made = demote(self.repository(), name, stage)
+        self.did(f"took {name} ({made.content}) off {stage}", StageMoved(made.tag, before))
+        return made
+
+    def _on_stage(self, prompt: str, stage: str) -> str:
+        """The tag that counts on a stage, also when it cleared it; "" when there never was one."""
+        from promptlab.history.marks import stages
+
+        mark = stages(self.marks(prompt)).get((prompt, stage))
+        return mark.tag if mark else ""
 
     # -- sharing ----------------------------------------------------------------------------------
 
@@ -164,9 +189,12 @@ class Keeper(Reader):
 
     def prune(self, runs: Sequence[Prunable]) -> None:
         """Drop saved runs of this clone: their tags go now, their data when git collects garbage."""
+        from promptlab.history.actions import RunsPruned
         from promptlab.history.pruning import prune
 
         prune(self.repository(), runs)
+        tags = {run.record.tag: run.tag_object for run in runs}
+        self.did(f"dropped {plural(len(tags), 'run')}", RunsPruned(tags))
 
     def records_of(self, subject: Subject) -> list[RunRecord]:
         """The saved runs that have a column of this version, newest first."""

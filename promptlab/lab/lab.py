@@ -34,8 +34,12 @@ from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
 
 if TYPE_CHECKING:
+    from promptlab.history.calls import GitCall
+    from promptlab.history.committing import Committed
     from promptlab.lab.audits import Audit
+    from promptlab.lab.committing import Proposal
     from promptlab.lab.running import Judging
+    from promptlab.lab.undoing import Undo
 
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
@@ -182,7 +186,9 @@ class Lab(Opener):
             NotFound: No run that ended here has this id.
             HistoryFault: Git could not do it; the run stays in its journal.
         """
+        from promptlab.history.actions import RunSaved
         from promptlab.history.snapshot import save_run
+        from promptlab.history.undoing import tag_object
         from promptlab.history.values import RunFiles
         from promptlab.lab.message import run_message
 
@@ -193,6 +199,7 @@ class Lab(Opener):
         files = RunFiles(results=results, inputs=plan.sources)
         saved = save_run(self.repository(), run, table.subject, files, run_message(table, plan.digest, results))
         table.tag = saved.tag
+        self.did(f"saved the run {run}", RunSaved(saved.tag, tag_object(self.repository(), saved.tag)))
         if self._results(self.record(run)) == results:
             remove(self.journal_root(), run)
         return saved
@@ -210,6 +217,38 @@ class Lab(Opener):
                 if not any(table.summary(variant.column).failed for variant in table.variants):
                     return record
         return None
+
+    # -- the person's own commit, and taking back ---------------------------------------------------
+
+    def proposal(self, names: Sequence[str] = ()) -> Proposal:
+        """What a commit of edited prompts would hold, all of them or those named, and a message for it."""
+        from promptlab.lab.committing import propose
+
+        return propose(self, names)
+
+    def commit(self, proposal: Proposal, message: str, *, screen: bool = False) -> Committed:
+        """Make the person's own commit of what a proposal showed, with their hooks, signing and identity."""
+        from promptlab.lab.committing import commit
+
+        return commit(self, proposal, message, screen=screen)
+
+    def last_action(self) -> Undo | None:
+        """The last thing that promptlab did here and that was not undone, and what undoing it would do."""
+        from promptlab.lab.undoing import last_action
+
+        return last_action(self)
+
+    def undo(self, what: Undo) -> str:
+        """Undo what ``last_action`` gave, and say what was done."""
+        from promptlab.lab.undoing import undo
+
+        return undo(self, what)
+
+    def git_calls(self) -> tuple[GitCall, ...]:
+        """The last git commands that this program ran, oldest first, without secrets."""
+        from promptlab.history.calls import recent_calls
+
+        return recent_calls()
 
     # -- comparing --------------------------------------------------------------------------------
 

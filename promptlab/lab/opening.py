@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from pathlib import Path
-
-import platformdirs
-
 from promptlab.errors import NotFound, PromptlabError
 from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
 from promptlab.lab import archive
@@ -27,15 +21,6 @@ class Opener(Keeper):
         super().__init__(workspace)
         self._finished: dict[str, tuple[RunTable, Plan]] = {}
         self._opened: dict[str, RunTable] = {}
-
-    def journal_root(self) -> Path:
-        """Where unfinished runs are kept: inside the git folder, out of reach of `git clean`, else in user state."""
-        if not self.history_problem():
-            common = self.repository().common_dir
-            if os.access(common, os.W_OK):
-                return common / "promptlab"
-        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        return Path(os.environ.get("PROMPTLAB_STATE") or platformdirs.user_state_dir("promptlab")) / mark
 
     def runs(self, subject: str = "") -> list[RunSummary]:
         """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
@@ -97,6 +82,13 @@ class Opener(Keeper):
             table.tag, table.time = summary.record.tag, summary.record.time
             self._opened[summary.id] = table
         return self._opened[summary.id]
+
+    def untagged(self, tag: str) -> None:
+        """A run's tag was taken away: a table that is in memory is not saved any more."""
+        self._opened = {run: table for run, table in self._opened.items() if table.tag != tag}
+        for table, _ in self._finished.values():
+            if table.tag == tag:
+                table.tag = ""
 
     def _find(self, ref: str) -> RunSummary:
         runs = self.runs()

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import secrets
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
 
 from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, PromptlabError, UsageFault
 from promptlab.history.repository import Repository
@@ -19,6 +27,9 @@ from promptlab.workspace.folder import Workspace
 from promptlab.workspace.names import is_name
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import EvalSet, ModelEntry, Prompt, Rendered, Settings, Variables
+
+if TYPE_CHECKING:
+    from promptlab.history.actions import What
 
 
 class Reader:
@@ -78,12 +89,25 @@ class Reader:
 
     def save_file(self, name: str, text: str, stamp: str) -> FileText | Conflict:
         """Write a prompt's file, unless somebody else changed it since ``stamp``: then nothing is written."""
-        path = self.workspace.prompt_path(name)
+        path, source = self.workspace.prompt_path(name), self._source(name)
+        before = self.workspace.read(source)
         try:
             edit.write_if_unchanged(path, text.encode(), stamp)
         except FileChanged:
             return Conflict(mine=text, theirs=self.read_file(name))
+        self._wrote(source, before, text.encode())
         return self.read_file(name)
+
+    def _wrote(self, source: str, before: bytes | None, after: bytes) -> None:
+        from promptlab.history.actions import FileWritten
+
+        if before == after:
+            return
+        with contextlib.suppress(UnicodeDecodeError):  # what is no text is no prompt, and is not kept
+            text = None if before is None else before.decode()
+            self.did(
+                f"{'created' if text is None else 'wrote'} {source}", FileWritten(source, text, edit.stamp(after))
+            )
 
     def new_prompt(self, name: str) -> FileText:
         """Create prompts/NAME.toml from a commented beginning.
@@ -96,7 +120,9 @@ class Reader:
         path = self.workspace.prompt_path(name)
         if path.exists():
             raise UsageFault(f"There is already a prompt “{name}”.")
-        edit.write_if_unchanged(path, starters.new_prompt_text(name).encode(), None)
+        text = starters.new_prompt_text(name).encode()
+        edit.write_if_unchanged(path, text, None)
+        self._wrote(self._source(name), None, text)
         return self.read_file(name)
 
     def _source(self, name: str) -> str:
@@ -196,6 +222,22 @@ class Reader:
         except HistoryFault as fault:
             return str(fault)
         return ""
+
+    def journal_root(self) -> Path:
+        """Where unfinished runs are kept: inside the git folder, out of reach of `git clean`, else in user state."""
+        if not self.history_problem():
+            common = self.repository().common_dir
+            if os.access(common, os.W_OK):
+                return common / "promptlab"
+        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return Path(os.environ.get("PROMPTLAB_STATE") or platformdirs.user_state_dir("promptlab")) / mark
+
+    def did(self, title: str, what: What) -> None:
+        """Remember something that was done, so that it can be undone. ``title`` tells it in the past tense."""
+        from promptlab.history.actions import Action, Actions
+
+        action = Action(secrets.token_hex(6), str(self.root), int(time.time()), title, what)
+        Actions(self.journal_root()).add(action)
 
     def repo_state(self) -> RepoState | None:
         return None if self.history_problem() else self.repository().state()

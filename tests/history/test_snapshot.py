@@ -274,7 +274,7 @@ class TestFaults:
     def test_no_identity(self, top: Path, missing: str) -> None:
         sh(top, "config", "--unset", missing)
         assert self.refused(top) == (
-            "git does not know who you are, and a saved run carries an author: run"
+            "git does not know who you are, and a commit carries an author: run"
             ' `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`,'
             " then try again."
         )

@@ -1,0 +1,111 @@
+"""The person's own commit of prompt edits, and taking back the last thing that was done."""
+
+from __future__ import annotations
+
+import click
+
+from promptlab.cli import completing as complete
+from promptlab.cli.output import data, json_option, line, open_lab, say
+from promptlab.cli.results import when
+from promptlab.cli.text import spans_text
+from promptlab.errors import ExitCode, UsageFault
+from promptlab.history.committing import CommitRefused
+from promptlab.lab.committing import Proposal
+
+_WORDS = {"new": "new", "deleted": "removed", "changed": "edited"}
+
+
+@click.command("commit")
+@click.argument("prompts", nargs=-1, metavar="[PROMPT]…", shell_complete=complete.subjects)
+@click.option("-m", "--message", default="", metavar="MESSAGE", help="In place of the one that is proposed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_context
+def commit_command(ctx: click.Context, prompts: tuple[str, ...], message: str, yes: bool, as_json: bool) -> int:
+    """Commit edited prompts, those named or all, as you would: with your hooks, signing and identity.
+
+    The words that changed and a message are shown first. Only these files are committed; what else is staged stays
+    staged. With --json and without --yes nothing is committed.
+    """
+    lab = open_lab(ctx)
+    proposal = lab.proposal(prompts)
+    text = message or proposal.message
+    if not as_json:
+        _show(proposal)
+        text = text if yes else _asked(text, asked=bool(message))
+    try:
+        made = lab.commit(proposal, text) if yes or not as_json else None
+    except CommitRefused as refused:
+        say(refused.output)
+        raise
+    if as_json:
+        data({"proposal": proposal, "message": text, "commit": made})
+    elif made is not None:
+        for note in made.notes:
+            say(note)
+        line(f"{made.commit[:8]} {made.title}")
+    return ExitCode.DONE
+
+
+def _show(proposal: Proposal) -> None:
+    for each in proposal.edits:
+        line(f"── {each.path} ({_WORDS.get(each.kind, each.kind)})")
+        for field in each.fields:
+            line(f"@@ {field.field}")
+            click.echo(spans_text(field.spans).rstrip("\n"))
+        if each.problem:
+            say(f"It does not load: {each.problem}")
+    for note in proposal.notes:
+        say(note)
+
+
+def _asked(text: str, *, asked: bool) -> str:
+    """The message that a person agrees to, or types in place of the proposed one."""
+    say("\nMessage:")
+    say("\n".join(f"    {row}" for row in text.splitlines()))
+    if asked:
+        click.confirm("Commit this?", abort=True, err=True)
+        return text
+    answer: object = click.prompt(
+        "Commit this? y, n, e to edit the message", default="n", show_default=False, err=True
+    )
+    if answer in ("y", "yes"):
+        return text
+    if answer not in ("e", "edit"):
+        raise click.Abort
+    edited = click.edit(text)
+    if edited is None or not edited.strip():
+        raise UsageFault("The message was not saved, so nothing is committed.")
+    return edited
+
+
+@click.command("undo")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_context
+def undo_command(ctx: click.Context, yes: bool, as_json: bool) -> int:
+    """Undo the last thing that promptlab did in this workspace; once more for the one before.
+
+    A saved run, a pinned number, a step of a stage, a commit made with `promptlab commit`, dropped runs, a file that
+    the program wrote. What it will do is said first, and it is refused where something else was built on it.
+    """
+    lab = open_lab(ctx)
+    last = lab.last_action()
+    if last is None:
+        say("promptlab has done nothing here that could be undone.")
+        return ExitCode.DONE
+    if last.refusal:
+        raise UsageFault(f"Last, at {when(last.time)}: {last.done}. It cannot be undone. {last.refusal}")
+    said = ""
+    if not as_json:
+        say(f"Last, at {when(last.time)}: {last.done}.")
+        say(f"Undoing it: {last.effect}")
+        if not yes:
+            click.confirm("Undo it?", abort=True, err=True)
+    if yes or not as_json:
+        said = lab.undo(last)
+    if as_json:
+        data({"action": {"done": last.done, "time": last.time, "effect": last.effect}, "undone": said})
+    else:
+        line(said)
+    return ExitCode.DONE
