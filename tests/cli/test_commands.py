@@ -287,7 +287,7 @@ def test_every_command_has_help_and_completion(promptlab: Command) -> None:
         ("promptlab run triage -m ", ["api", "nano"]),
         ("promptlab run triage -e ti", ["tickets"]),
         ("promptlab show la", ["last"]),
-        ("promptlab com", ["compare", "completion"]),
+        ("promptlab com", ["compare", "commit", "completion"]),
     ],
 )
 def test_the_shell_offers_names_of_the_workspace(folder: Path, words: str, offered: list[str]) -> None:
