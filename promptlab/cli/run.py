@@ -58,6 +58,8 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Run N examples, always the same ones.")
 @click.option("--only", multiple=True, metavar="TAG|ID", help="Run examples with this tag or id; may be repeated.")
 @click.option("--aa", "again", is_flag=True, help="Run one SUBJECT twice with other seeds, to see what chance does.")
+@click.option("--until-clear", is_flag=True, help="Ask in an order by chance and stop when the verdict is clear.")
+@click.option("--max-examples", type=click.IntRange(1), metavar="N", help="With --until-clear: ask no more than N.")
 @click.option("--no-cache", is_flag=True, help="Ask the models again even where the answer is known.")
 @click.option("--no-commit", is_flag=True, help="Do not save the run in git.")
 @click.option(
@@ -81,6 +83,8 @@ def run_command(
     sample: int | None,
     only: tuple[str, ...],
     again: bool,
+    until_clear: bool,
+    max_examples: int | None,
     no_cache: bool,
     no_commit: bool,
     fail_on: Literal["worse", "not-better"] | None,
@@ -95,7 +99,11 @@ def run_command(
     """
     lab = open_lab(ctx)
     _recover(lab)
-    request = RunRequest(subjects, models, evalset, trials, baseline, overrides, sample, only, again)
+    if max_examples is not None and not until_clear:
+        raise UsageFault("--max-examples goes with --until-clear; --sample runs a fixed number of examples.")
+    request = RunRequest(
+        subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
+    )
     plan = lab.plan(request)
     least = _minimums(plan, minimums)
     if fail_on and len(plan.variants) < 2:

@@ -11,6 +11,7 @@ from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
 from promptlab.lab.judged import judgings
 from promptlab.lab.measuring import Breakdown, Confusion
+from promptlab.lab.sequential import saving_of
 from promptlab.lab.values import Comparison, SubjectDiff
 
 SHOWN = 40  # changed outputs that are printed; the rest is counted
@@ -37,6 +38,8 @@ def print_run(run: RunTable) -> None:
         )
     heads = [f"{metric} †" if metric in run.doubts else metric for metric in metrics]
     table(("", "column", *heads, "p50", "cost", "failed"), rows)
+    if saving := saving_of(run):
+        line(f"until clear: {saving.sentence}")
     for metric, doubt in run.doubts.items():
         line(f"† {metric}: {doubt}")
     for judging in judgings(run):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from promptlab.compare import paired, sentences
-from promptlab.compare.paired import Estimate
+from promptlab.compare.anytime import Betting, Range, largest
 from promptlab.compare.sentences import Measure
 from promptlab.compare.values import GuardrailVerdict
-from promptlab.compare.verdict import Column, Pairs, invalid, pair
+from promptlab.compare.verdict import Column, Estimated, Pairs, invalid, pair
 from promptlab.errors import UsageFault
 from promptlab.workspace.values import Decision, Guardrail
 
@@ -25,6 +25,7 @@ def check_guardrail(
     clusters: Mapping[str, str] | None = None,
     trials: int = 1,
     unit: str = "",
+    anytime: Anytime | None = None,
 ) -> GuardrailVerdict:
     """Say whether the candidate stays within what the guardrail allows.
 
@@ -42,6 +43,7 @@ def check_guardrail(
         clusters: Example id to cluster, or None.
         trials: Samples per example behind each value.
         unit: Of the metric, for the sentence.
+        anytime: For a run that could stop at any moment: what single values lie between.
 
     Raises:
         UsageFault: The metric has no better and worse.
@@ -55,7 +57,13 @@ def check_guardrail(
     if why:
         nan = math.nan
         return GuardrailVerdict("INVALID", guard.metric, nan, nan, nan, nan, len(pairs.ids), f"INVALID: {why}")
-    if guard.ratio is None:
+    estimate: Bounding
+    if anytime is not None:
+        if anytime.bounds is None or guard.ratio is not None:
+            return _not_at_any_moment(guard.metric, len(pairs.ids))
+        estimate = Betting(pairs.differences, pairs.groups(clusters), anytime.bounds.span, largest(clusters))
+        allowed = guard.margin or 0.0
+    elif guard.ratio is None:
         estimate = pairs.estimate(kind, clusters, trials)
         allowed = guard.margin or 0.0
     else:
@@ -65,6 +73,24 @@ def check_guardrail(
         allowed = abs(math.log(guard.ratio))
     scale = _Scale(guard.ratio is not None, Measure(kind == "binary", unit))
     return _judge(guard.metric, estimate, allowed, direction, decision.alpha, len(pairs.ids), scale)
+
+
+class Anytime(NamedTuple):
+    """The guardrail is of a run that could stop at any moment; ``bounds`` are None for a metric without ends."""
+
+    bounds: Range | None
+
+
+class Bounding(Estimated, Protocol):
+    """An estimate that can say how far a difference is from a bound, on either side."""
+
+    def p_below(self, bound: float) -> float: ...
+    def p_above(self, bound: float) -> float: ...
+
+
+def _not_at_any_moment(metric: str, n: int) -> GuardrailVerdict:
+    why = "the run could stop at any moment, and this limit has a test only for a run that asks everything"
+    return GuardrailVerdict("UNCLEAR", metric, math.nan, math.nan, math.nan, 1.0, n, f"UNCLEAR: {metric}: {why}.")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -108,14 +134,14 @@ _SAYS = {
 
 
 def _judge(
-    metric: str, estimate: Estimate, allowed: float, direction: str, alpha: float, n: int, scale: _Scale
+    metric: str, estimate: Bounding, allowed: float, direction: str, alpha: float, n: int, scale: _Scale
 ) -> GuardrailVerdict:
     low, high = estimate.interval(1 - 2 * alpha)
     if direction == "max":
         bound, limit, p = low, -allowed, estimate.p_below(-allowed)
         held, broken = low > limit, high < limit
     else:
-        bound, limit, p = high, allowed, 1 - estimate.p_below(allowed)
+        bound, limit, p = high, allowed, estimate.p_above(allowed)
         held, broken = high < limit, low > limit
     # Without spread the interval is a point; on a handful of examples that proves nothing.
     certain = estimate.se > 0 or estimate.smallest_p < alpha

@@ -51,6 +51,10 @@ class Estimate(NamedTuple):
             return 0.0 if self.centre > bound else 1.0
         return t_upper((self.centre - bound) / self.se, self.df)
 
+    def p_above(self, bound: float) -> float:
+        """One-sided p of the hypothesis that the true difference is at or above ``bound``."""
+        return 1 - self.p_below(bound)
+
 
 def binary(differences: Sequence[float]) -> Estimate:
     """One independent yes-or-no score per example and side: McNemar's mid-p test with the Bonett–Price interval.

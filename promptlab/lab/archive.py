@@ -14,7 +14,7 @@ from promptlab.errors import InvalidFile, Problem
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored
 from promptlab.models.values import Outcome, Usage
-from promptlab.runs.values import JournalLine, Plan, Variant
+from promptlab.runs.values import JournalLine, Plan, Sequential, Variant
 from promptlab.scoring.values import Reply, Score
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
@@ -69,6 +69,7 @@ class RunHead(Struct):
     judge_models: dict[str, str] = {}
     currency: str = ""
     versions: dict[str, int] = {}
+    sequential: Sequential | None = None
 
 
 def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
@@ -93,6 +94,7 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
         judge_models=plan.judge_models,
         currency=plan.currency,
         versions=table.versions,
+        sequential=table.sequential,
     )
     plain = cast("dict[str, object]", _without_none(msgspec.to_builtins(head)))
     return {
@@ -166,6 +168,7 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
     table.run = head.run
     table.judge_models = head.judge_models
     table.versions.update(head.versions)
+    table.sequential = head.sequential
     for line in outputs:
         measured = metrics.get((line.column, line.example, line.trial))
         table.add(_cell(line, measured))

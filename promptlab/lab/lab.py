@@ -116,6 +116,7 @@ class Lab(Opener):
             cache: Where known answers are looked up, in place of the person's own cache.
         """
         from promptlab.lab.running import run_plan
+        from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
 
         models = {name: self.model(name) for name in dict.fromkeys(v.model for v in plan.variants)}
@@ -123,7 +124,7 @@ class Lab(Opener):
         with folder_for(scratch, self.journal_root) as root:
             journal = await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
-            events = run_plan(
+            events = (run_plan if plan.sequential is None else run_until_clear)(
                 plan,
                 table,
                 models,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, structs
 
 from promptlab.compare.paired import DRAWS
-from promptlab.compare.values import Interval, Verdict
+from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.errors import UsageFault
-from promptlab.workspace.values import Example, MetricSpec
+from promptlab.scoring.values import MetricInfo
+from promptlab.workspace.values import Example, Guardrail, MetricSpec
 
 if TYPE_CHECKING:
+    from promptlab.compare.anytime import Range
     from promptlab.lab.table import RunTable
 
 By = Literal["tag", "group", "split"]
@@ -37,6 +39,11 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
         return None
     info, clusters = table.infos[metric], table.clusters()
     missing = len(values) - len(present)
+    groups = [clusters[example] for example in present] if clusters else None
+    if table.sequential is not None and (bounds := bounds_of(info)) is not None:
+        from promptlab.compare.anytime import largest, mean_anytime
+
+        return mean_anytime(list(present.values()), groups, bounds, largest(clusters), LEVEL, missing)
     if info.kind == "set":
         from promptlab.compare.resampling import set_interval
         from promptlab.scoring.sets import STATISTICS
@@ -46,7 +53,7 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
     return mean_interval(
         list(present.values()),
         kind="binary" if info.kind == "preference" else info.kind,
-        clusters=[clusters[example] for example in present] if clusters else None,
+        clusters=groups,
         level=LEVEL,
         missing=missing,
     )
@@ -75,6 +82,9 @@ def verdict_of(
     candidate = _among(other.values(column, metric), among)
     if not baseline or not candidate:
         return None
+    doubt = table.doubts.get(metric) or other.doubts.get(metric)
+    if table.sequential is not None or other.sequential is not None:
+        return _doubted(_anytime(table, baseline, candidate, metric), doubt)
     if info.kind == "set":
         from promptlab.compare.resampling import decide_set
         from promptlab.scoring.sets import STATISTICS
@@ -103,7 +113,59 @@ def verdict_of(
         trials=max(table.trials, other.trials),
         unit=info.unit,
     )
-    return _doubted(verdict, table.doubts.get(metric) or other.doubts.get(metric))
+    return _doubted(verdict, doubt)
+
+
+def _anytime(
+    table: RunTable, baseline: Mapping[str, float | None], candidate: Mapping[str, float | None], metric: str
+) -> Verdict:
+    """The verdict of a run that could stop at any moment."""
+    from promptlab.compare.anytime import decide_anytime
+
+    info = table.infos[metric]
+    verdict = decide_anytime(
+        baseline,
+        candidate,
+        metric=metric,
+        direction=info.direction,
+        kind="numeric" if info.kind == "set" else info.kind,
+        decision=table.decision,
+        bounds=bounds_of(info),
+        clusters=table.clusters(),
+        unit=info.unit,
+    )
+    note = "The run could stop at any moment (--until-clear): test and interval hold however often one looks."
+    return structs.replace(verdict, notes=(*verdict.notes, note))
+
+
+def bounds_of(info: MetricInfo) -> Range | None:
+    """What single values of a metric lie between; None where it has no end, or is one of the whole column."""
+    from promptlab.compare.anytime import Range
+
+    if info.kind == "set" or info.low is None or info.high is None:
+        return None
+    return Range(info.low, info.high)
+
+
+def guardrail_of(table: RunTable, column: str, guard: Guardrail) -> GuardrailVerdict | None:
+    """What a guardrail says of a column; None for a metric of the whole column, which no guardrail can be on."""
+    from promptlab.compare.guardrails import Anytime, check_guardrail
+
+    info = table.infos[guard.metric]
+    if info.kind == "set":
+        return None
+    return check_guardrail(
+        table.base_values(column, guard.metric),
+        table.values(column, guard.metric),
+        guard,
+        direction=info.direction,
+        kind="binary" if info.kind == "preference" else info.kind,
+        decision=table.decision,
+        clusters=table.clusters(),
+        trials=table.trials,
+        unit=info.unit,
+        anytime=None if table.sequential is None else Anytime(bounds_of(info)),
+    )
 
 
 def _draws(table: RunTable) -> int:

@@ -9,7 +9,7 @@ from promptlab.lab.keeping import Keeper
 from promptlab.lab.storing import saved_summary, unsaved_summary
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import PromptRun, RunSummary
-from promptlab.runs.stored import list_runs, read_metrics, read_outcomes, read_plan
+from promptlab.runs.stored import list_runs, read_metrics, read_outcomes, read_plan, read_run
 from promptlab.runs.values import Plan
 from promptlab.workspace.folder import Workspace
 
@@ -124,6 +124,8 @@ class Opener(Keeper):
         plan = read_plan(root, run)
         table = archive.reopen(plan, read_outcomes(root, run).lines.values(), read_metrics(root, run))
         table.run = run
+        if plan.sequential is not None and read_run(root, run).state == "complete":
+            table.state = "complete"  # though it has cells that nobody asked
         return table, plan
 
     def column(self, ref: str) -> tuple[RunTable, str]:

@@ -82,7 +82,7 @@ def build(
     plan = _with_judges(workspace, plan, model_of)
     overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)
     words = (overrides, f"{overrides}, other seeds".removeprefix(", ")) if request.again else (overrides,)
-    return structs.replace(
+    plan = structs.replace(
         plan,
         # Of the examples that are run: a sample is other cases than the whole eval set.
         evalset_content=examples_hash(plan.examples),
@@ -92,6 +92,11 @@ def build(
         prompts=plan.prompts | {_version(subject.prompt): subject.data for subject in ordered},
         currency=_currency(workspace, (model.name for model in models)),
     )
+    if not request.until_clear:
+        return plan
+    from promptlab.lab.sequential import sequential_plan
+
+    return sequential_plan(plan, request)
 
 
 def _with_judges(workspace: Workspace, plan: Plan, model_of: Callable[[str], Model]) -> Plan:

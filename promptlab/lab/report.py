@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.judged import Judging, judgings
+from promptlab.lab.sequential import Saving, saving_of
 from promptlab.lab.table import RunTable
 from promptlab.scoring.values import Reply
 
@@ -37,9 +38,12 @@ class ColumnReport(Struct, frozen=True):
 
 
 class RunReport(Struct, frozen=True):
-    """One run, summed up. ``doubts`` says which judge metrics prove nothing, and why.
+    """One run, summed up.
 
-    ``judging`` is what judges did and cost, which is no part of what the columns did and cost.
+    Attributes:
+        doubts: Which judge metrics prove nothing, and why.
+        judging: What judges did and cost, which is no part of what the columns did and cost.
+        until_clear: What a run that stops when it is clear saved; None for one that asks everything.
     """
 
     run: str
@@ -54,6 +58,7 @@ class RunReport(Struct, frozen=True):
     columns: list[ColumnReport]
     doubts: dict[str, str]
     judging: tuple[Judging, ...]
+    until_clear: Saving | None = None
 
 
 class CellReport(Struct, frozen=True):
@@ -96,6 +101,7 @@ def run_report(table: RunTable) -> RunReport:
         columns=[_column(table, variant.column) for variant in table.variants],
         doubts=table.doubts,
         judging=judgings(table),
+        until_clear=saving_of(table),
     )
 
 

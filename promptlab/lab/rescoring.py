@@ -45,6 +45,7 @@ def rescored(table: RunTable, metrics: Sequence[MetricSpec], judges: Mapping[str
         judges=judges,
         currency=table.currency,
     )
+    fresh.sequential = table.sequential
     fresh.run, fresh.tag, fresh.time, fresh.state = table.run, table.tag, table.time, table.state
     for variant in table.variants:
         contract = table.prompts[variant.column].output

@@ -14,7 +14,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal
-from promptlab.runs.values import CellDone, Ended, ModelLoading, Plan, Progress
+from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.metrics import score
 from promptlab.scoring.replies import EVEN, Settle
 from promptlab.scoring.values import JudgeItem, Score
@@ -56,19 +56,14 @@ async def run_plan(
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
     ended: Ended | None = None
-    events = execute(plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies)
+    events = answers(plan, table, models, cache, journal, stop, use_cache, currencies)
     async with aclosing(events):
         async for event in events:
-            match event:
-                case CellDone():
-                    scored = _scored(event, table)
-                    table.add(scored)
-                    yield scored
-                case Ended():
-                    ended = event
-                case _:
-                    yield event
-    assert ended is not None, "execute() ends with Ended"
+            if isinstance(event, Ended):
+                ended = event
+            else:
+                yield event
+    assert ended is not None, "the last event is Ended"
     if ended.state != "cancelled":
         judged = judge_table(table, judges, cache if use_cache else None, stop)
         async with aclosing(judged):
@@ -76,6 +71,29 @@ async def run_plan(
                 yield event
     table.state = "cancelled" if judges and stop.is_set() else ended.state
     yield Ended(run=ended.run, state=table.state, progress=ended.progress, reason=ended.reason)
+
+
+async def answers(
+    plan: Plan,
+    table: RunTable,
+    models: Mapping[str, Model],
+    cache: Cache,
+    journal: Journal,
+    stop: asyncio.Event,
+    use_cache: bool,
+    currencies: Mapping[str, str],
+    part: Sequence[Cell] | None = None,
+) -> AsyncGenerator[LabEvent, None]:
+    """Execute a plan, or a part of its cells, and score each answer as it arrives. Judges are not asked yet."""
+    events = execute(plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies, part=part)
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, CellDone):
+                scored = _scored(event, table)
+                table.add(scored)
+                yield scored
+            else:
+                yield event
 
 
 def _scored(event: CellDone, table: RunTable) -> CellScored:
@@ -116,7 +134,10 @@ async def judge_table(
 
 
 def _items(table: RunTable, judging: Judging) -> list[JudgeItem]:
-    """Every answer of the table, named by its place in it; for a judge of pairs, with the baseline's answer."""
+    """Every answer of the table that this judge was not asked about yet, named by its place in it.
+
+    A judge of pairs gets the baseline's answer beside it.
+    """
     found: list[JudgeItem] = []
     pairs = table.infos[judging.spec.name].kind == "preference"
     told = "instructions" in variables_of(judging.prompt)
@@ -125,6 +146,8 @@ def _items(table: RunTable, judging: Judging) -> list[JudgeItem]:
         for example in table.examples:
             instructions = _instructions(table, column, example.id) if told else ""
             for trial in range(table.trials):
+                if judging.spec.name in table.trial_scores(column, example.id, trial):
+                    continue
                 answer = _answer(table, column, example.id, trial)
                 against = _answer(table, base, example.id, trial) if pairs else None
                 if answer is None or (pairs and (column == base or against is None)):

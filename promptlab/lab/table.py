@@ -11,7 +11,7 @@ from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
-from promptlab.runs.values import Plan, Variant
+from promptlab.runs.values import Plan, Sequential, Variant
 from promptlab.scoring.replies import EVEN
 from promptlab.scoring.values import MetricInfo, Score
 from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
@@ -33,6 +33,7 @@ class RunTable:
         revision: Rises with every cell that arrives; a screen repaints when it changed.
         tag: The tag that holds the run in git, "" when it is not saved.
         versions: Name of each metric to the version of its definition that the scores were made by.
+        sequential: How a run that stops when it is clear does so; None for one that asks everything.
         doubts: Name of each judge metric whose judge failed its audit, and why: such a metric decides nothing.
     """
 
@@ -73,6 +74,7 @@ class RunTable:
         self.judge_models: dict[str, str] = {}
         self.currency = currency
         self.doubts: dict[str, str] = {}
+        self.sequential: Sequential | None = None
         self.infos: dict[str, MetricInfo] = {
             spec.name: describe(spec, judges[spec.name].judge if spec.name in judges else None, currency)
             for spec in metrics
@@ -103,6 +105,7 @@ class RunTable:
             currency=plan.currency,
         )
         table.judge_models = dict(plan.judge_models)
+        table.sequential = plan.sequential
         return table
 
     # -- filling ----------------------------------------------------------------------------------
@@ -263,25 +266,13 @@ class RunTable:
 
     def guardrails(self, column: str) -> tuple[GuardrailVerdict, ...]:
         """What the decision's guardrails say of the column; HELD survives Holm's correction over all of them."""
-        from promptlab.compare.guardrails import check_guardrail, holm
+        from promptlab.compare.guardrails import holm
+        from promptlab.lab.measuring import guardrail_of
 
         if column == self.baseline:
             return ()
-        found = [
-            check_guardrail(
-                self.base_values(column, guard.metric),
-                self.values(column, guard.metric),
-                guard,
-                direction=self.infos[guard.metric].direction,
-                kind=kind,
-                decision=self.decision,
-                clusters=self.clusters(),
-                trials=self.trials,
-                unit=self.infos[guard.metric].unit,
-            )
-            for guard in self.decision.guardrails
-            if (kind := self._kind(guard.metric)) is not None
-        ]
+        guards = [guard for guard in self.decision.guardrails if guard.metric in self.infos]
+        found = [verdict for guard in guards if (verdict := guardrail_of(self, column, guard))]
         adjusted = holm([verdict.p for verdict in found])
         return tuple(self._weighed(verdict, p) for verdict, p in zip(found, adjusted, strict=True))
 
@@ -294,13 +285,6 @@ class RunTable:
         else:
             return verdict
         return structs.replace(verdict, status="UNCLEAR", sentence=f"{why}: {verdict.sentence}")
-
-    def _kind(self, metric: str) -> Literal["binary", "numeric"] | None:
-        """The kind of a metric that a guardrail can be on, None for others."""
-        info = self.infos.get(metric)
-        if info is None or info.kind == "set":
-            return None
-        return "binary" if info.kind == "preference" else info.kind
 
     def summary(self, column: str) -> ColumnSummary:
         seen = self._summaries.get(column)

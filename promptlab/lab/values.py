@@ -82,6 +82,8 @@ class RunRequest(Struct, frozen=True):
 
     Attributes:
         again: Run the subject a second time with other seeds, an A/A run: what differs is chance.
+        until_clear: Ask the examples in an order by chance and stop as soon as the verdict is clear.
+        max_examples: Then ask no more than this many, or None for all.
     """
 
     subjects: tuple[str, ...]
@@ -93,6 +95,8 @@ class RunRequest(Struct, frozen=True):
     sample: int | None = None
     only: tuple[str, ...] = ()
     again: bool = False
+    until_clear: bool = False
+    max_examples: int | None = None
 
 
 class CellScored(Struct, frozen=True):

@@ -53,6 +53,7 @@ async def execute(
     stop: asyncio.Event,
     use_cache: bool = True,
     currencies: Mapping[str, str] | None = None,
+    part: Sequence[Cell] | None = None,
 ) -> AsyncGenerator[RunEvent, None]:
     """Carry out a plan and yield what happens; the last event is ``Ended``.
 
@@ -69,8 +70,9 @@ async def execute(
         stop: When set, what is in flight is given up, all that arrived is kept, and the run ends as cancelled.
         use_cache: False asks the models even for what the cache knows, and renews it.
         currencies: Model name to the currency of its price; US dollars where it is not named.
+        part: Cells of the plan to do now, instead of all. The journal then stays open for the next part.
     """
-    run = _Execution(plan, models, cache, journal, use_cache, currencies or {})
+    run = _Execution(plan, models, cache, journal, use_cache, currencies or {}, part)
     worker = asyncio.create_task(run.work())
     helpers = [asyncio.create_task(run.halt_when(stop)), asyncio.create_task(run.tell_progress())]
     turn = _Turn()
@@ -115,14 +117,17 @@ class _Execution:
         journal: Journal,
         use_cache: bool,
         currencies: Mapping[str, str],
+        part: Sequence[Cell] | None,
     ) -> None:
         self.plan = plan
+        self.cells = plan.cells if part is None else part
+        self.whole = part is None
         self.models = models
         self.cache = cache
         self.journal = journal
         self.use_cache = use_cache
         self.events: asyncio.Queue[Sequence[RunEvent] | None] = asyncio.Queue()
-        self.tally = Tally(len(plan.cells), currencies, time.monotonic)
+        self.tally = Tally(len(self.cells), currencies, time.monotonic)
         self.model_of = {variant.column: variant.model for variant in plan.variants}
         self.waiting: dict[str, list[Cell]] = {}
         self.fresh: list[Outcome] = []
@@ -154,7 +159,8 @@ class _Execution:
         try:
             last = (await self._carry_out(),)
         finally:
-            await asyncio.to_thread(self.journal.close)
+            if self.whole:
+                await asyncio.to_thread(self.journal.close)
             self.events.put_nowait(last)
             self.events.put_nowait(None)
 
@@ -163,15 +169,16 @@ class _Execution:
         try:
             await self._take_over()
             await self._look_up()
-            for model in dict.fromkeys(self.model_of[cell.column] for cell in self.plan.cells):
+            for model in dict.fromkeys(self.model_of[cell.column] for cell in self.cells):
                 await self._ask(model)
         except StorageFault as fault:
             reason = str(fault)
         finally:
             await self._remember()
-        complete = self.tally.done == len(self.plan.cells)
         try:
-            await asyncio.to_thread(self.journal.finish, "complete" if complete else "partial")
+            if self.whole:
+                complete = self.tally.done == len(self.cells)
+                await asyncio.to_thread(self.journal.finish, "complete" if complete else "partial")
         except StorageFault as fault:
             reason = reason or str(fault)
         return self._ended(reason)
@@ -192,7 +199,7 @@ class _Execution:
         known = await asyncio.to_thread(self.journal.outcomes)
         resumed: list[CellDone] = []
         turn = _Turn()
-        for cell in self.plan.cells:
+        for cell in self.cells:
             outcome = known.get((cell.column, cell.example, cell.trial))
             if outcome is not None and outcome.key == cell.key:
                 resumed.append(CellDone(cell.column, cell.example, cell.trial, outcome))
@@ -251,7 +258,7 @@ class _Execution:
     def _requests(self, name: str) -> list[Request]:
         """What is left to ask of a model, each key once, in the plan's order."""
         requests: dict[str, Request] = {}
-        for cell in self.plan.cells:
+        for cell in self.cells:
             if cell.request is not None and cell.key in self.waiting and self.model_of[cell.column] == name:
                 requests[cell.key] = cell.request
         return list(requests.values())

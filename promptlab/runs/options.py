@@ -73,9 +73,26 @@ def choose_examples(evalset: EvalSet, sample: int | None = None, only: Sequence[
         return chosen
     if sample < 1:
         raise UsageFault(f"--sample {sample}: expected a whole number of at least 1.")
-    by_hash = sorted(chosen, key=lambda example: sha256(example.id.encode("utf-8", "surrogatepass")).digest())
+    by_hash = sorted(chosen, key=lambda example: _chance(example.id))
     kept = {example.id for example in by_hash[:sample]}
     return tuple(example for example in chosen if example.id in kept)
+
+
+def by_chance(examples: Iterable[Example], seed: int, grouped: bool) -> list[Example]:
+    """The examples in an order that only their ids and the seed decide; with ``grouped`` each group in one piece.
+
+    The same eval set is asked in the same order every time, so that known answers are found again.
+    """
+
+    def place(example: Example) -> tuple[bytes, bytes]:
+        unit = f"group {example.group}" if grouped and example.group else f"example {example.id}"
+        return _chance(f"{seed} {unit}"), _chance(example.id)
+
+    return sorted(examples, key=place)
+
+
+def _chance(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _raw(name: str, text: str) -> object:

@@ -61,6 +61,18 @@ class Cell(Struct, frozen=True, gc=False):
     problem: str = ""
 
 
+class Sequential(Struct, frozen=True):
+    """A run that asks its examples in an order by chance, looks at the verdict meanwhile, and stops when it is clear.
+
+    Attributes:
+        most: Examples that are asked at most.
+        seed: Of the order.
+    """
+
+    most: int
+    seed: int = 0
+
+
 class Plan(Struct, frozen=True):
     """Everything that a run will do, decided before the first call.
 
@@ -73,6 +85,7 @@ class Plan(Struct, frozen=True):
         judges: Name of each judge metric to the ``name@content`` of its judge.
         judge_models: Name of each judge metric to the identity of the model that judges.
         currency: Of all costs of the run, "" when nothing has a price or prices differ in currency.
+        sequential: How it stops before its last cell, None for a run that does all of them.
     """
 
     subject: str
@@ -91,6 +104,7 @@ class Plan(Struct, frozen=True):
     judges: dict[str, str] = {}
     judge_models: dict[str, str] = {}
     currency: str = ""
+    sequential: Sequential | None = None
 
 
 class JournalLine(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -172,3 +172,27 @@ async def test_enter_runs_what_is_ticked_from_the_lists_too(folder: Path) -> Non
         await here.sees("16 cells")
         await here.press("up", "up", "enter")
         await here.sees("done: 16/16 cells")
+
+
+async def test_a_run_until_clear_stops_on_its_way(folder: Path, server: LoopbackServer) -> None:
+    tickets = folder / "evalsets" / "tickets.toml"
+    text = tickets.read_text()
+    more = "".join(
+        f'[[examples]]\nid = "n{at}"\nvars = {{ ticket = "{at}: Refund me, please." }}\nexpected = "billing"\n'
+        for at in range(40)
+    )
+    tickets.write_text(text + more)
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("U")
+        await here.sees("it stops as soon as the verdict is clear")
+        await here.press("u")
+        await here.sees("96 cells; baseline triage@v1")
+        assert "as soon as" not in here.text
+        await here.press("u", "enter")
+        await here.sees("Clear after 16 of 48 examples")
+        await here.sees("32 not asked")
+        await here.press("v")
+        await here.sees("64 cells not asked, 67 % saved.")
+        await here.sees("BETTER")
+    assert server.count.total() == 32

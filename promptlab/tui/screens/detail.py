@@ -129,9 +129,13 @@ def verdict_pieces(table: RunTable) -> list[Piece]:
     """Every column's verdict in plain words, the primary metric first, and what it rests on. Called in a thread."""
     if table.state == "running":
         return [Piece("The run is still going on. A verdict is given when it has ended.")]
+    from promptlab.lab.sequential import saving_of
+
     base = table.variant(table.baseline)
     notes = [Piece(f"{metric}: {doubt}\n", "warn") for metric, doubt in table.doubts.items()]
     notes += [Piece(f"{judging.sentence}\n", "dim") for judging in judgings(table)]
+    if saving := saving_of(table):
+        notes.append(Piece(f"{saving.sentence}\n", "accent"))
     pieces = [*notes, Piece(f"Baseline: {table.baseline} {base.label}, on {table.evalset}\n", "dim")]
     if len(table.variants) < 2:
         return [*pieces, Piece("\nThere is one column, so nothing to compare it with. R runs two versions.")]

@@ -325,9 +325,9 @@ class PromptsScreen(Page):
         """Try the text on a few examples."""
         self.run_worker(self.trying.trial, group="trial", exclusive=True)
 
-    def action_run_all(self) -> None:
+    def action_run_all(self, until_clear: bool = False) -> None:
         """Ask what to run, and run it."""
-        self.run_worker(self.trying.ask, group="ask", exclusive=True)
+        self.run_worker(partial(self.trying.ask, until_clear), group="ask", exclusive=True)
 
     def action_previous_example(self) -> None:
         self._step(-1)

@@ -59,6 +59,7 @@ class FilterLine(Line):
     counts: reactive[dict[str, int]] = reactive(dict[str, int])
     chosen: reactive[str] = reactive("all")
     sort: reactive[str] = reactive("")
+    waiting: reactive[str] = reactive("to come")
 
     def render(self) -> Content:
         """Draw the filters; the chosen one stands out."""
@@ -70,7 +71,7 @@ class FilterLine(Line):
             word = shown if label[0] == key != "a" else f"{key} {shown}"
             line = line.append(Content.styled(f" {word} {count} ", style))
         pending = self.counts.get("pending", 0)
-        return line.append(f"  · {pending} to come" if pending else "").append(
+        return line.append(f"  · {pending} {self.waiting}" if pending else "").append(
             Content.styled(f"   {self.sort}", "dim")
         )
 
@@ -204,6 +205,7 @@ class ResultsScreen(Page):
         self.grid.set_sort({"difference": "delta", "score": view.column}.get(view.sort, ""))
         filters = self.query_one(FilterLine)
         filters.counts, filters.chosen, filters.sort = dict(rows.counts), view.filter, SORT_WORDS[view.sort]
+        filters.waiting = "not asked" if table.sequential and table.state == "complete" else "to come"
         count, pending = len(table.examples), rows.counts["pending"]
         whole = pending and view.filter == "all"
         self.grid.border_subtitle = plain(f"{count - pending}/{count} done" if whole else f"{len(rows)}/{count}")

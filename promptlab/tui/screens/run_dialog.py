@@ -24,6 +24,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
         Binding("R", "run", "Run", show=False),
+        Binding("u", "until_clear", "Until clear", show=False),
         # Before the lists, where Enter would tick: it answers the dialog, as the line below the lists says.
         Binding("enter", "answer", "Run", show=False, priority=True),
         # From the buttons into the lists and back; inside a list the list's own keys come first.
@@ -32,13 +33,21 @@ class RunDialog(ModalScreen[RunRequest | None]):
     ]
 
     def __init__(
-        self, title: str, subjects: Sequence[Option], models: Sequence[Option], evalset: str, examples: int
+        self,
+        title: str,
+        subjects: Sequence[Option],
+        models: Sequence[Option],
+        evalset: str,
+        examples: int,
+        *,
+        until_clear: bool = False,
     ) -> None:
         """Ask what to run.
 
         Args:
             subjects: Oldest first, so that the first ticked one is what the others are compared with.
             examples: Cells of one column: examples × trials.
+            until_clear: Propose a run that stops as soon as the verdict is clear.
         """
         super().__init__()
         self._title = title
@@ -46,6 +55,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
         self._models = models
         self._evalset = evalset
         self._examples = examples
+        self._until_clear = until_clear
 
     def compose(self) -> ComposeResult:
         """Lay out the two lists, the count and the answers."""
@@ -59,7 +69,10 @@ class RunDialog(ModalScreen[RunRequest | None]):
                 ticks.styles.height = max(1, min(len(options), room // 2))
                 yield ticks
             yield Static("", id="count")
-            yield Static(plain("↑ ↓ move · space ticks · Enter runs · Esc leaves", "$foreground-muted"), id="keys")
+            yield Static(
+                plain("↑ ↓ move · space ticks · u until clear · Enter runs · Esc leaves", "$foreground-muted"),
+                id="keys",
+            )
             with Horizontal(id="answers"):
                 yield Button(plain("Cancel"), id="cancel", compact=True)
                 yield Button(plain("R Run"), id="run", compact=True)
@@ -85,6 +98,8 @@ class RunDialog(ModalScreen[RunRequest | None]):
         )
         if len(subjects) > 1:
             text += f"; baseline {subjects[0]}"
+        if self._until_clear and len(subjects) * len(models) > 1:
+            text += "; at most, since it stops as soon as the verdict is clear"
         self.query_one("#count", Static).update(plain(text if cells else "Tick a version and a model (space)."))
         self.query_one("#run", Button).disabled = not cells
 
@@ -102,12 +117,19 @@ class RunDialog(ModalScreen[RunRequest | None]):
         else:
             self.action_run()
 
+    def action_until_clear(self) -> None:
+        """Stop as soon as the verdict is clear, or ask everything after all."""
+        self._until_clear = not self._until_clear
+        self._count()
+
     def action_run(self) -> None:
         """Give back what is ticked."""
         subjects, models = self._ticked()
         if subjects and models:
             baseline = subjects[0] if len(subjects) > 1 else ""
-            self.dismiss(RunRequest(subjects, models=models, evalset=self._evalset, baseline=baseline))
+            clear = self._until_clear and len(subjects) * len(models) > 1
+            request = RunRequest(subjects, models, self._evalset, baseline=baseline, until_clear=clear)
+            self.dismiss(request)
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -102,6 +102,7 @@ def run_dialog(
     models: Sequence[ModelInfo],
     defaults: Sequence[str],
     saved: bool,
+    until_clear: bool,
 ) -> RunDialog:
     """The dialog that asks what to run: the text as it stands and its last version, on the default models."""
     usable = [version for version in past.versions if not version.error] if past else []
@@ -114,7 +115,8 @@ def run_dialog(
     state = f"= {same}" if same else "not committed" if saved else "as it stands in the editor, not saved"
     subjects.append(Option(prompt.name, f"working copy  {state}", ticked=True))
     cells = len(evalset.examples) * evalset.decision.trials
-    return RunDialog(f"Run {prompt.name}", subjects, model_options(models, defaults), evalset.name, cells)
+    lines = model_options(models, defaults)
+    return RunDialog(f"Run {prompt.name}", subjects, lines, evalset.name, cells, until_clear=until_clear)
 
 
 def model_options(models: Sequence[ModelInfo], defaults: Sequence[str]) -> list[Option]:

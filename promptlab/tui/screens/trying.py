@@ -92,7 +92,7 @@ class Trying:
             f"trial{of}" if job.active else f"trial{of}: {job.result}"
         )
 
-    async def ask(self) -> None:
+    async def ask(self, until_clear: bool = False) -> None:
         """Ask what to run, run it, and go to Results."""
         screen = self._screen
         ready = await screen.ready()
@@ -101,7 +101,7 @@ class Trying:
         lab = await screen.session.lab()
         models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
         saved = ready.prompt.name not in ready.drafts
-        dialog = run_dialog(ready.prompt, ready.past, ready.evalset, models, defaults, saved)
+        dialog = run_dialog(ready.prompt, ready.past, ready.evalset, models, defaults, saved, until_clear)
         request = await app_of(screen).push_screen_wait(dialog)
         if request is not None and await screen.begin(request, ready.drafts) is not None:
             await app_of(screen).run_action("app.go('results')")
