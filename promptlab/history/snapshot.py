@@ -7,14 +7,14 @@ disk, then objects that nothing points at, the ref last, so that a kill leaves e
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from promptlab.errors import HistoryFault
 from promptlab.history.git import plain
+from promptlab.history.objects import commit_of, filtered_blob, plain_blob
 from promptlab.history.pending import Folder, Record
 from promptlab.history.repository import Repository
-from promptlab.history.tagging import PASSPHRASE, encoded, exists, line, make_tag, possible, tagger_of, wanted
+from promptlab.history.tagging import exists, line, make_tag, possible, tagger_of
 from promptlab.history.trailers import TAG
 from promptlab.history.values import PendingRun, RunFiles, SavedRun
 
@@ -48,7 +48,7 @@ def save_run(repo: Repository, run_id: str, subject: str, files: RunFiles, messa
             raise HistoryFault(f"The tag {tag} is there already: this run was saved before.")
         try:
             folder.write(Record(run_id, subject, tag))
-            commit = _commit(repo, folder, inputs, results, message)
+            commit = commit_of(repo, folder, repo.head(), _blobs(repo, inputs, results), message)
             folder.write(Record(run_id, subject, tag, commit))
             make_tag(repo, tag, commit, tagger, message, lock)
         finally:
@@ -89,32 +89,12 @@ def forget(repo: Repository, run_id: str) -> None:
     Folder(repo.common_dir).remove(run_id)
 
 
-def _commit(
-    repo: Repository, folder: Folder, inputs: Mapping[str, bytes], results: Mapping[str, bytes], message: str
-) -> str:
-    """A commit of HEAD's tree plus the files, that nothing points at yet."""
-    git = repo.git
-    parent = repo.head()
+def _blobs(repo: Repository, inputs: Mapping[str, bytes], results: Mapping[str, bytes]) -> dict[str, str]:
     # Inputs go through the filters that `git add` would use, so that an unchanged file is the same blob as in HEAD.
-    entries = [
-        (path, git.write("hash-object", "-w", "--stdin", f"--path={path}", stdin=data))
-        for path, data in inputs.items()
-    ]
     # Results are read from the tag only, byte for byte: a filter such as LFS would put them elsewhere.
-    entries += [
-        (path, git.write("hash-object", "-w", "--stdin", "--no-filters", stdin=data))
-        for path, data in results.items()
-    ]
-    lines = b"".join(b"100644 %s\t%s\0" % (blob.strip(), os.fsencode(path)) for path, blob in entries)
-    index = {"GIT_INDEX_FILE": str(folder.temporary_index())}
-    git.write("read-tree", parent or "--empty", env=index)
-    # --replace: where HEAD has a folder and the working tree a file, or the other way round, what was used counts.
-    git.write("update-index", "--replace", "-z", "--index-info", stdin=lines, env=index)
-    tree = line(git.write("write-tree", env=index))
-    parents = ("-p", parent) if parent else ()
-    # commit-tree itself does not look at commit.gpgsign.
-    sign = ("-S",) if wanted(repo, "commit.gpgsign") else ()
-    return line(git.write("commit-tree", tree, *parents, *sign, "-F", "-", stdin=encoded(message), limit=PASSPHRASE))
+    return {path: filtered_blob(repo, path, data) for path, data in inputs.items()} | {
+        path: plain_blob(repo, data) for path, data in results.items()
+    }
 
 
 def _unlock_tag(repo: Repository, record: Record) -> None:
