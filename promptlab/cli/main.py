@@ -43,6 +43,7 @@ COMMANDS = {
     "stages": Entry("stages", "List what is on each stage."),
     "push": Entry("sharing", "Send runs, pinned numbers and stages to a remote."),
     "pull": Entry("sharing", "Fetch runs, pinned numbers and stages from a remote."),
+    "publish": Entry("publish", "Commit a summary of a run on the current branch."),
     "setup": Entry("sharing", "Let a plain `git fetch` bring runs too."),
     "prune": Entry("sharing", "Drop old saved runs, after a preview."),
     "audit": Entry("judges", "Probe a judge: does it deserve belief?"),

@@ -15,6 +15,7 @@ from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.measuring import Breakdown, Confusion, breakdown
 from promptlab.lab.measuring import confusion as confusion_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
+from promptlab.models.values import NOT_STORED
 from promptlab.workspace.toml import did_you_mean
 
 
@@ -176,7 +177,7 @@ def _print_example(report: ExampleReport) -> None:
         trial = f" · trial {cell.trial + 1}" if cell.trial else ""
         cached = " · cached" if cell.cached else ""
         line(f"── {cell.column} {cell.label}{trial} · {wording.seconds(cell.latency)}{cached}")
-        line(cell.text if not cell.fault else f"! {cell.fault}")
+        line(f"! {cell.fault}" if cell.fault else cell.text if cell.stored else NOT_STORED)
         for metric, value in cell.scores.items():
             said = f"{value:g}" if value is not None else f"missing: {cell.missing[metric]}"
             line(f"   {metric} {said}{f' · {detail}' if (detail := cell.details.get(metric)) else ''}")

@@ -17,13 +17,13 @@ from promptlab.cli.text import print_run
 from promptlab.errors import ExitCode, HistoryFault, PromptlabError, UsageFault
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.report import Gate, gates, run_report
+from promptlab.lab.storing import saved_note, size_note
 from promptlab.lab.values import RunRequest
 from promptlab.lab.wording import plural, seconds
 from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
 from promptlab.scoring.catalogue import describe
 from promptlab.workspace.values import MetricSpec
 
-LARGE = 2_000_000  # bytes; a larger run is told before it is saved
 FAILED_SHARE = 0.05  # more failed cells than this in a column, and the run counts as failed
 
 
@@ -170,7 +170,7 @@ def _recover(lab: Lab) -> None:
     """Save what a kill kept from being saved the last time; a fault there is no reason not to run now."""
     try:
         for saved in lab.recover():
-            say(f"A save that was cut short is done now: {saved.tag}.")
+            say(f"A save that was cut short is done now: {saved_note(saved)}")
     except PromptlabError as fault:
         say(f"A run of an earlier time is not saved yet: {fault}")
 
@@ -182,15 +182,14 @@ def _save(lab: Lab, table: RunTable, *, failed: bool, wanted: bool) -> None:
     elif failed:
         say("Not committed: too many cells ended in an error. The same command tries those again.")
     else:
-        size = lab.size_of(table.run)
-        if size > LARGE:
-            say(f"This run takes {size / 1e6:.1f} MB, before git packs it. `promptlab prune` drops old runs.")
+        if note := size_note(lab.size_of(table.run)):
+            say(f"{note} `promptlab prune` drops old runs, `store_outputs` keeps fewer texts.")
         try:
             saved = lab.save(table.run)
         except HistoryFault as fault:
             say(f"Not committed: {fault} The run is kept: `promptlab show {table.run}`.")
         else:
-            say(f"Committed as {saved.tag}.")
+            say(f"Committed as {saved_note(saved)}")
 
 
 def _tell(table: RunTable, broken: list[Gate], as_json: bool) -> None:
@@ -284,6 +283,8 @@ def score_command(ctx: click.Context, run: str, metrics: tuple[str, ...], as_jso
             return await lab.score(run, specs)
 
     table = run_async(work)
+    if table.unstored:
+        say(f"{plural(table.unstored, 'output')} of this run were not stored: only the scores it has are known.")
     if as_json:
         data({"run": run_report(table)})
     else:

@@ -151,6 +151,18 @@ class Git:
         surroundings = {**_ENVIRONMENT, **(env or {})}
         return _checked(args, self._run(config, args, stdin, surroundings, lock=lock, limit=limit), (0,))
 
+    def move(self, *args: str, stdin: bytes, lock: int) -> Answer:
+        """What git says when it is to move a branch, which it refuses when somebody else moved it meanwhile."""
+        return self._run(self._write, args, stdin, {}, lock=lock, limit=None)
+
+    def stage(self, *args: str, stdin: bytes, lock: int) -> Answer:
+        """What git says when it changes entries of the person's own index, which keeps its format.
+
+        Runs no hook. As with ``write`` under a lock, nothing stops it half way.
+        """
+        config = [*_config({"core.fsmonitor": "false"}), *_NO_HOOKS]
+        return self._run(config, args, stdin, {}, lock=lock, limit=None)
+
     def remote(self, *args: str, stdin: bytes | None = None) -> Answer:
         """What git says when it talks to a remote: the one thing that leaves this machine, and only when asked to.
 
@@ -276,10 +288,10 @@ def _storage_sentence(reason: str, what: str) -> str:
 def _checked(args: Sequence[str], answer: Answer, ok: Collection[int]) -> bytes:
     if answer.code in ok:
         return answer.out
-    raise HistoryFault(_explain(args[0], answer))
+    raise HistoryFault(explain(args[0], answer))
 
 
-def _explain(command: str, answer: Answer) -> str:
+def explain(command: str, answer: Answer) -> str:
     """A sentence for a person out of what git said; git speaks English here (LC_ALL=C)."""
     err = answer.err
     if "auto-detection is disabled" in err or "tell me who you are" in err or "empty ident name" in err:
@@ -288,10 +300,15 @@ def _explain(command: str, answer: Answer) -> str:
         return _storage_sentence(last_line(err), "the git repository")
     if any(word in err.lower() for word in _SIGNING):
         return NOT_SIGNED.format(plain(last_line(err)))
+    if "index.lock" in err:
+        return (
+            "Another git command is changing this repository (.git/index.lock). Nothing was changed; wait for it, or"
+            " remove that file if no git is running, then try again."
+        )
     if "exists; cannot create" in err:
         return f"Another tag is in the way ({plain(last_line(err))}). Nothing was changed; rename or delete that tag."
     if "by hook" in err or "hook declined" in err:
-        return "A reference-transaction hook of this repository refused the tag. Nothing was changed."
+        return "A reference-transaction hook of this repository refused it. Nothing was changed."
     if "promisor" in err or "lazy fetch" in err:
         return (
             "This is a partial clone, and what was asked for is not in it: run `git fetch --refetch --no-filter` to"

@@ -20,12 +20,22 @@ _TORN = ".new"
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A save in flight. ``commit`` is empty until all objects are written and only the tag is missing."""
+    """A save in flight.
+
+    Attributes:
+        commit: Empty until all objects are written and only the ref is missing.
+        publish: Whether the run is to go on the branch, too.
+        branch: Full name of the ref that is to move, "" before that is known.
+        blobs: Path from the repository's top to blob id of what index and working tree may have of it already.
+    """
 
     run: str
     subject: str
     tag: str
     commit: str = ""
+    publish: bool = False
+    branch: str = ""
+    blobs: dict[str, str] = {}
 
 
 class Folder:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from promptlab.errors import HistoryFault
 from promptlab.history.git import plain
 from promptlab.history.objects import commit_of, filtered_blob, plain_blob
 from promptlab.history.pending import Folder, Record
+from promptlab.history.publishing import clean_up, is_published, put_on_branch
 from promptlab.history.repository import Repository
 from promptlab.history.tagging import exists, line, make_tag, possible, tagger_of
 from promptlab.history.trailers import TAG
@@ -47,22 +50,38 @@ def save_run(repo: Repository, run_id: str, subject: str, files: RunFiles, messa
         if exists(repo, tag):
             raise HistoryFault(f"The tag {tag} is there already: this run was saved before.")
         try:
-            folder.write(Record(run_id, subject, tag))
+            record = Record(run_id, subject, tag, publish=bool(files.published))
+            folder.write(record)
             commit = commit_of(repo, folder, repo.head(), _blobs(repo, inputs, results), message)
-            folder.write(Record(run_id, subject, tag, commit))
+            folder.write(msgspec.structs.replace(record, commit=commit))
             make_tag(repo, tag, commit, tagger, message, lock)
+            saved = SavedRun(tag, commit, results_path)
+            if files.published:
+                saved = _published(repo, folder, lock, record, files, message, saved)
         finally:
             # Whatever ended the save was told to the caller; only a kill leaves the record for the next start.
             folder.sweep()
             folder.remove(run_id)
-    return SavedRun(tag, commit, results_path)
+    return saved
+
+
+def _published(
+    repo: Repository, folder: Folder, lock: int, record: Record, files: RunFiles, message: str, saved: SavedRun
+) -> SavedRun:
+    """The branch's part. The run itself is safe by now: what keeps it off the branch is told, and is no fault."""
+    try:
+        done = put_on_branch(repo, folder, lock, record, files.published, message)
+    except HistoryFault as fault:
+        return msgspec.structs.replace(saved, unpublished=str(fault))
+    return msgspec.structs.replace(saved, published=done)
 
 
 def recover(repo: Repository) -> list[PendingRun]:
     """What a kill left behind: run this when a workspace is opened.
 
-    A run whose tag is there was complete, and its record is dropped. Any other keeps its record until the caller
-    saves it again under the same id, or gives it up with ``forget``.
+    A run whose tag is there, and whose files are on the branch if they were to go there, was complete: its record is
+    dropped. Of any other, what index and working tree have of it is taken out again, and the record stays until the
+    caller saves or publishes it again under the same id, or gives it up with ``forget``.
 
     Raises:
         HistoryFault: The repository cannot be written.
@@ -72,15 +91,17 @@ def recover(repo: Repository) -> list[PendingRun]:
     if not folder.records():
         return []
     found: list[PendingRun] = []
-    with folder.locked():
+    with folder.locked() as lock:
         folder.sweep()
         for record in folder.records():
-            complete = exists(repo, record.tag)
-            if complete:
-                folder.remove(record.run)
-            else:
+            tagged = exists(repo, record.tag)
+            complete = tagged and (not record.publish or is_published(repo, record))
+            if not complete:
                 _unlock_tag(repo, record)
-            found.append(PendingRun(record.run, record.subject, complete))
+                clean_up(repo, record, lock)
+            else:
+                folder.remove(record.run)
+            found.append(PendingRun(record.run, record.subject, complete, tagged))
     return found
 
 

@@ -120,30 +120,59 @@ class RunFiles(Struct, frozen=True):
     Attributes:
         results: File name to bytes: ``run.toml``, ``metrics.jsonl``, ``outputs.jsonl``.
         inputs: Path relative to the workspace root to bytes: prompts, judges, eval sets as they were used.
+        published: Path relative to the workspace root to bytes of what is to go on the current branch, too.
     """
 
     results: dict[str, bytes]
     inputs: dict[str, bytes]
+    published: dict[str, bytes] = {}
+
+
+class Published(Struct, frozen=True):
+    """What of a run is on a branch.
+
+    Attributes:
+        branch: Short name of the branch.
+        commit: The commit that brought it, or HEAD where it was there before.
+        paths: Relative to the workspace.
+        size: Bytes of the files.
+        before: It was there already: nothing was done.
+    """
+
+    branch: str
+    commit: str
+    paths: tuple[str, ...]
+    size: int
+    before: bool = False
 
 
 class SavedRun(Struct, frozen=True):
-    """Where a run was put."""
+    """Where a run was put.
+
+    Attributes:
+        published: Where it was put on the branch, too; None where that was not asked for or not possible.
+        unpublished: Why it could not be put on the branch, as a sentence, or "".
+    """
 
     tag: str
     commit: str
     results_path: str
+    published: Published | None = None
+    unpublished: str = ""
 
 
 class PendingRun(Struct, frozen=True):
     """A save that was cut short by a kill or a power loss.
 
     Attributes:
-        complete: Commit and tag are there after all. Otherwise the run is to be saved again from its journal.
+        complete: All of it is there after all. Otherwise the run is to be saved again from its journal.
+        tagged: Commit and tag are there; what is missing is only the branch's part.
     """
 
     run: str
     subject: str
     complete: bool
+    tagged: bool = False
 
 
 class Mark(Struct, frozen=True):

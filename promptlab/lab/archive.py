@@ -17,7 +17,7 @@ from promptlab.models.values import Outcome, Usage
 from promptlab.runs.values import JournalLine, Plan, Sequential, Variant
 from promptlab.scoring.values import Reply, Score
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
+from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt, StoreOutputs
 
 FORMAT = 1
 Line = TypeVar("Line")
@@ -25,7 +25,10 @@ RUN, METRICS, OUTPUTS, EXAMPLES = "run.toml", "metrics.jsonl", "outputs.jsonl", 
 
 
 class MetricsLine(Struct, omit_defaults=True):
-    """One line of ``metrics.jsonl``: what was measured on one cell. It changes with every run; outputs seldom do."""
+    """One line of ``metrics.jsonl``: what was measured on one cell. It changes with every run; outputs seldom do.
+
+    ``rows`` is what the cell adds to metrics of the whole column, where its text is not stored to count it from.
+    """
 
     column: str
     example: str
@@ -38,6 +41,7 @@ class MetricsLine(Struct, omit_defaults=True):
     usage: Usage = Usage()
     cost: float | None = None
     cached: bool = False
+    rows: dict[str, list[float]] = {}
 
 
 class OutputsLine(Struct, omit_defaults=True):
@@ -72,9 +76,11 @@ class RunHead(Struct):
     sequential: Sequential | None = None
 
 
-def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
+def pack(table: RunTable, plan: Plan, store: StoreOutputs = "all") -> dict[str, bytes]:
     """File name to bytes. Lines are sorted by example, so that two runs differ only where they differ."""
     import tomli_w
+
+    lines = [_without_text(table, *pair) if _withheld(table, pair[1], store) else pair for pair in _lines(table)]
 
     head = RunHead(
         format=FORMAT,
@@ -99,11 +105,34 @@ def pack(table: RunTable, plan: Plan) -> dict[str, bytes]:
     plain = cast("dict[str, object]", _without_none(msgspec.to_builtins(head)))
     return {
         RUN: tomli_w.dumps(plain).encode(),
-        METRICS: metrics_lines(table),
-        OUTPUTS: _jsonl(line for _, line in _lines(table)),
+        METRICS: _jsonl(line for line, _ in lines),
+        OUTPUTS: _jsonl(line for _, line in lines),
         EXAMPLES: _jsonl(table.examples),
         **{prompt_file(name): data for name, data in plan.prompts.items()},
     }
+
+
+def _withheld(table: RunTable, line: OutputsLine, store: StoreOutputs) -> bool:
+    if line.outcome.fault is not None or not line.outcome.stored:
+        return False
+    return store == "none" or (store == "failures" and not _failed(table, line))
+
+
+def _failed(table: RunTable, line: OutputsLine) -> bool:
+    """Whether the primary metric has no value, or says no."""
+    if not table.primary:
+        return False
+    info = table.infos[table.primary]
+    score = table.trial_scores(line.column, line.example, line.trial).get(table.primary)
+    if score is None or score.value is None:
+        return True
+    return info.kind == "binary" and score.value != (0.0 if info.direction == "min" else 1.0)
+
+
+def _without_text(table: RunTable, metrics: MetricsLine, output: OutputsLine) -> tuple[MetricsLine, OutputsLine]:
+    outcome = msgspec.structs.replace(output.outcome, text="", stored=False)
+    rows = table.rows_of(output.column, output.example, output.trial)
+    return msgspec.structs.replace(metrics, rows=rows), msgspec.structs.replace(output, outcome=outcome)
 
 
 def metrics_lines(table: RunTable) -> bytes:
@@ -172,6 +201,8 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
     for line in outputs:
         measured = metrics.get((line.column, line.example, line.trial))
         table.add(_cell(line, measured))
+        if measured is not None and measured.rows:
+            table.keep_rows(line.column, line.example, line.trial, measured.rows)
     table.state = "complete" if head.state == "complete" else "partial"
     return table
 
@@ -216,6 +247,7 @@ def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
                             finish=outcome.finish,
                             fingerprint=outcome.fingerprint,
                             fault=outcome.fault,
+                            stored=outcome.stored,
                         ),
                     ),
                 )

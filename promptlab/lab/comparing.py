@@ -13,6 +13,7 @@ from promptlab.lab.measuring import mean_of, verdict_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
 from promptlab.lab.wording import plural
+from promptlab.models.values import NOT_STORED, Outcome
 from promptlab.workspace.values import MetricSpec, Prompt
 
 
@@ -36,6 +37,8 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     primary = before.primary if before.primary in metrics else metrics[0]
     common, notes = _common(before, after)
     notes += tuple(f"{name} is left out: {_why_not(before, name)}." for name in shared if name not in metrics)
+    if left_out := before.unstored + after.unstored:
+        notes += (f"{plural(left_out, 'output')} were not stored with the runs: their words cannot be compared.",)
     ordered = [primary, *(metric for metric in metrics if metric != primary)]
     sides = (before, before_column), (after, after_column)
     deciding = [metric for metric in ordered if before.infos[metric].direction != "info"]
@@ -63,10 +66,10 @@ def _comparable(before: tuple[RunTable, str], after: tuple[RunTable, str], metri
     """Whether both scored by the same definition or judge; a preference was asked about one pair of columns only."""
     if before[0].infos[metric].kind == "preference":
         return before[0] is after[0] and after[0].baseline_of(after[1]) == before[1]
-    return _scorer(before[0], metric) == _scorer(after[0], metric)
+    return scorer_of(before[0], metric) == scorer_of(after[0], metric)
 
 
-def _scorer(table: RunTable, metric: str) -> tuple[MetricSpec, int, str, str]:
+def scorer_of(table: RunTable, metric: str) -> tuple[MetricSpec, int, str, str]:
     """What made the scores of a metric: those of another scorer are other scores, whatever their name."""
     spec = next(spec for spec in table.metrics if spec.name == metric)
     judge = table.judges[metric].content if metric in table.judges else ""
@@ -98,13 +101,17 @@ def _changes(
 ) -> Iterable[ExampleChange]:
     moved = [delta for delta in verdict.deltas if delta.delta] if verdict else []
     for delta in sorted(moved, key=lambda delta: (delta.delta or 0.0, delta.example)):
-        old, new = (_text(before, before_column, delta.example), _text(after, after_column, delta.example))
-        yield ExampleChange(delta.example, delta.delta or 0.0, old, new, word_diff(old, new))
+        old, new = (_answer(before, before_column, delta.example), _answer(after, after_column, delta.example))
+        yield ExampleChange(delta.example, delta.delta or 0.0, old.text, new.text, spans_of(old, new))
 
 
-def _text(table: RunTable, column: str, example: str) -> str:
-    outcome = table.outcome(column, example)
-    return outcome.text if outcome else ""
+def _answer(table: RunTable, column: str, example: str) -> Outcome:
+    return table.outcome(column, example) or Outcome(key="")
+
+
+def spans_of(old: Outcome, new: Outcome) -> tuple[DiffSpan, ...]:
+    """Words that changed between two answers; a sentence where one of them was not stored."""
+    return word_diff(old.text, new.text) if old.stored and new.stored else whole(NOT_STORED)
 
 
 def prompt_fields(before: Prompt, after: Prompt) -> tuple[FieldDiff, ...]:
@@ -160,17 +167,13 @@ def output_diffs(
             verdict = verdict_of((old_table, old_column), (new_table, new_column), metric, common)
             verdicts += [(model, verdict)] if verdict is not None else []
         for example in (e.id for e in new_table.examples if e.id in common):
-            texts = _text(old_table, old_column, example), _text(new_table, new_column, example)
-            if texts[0] != texts[1]:
-                outputs.append(
-                    OutputDiff(
-                        example=example,
-                        model=model,
-                        spans=word_diff(*texts),
-                        before=tuple(old_table.scores(old_column, example).values()),
-                        after=tuple(new_table.scores(new_column, example).values()),
-                    )
-                )
+            answers = _answer(old_table, old_column, example), _answer(new_table, new_column, example)
+            scores = old_table.scores(old_column, example), new_table.scores(new_column, example)
+            # Of an answer that was not stored, only the scores can tell that it was another one.
+            stored = all(answer.stored for answer in answers)
+            if answers[0].text != answers[1].text if stored else scores[0] != scores[1]:
+                before_scores, after_scores = (tuple(side.values()) for side in scores)
+                outputs.append(OutputDiff(example, model, spans_of(*answers), before_scores, after_scores))
     return tuple(outputs), tuple(verdicts)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab.errors import NotFound, UsageFault
-from promptlab.history.values import RunRecord, SavedRun
+from promptlab.history.values import Published, RunRecord, SavedRun
 from promptlab.lab import archive, planning
 from promptlab.lab.opening import Opener
 from promptlab.lab.storing import folder_for
@@ -165,8 +165,9 @@ class Lab(Opener):
     # -- keeping runs -----------------------------------------------------------------------------
 
     def recover(self) -> list[SavedRun]:
-        """Save again the runs whose saving was killed half way. Gives those that were saved now."""
+        """Save or publish again the runs where a kill came in between. Gives those that were saved now."""
         from promptlab.history.snapshot import forget, recover
+        from promptlab.lab.publishing import finish
 
         if self.history_problem():
             return []
@@ -175,13 +176,15 @@ class Lab(Opener):
             if pending.complete:
                 continue
             try:
-                saved.append(self.save(pending.run))
+                saved.append(finish(self, pending))
             except NotFound:
                 forget(self.repository(), pending.run)  # its journal is gone: nothing is left to save
         return saved
 
     def save(self, run: str) -> SavedRun:
         """Commit a run that ended and tag it. HEAD, index and working tree are not touched.
+
+        In branch mode the run is put on the current branch, too; what keeps it off there is told, and is no fault.
 
         Raises:
             NotFound: No run that ended here has this id.
@@ -192,23 +195,37 @@ class Lab(Opener):
         from promptlab.history.undoing import tag_object
         from promptlab.history.values import RunFiles
         from promptlab.lab.message import run_message
+        from promptlab.lab.publishing import whole
 
         table, plan = self._finished.get(run) or self._from_journal(run)
         if table.tag:
             raise UsageFault(f"The run {run} is already saved as {table.tag}.")
-        results = archive.pack(table, plan)
-        files = RunFiles(results=results, inputs=plan.sources)
+        wanted = self.settings.results
+        results = archive.pack(table, plan, wanted.store_outputs)
+        published = whole(table, results) if wanted.mode == "branch" else {}
+        files = RunFiles(results=results, inputs=plan.sources, published=published)
         saved = save_run(self.repository(), run, table.subject, files, run_message(table, plan.digest, results))
         table.tag = saved.tag
         self.did(f"saved the run {run}", RunSaved(saved.tag, tag_object(self.repository(), saved.tag)))
-        if self._results(self.record(run)) == results:
+        if self.results(self.record(run)) == results:
             remove(self.journal_root(), run)
         return saved
 
     def size_of(self, run: str) -> int:
         """Bytes that saving a run that ended puts into the repository, before git packs them."""
         table, plan = self._finished.get(run) or self._from_journal(run)
-        return sum(map(len, archive.pack(table, plan).values()))
+        return sum(map(len, archive.pack(table, plan, self.settings.results.store_outputs).values()))
+
+    def publish(self, ref: str) -> Published:
+        """Commit a summary of a run on the current branch, or all of it in branch mode, beside what is staged.
+
+        Raises:
+            NotFound: No such run.
+            HistoryFault: There is no branch to commit on, something is in the way, or git refused.
+        """
+        from promptlab.lab.publishing import publish
+
+        return publish(self, ref)
 
     def same_run(self, plan: Plan) -> RunRecord | None:
         """The newest complete saved run that did exactly this plan, without a failed cell: those are asked again."""
@@ -295,9 +312,9 @@ class Lab(Opener):
 
         metrics = planning.judged_by_default(self.workspace, metrics)
         judges = planning.judge_prompts(self.workspace, metrics)
-        table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges)
         judging = self._judging(metrics, judges)
-        table.judge_models = {one.spec.name: planning.identity_of(one.models) for one in judging}
+        judge_models = {one.spec.name: planning.identity_of(one.models) for one in judging}
+        table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges, judge_models)
         async for _ in judge_table(table, judging, self.cache(), stop or asyncio.Event()):
             pass
         return self._audited(table)

@@ -17,6 +17,7 @@ from promptlab.workspace.values import Example, Guardrail, MetricSpec
 if TYPE_CHECKING:
     from promptlab.compare.anytime import Range
     from promptlab.lab.table import RunTable
+    from promptlab.models.values import Outcome
 
 By = Literal["tag", "group", "split"]
 LEVEL = 0.95
@@ -221,25 +222,51 @@ def _rows(
     from promptlab.scoring.sets import row_of
 
     row = row_of(_spec(table, metric), (labels or table).examples)
+    as_stored = labels is None or labels.examples == table.examples
     rows: dict[str, list[float]] = {}
     for id in ids:
-        trials = [row(table.example(id), text) for text in _answers(table, column, id, metric)]
+        trials: list[list[float]] = []
+        for trial, outcome in _answers(table, column, id, metric):
+            if outcome.stored:
+                trials.append(row(table.example(id), outcome.text))
+            elif as_stored:
+                trials.append(table.rows_of(column, id, trial)[metric])
+            else:
+                raise UsageFault(
+                    f"Outputs of the run {table.run} were not stored, so {metric} cannot be counted anew for a run "
+                    "over other examples."
+                )
         rows[id] = [sum(place) / len(trials) for place in zip(*trials, strict=True)]
     return rows
+
+
+def counted(table: RunTable, column: str, example: str, trial: int) -> dict[str, list[float]]:
+    """What one cell adds to each metric of the whole column that it has a score for."""
+    from promptlab.scoring.sets import row_of
+
+    outcome, scores = table.outcome(column, example, trial), table.trial_scores(column, example, trial)
+    return {
+        spec.name: row_of(spec, table.examples)(table.example(example), outcome.text)
+        for spec in table.metrics
+        if table.infos[spec.name].kind == "set"
+        and outcome is not None
+        and (score := scores.get(spec.name)) is not None
+        and score.value is not None
+    }
 
 
 def _spec(table: RunTable, metric: str) -> MetricSpec:
     return next(spec for spec in table.metrics if spec.name == metric)
 
 
-def _answers(table: RunTable, column: str, example: str, metric: str) -> list[str]:
-    """The texts of the trials that have a score."""
-    found: list[str] = []
+def _answers(table: RunTable, column: str, example: str, metric: str) -> list[tuple[int, Outcome]]:
+    """The trials that have a score, and what came back."""
+    found: list[tuple[int, Outcome]] = []
     for trial in range(table.trials):
         outcome = table.outcome(column, example, trial)
         score = table.trial_scores(column, example, trial).get(metric)
         if outcome is not None and score is not None and score.value is not None:
-            found.append(outcome.text)
+            found.append((trial, outcome))
     return found
 
 
@@ -284,8 +311,13 @@ def confusion(table: RunTable, column: str) -> Confusion:
         if value is None or not (expected := label_or_none(table.example(example))):
             continue
         right = reader.place(expected)
-        for text in _answers(table, column, example, metric):
-            counts[right][reader.place(text)] += 1
+        for _, outcome in _answers(table, column, example, metric):
+            if not outcome.stored:
+                raise UsageFault(
+                    f"Outputs of the run {table.run} were not stored, so there is nothing to count which label was "
+                    'answered from. A run with store_outputs = "all" keeps them.'
+                )
+            counts[right][reader.place(outcome.text)] += 1
             scored += 1
     cells = sum(
         table.outcome(column, example.id, trial) is not None

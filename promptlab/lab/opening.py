@@ -78,7 +78,7 @@ class Opener(Keeper):
         if summary.record is None:
             return self._from_journal(summary.id)[0]
         if summary.id not in self._opened:
-            table = archive.unpack(self._results(summary.record), summary.record.tag)
+            table = archive.unpack(self.results(summary.record), summary.record.tag)
             table.tag, table.time = summary.record.tag, summary.record.time
             self._opened[summary.id] = table
         return self._opened[summary.id]
@@ -114,7 +114,8 @@ class Opener(Keeper):
             raise NotFound(f"There is no saved run {run}. `promptlab runs` lists them.")
         return found
 
-    def _results(self, record: RunRecord) -> dict[str, bytes]:
+    def results(self, record: RunRecord) -> dict[str, bytes]:
+        """The files of a saved run by name."""
         from promptlab.history.runs import read_results
 
         return read_results(self.repository(), record)

@@ -62,12 +62,13 @@ class RunReport(Struct, frozen=True):
 
 
 class CellReport(Struct, frozen=True):
-    """One cell: what came back and what it scored."""
+    """One cell: what came back and what it scored. ``text`` is "" where it was not stored with the run."""
 
     column: str
     label: str
     trial: int
     text: str
+    stored: bool
     fault: str
     scores: dict[str, float | None]
     missing: dict[str, str]
@@ -151,6 +152,7 @@ def example_report(table: RunTable, example: str) -> ExampleReport:
                     label=variant.label,
                     trial=trial,
                     text=outcome.text,
+                    stored=outcome.stored,
                     fault=outcome.fault.message if outcome.fault else "",
                     scores={score.metric: score.value for score in scores},
                     missing={score.metric: score.missing for score in scores if score.missing},

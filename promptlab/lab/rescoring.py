@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from promptlab.errors import InvalidFile
+from promptlab.lab.comparing import scorer_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored
 from promptlab.scoring import catalogue
 from promptlab.scoring.metrics import score
+from promptlab.scoring.values import Score
 from promptlab.workspace.values import Decision, MetricSpec, Prompt
 
 
-def rescored(table: RunTable, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> RunTable:
+def rescored(
+    table: RunTable,
+    metrics: Sequence[MetricSpec],
+    judges: Mapping[str, Prompt],
+    judge_models: Mapping[str, str],
+) -> RunTable:
     """A copy of the table with scores of the given metrics only; judge metrics are left to be asked.
 
+    A text that was not stored keeps the scores that the same scorer gave; its others are missing.
     The decision keeps its thresholds; its primary metric stays only where it is among the new ones.
 
     Raises:
@@ -46,6 +54,7 @@ def rescored(table: RunTable, metrics: Sequence[MetricSpec], judges: Mapping[str
         currency=table.currency,
     )
     fresh.sequential = table.sequential
+    fresh.judge_models = dict(judge_models)
     fresh.run, fresh.tag, fresh.time, fresh.state = table.run, table.tag, table.time, table.state
     for variant in table.variants:
         contract = table.prompts[variant.column].output
@@ -53,6 +62,21 @@ def rescored(table: RunTable, metrics: Sequence[MetricSpec], judges: Mapping[str
             for trial in range(table.trials):
                 outcome = table.outcome(variant.column, example.id, trial)
                 if outcome is not None:
-                    scores = score(metrics, example, outcome, contract)
+                    if outcome.stored:
+                        scores = score(metrics, example, outcome, contract)
+                    else:
+                        scores = _as_before(table, fresh, variant.column, example.id, trial)
                     fresh.add(CellScored(variant.column, example.id, trial, outcome, scores))
     return fresh
+
+
+def _as_before(table: RunTable, fresh: RunTable, column: str, example: str, trial: int) -> tuple[Score, ...]:
+    """The scores of a text that was not stored: those that the same definition gave when it was there."""
+    old = table.trial_scores(column, example, trial)
+    fresh.keep_rows(column, example, trial, table.rows_of(column, example, trial))
+    return tuple(
+        old[name]
+        if name in old and scorer_of(table, name) == scorer_of(fresh, name)
+        else Score(name, missing="the output was not stored with the run")
+        for name in fresh.infos
+    )

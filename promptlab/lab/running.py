@@ -159,7 +159,7 @@ def _items(table: RunTable, judging: Judging) -> list[JudgeItem]:
 
 def _answer(table: RunTable, column: str, example: str, trial: int) -> str | None:
     outcome = table.outcome(column, example, trial)
-    return outcome.text if outcome is not None and outcome.fault is None else None
+    return outcome.text if outcome is not None and outcome.fault is None and outcome.stored else None
 
 
 def _instructions(table: RunTable, column: str, example: str) -> str:

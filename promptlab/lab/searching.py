@@ -47,7 +47,7 @@ async def bisect(
     metric = _metric(evalset, request.metric)
     model = planning.model_names(lab.workspace, (request.model,) if request.model else ())[0]
     examples = _examples(evalset, request.examples)
-    known, stored = _stored(lab, {version.content for version in versions}, model)
+    known, stored = stored_outcomes(lab, {version.content for version in versions}, model)
     cache = KnownCache(known)
 
     async def measure(version: Version, wanted: Sequence[str]) -> Measured:
@@ -121,7 +121,7 @@ def _examples(evalset: EvalSet, asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(asked)) or ids
 
 
-def _stored(lab: Lab, contents: set[str], model: str) -> tuple[dict[str, Outcome], set[str]]:
+def stored_outcomes(lab: Lab, contents: set[str], model: str) -> tuple[dict[str, Outcome], set[str]]:
     """Outcomes of past runs by cell key, and the versions that have some."""
     known: dict[str, Outcome] = {}
     having: set[str] = set()
@@ -145,7 +145,11 @@ def _answers(table: RunTable, columns: Sequence[str]) -> Mapping[str, Outcome]:
         for example in table.examples
         for trial in range(table.trials)
     )
-    return {one.key: msgspec.structs.replace(one, cached=True) for one in places if one and one.fault is None}
+    return {
+        one.key: msgspec.structs.replace(one, cached=True)
+        for one in places
+        if one and one.fault is None and one.stored
+    }
 
 
 def _measured(table: RunTable, metric: str, wanted: Sequence[str], ended: Ended | None) -> Measured:

@@ -8,9 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from promptlab.errors import StorageFault
-from promptlab.history.values import RunRecord
+from promptlab.history.values import RunRecord, SavedRun
 from promptlab.lab.values import RunSummary
 from promptlab.runs.values import StoredRun
+
+LARGE = 2_000_000
+"""Bytes; a larger run is told before it is saved."""
+
+
+def size_note(size: int) -> str:
+    """A sentence on what saving takes, "" for a run of a usual size."""
+    return f"This run takes {size / 1e6:.1f} MB, before git packs it." if size > LARGE else ""
+
+
+def saved_note(saved: SavedRun) -> str:
+    """Where a run was put, the tag first."""
+    if saved.unpublished:
+        return f"{saved.tag}. Not on the branch: {saved.unpublished}"
+    done = saved.published
+    return f"{saved.tag}, and on {done.branch} as {done.commit[:12]}." if done else f"{saved.tag}."
 
 
 @contextmanager

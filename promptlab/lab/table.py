@@ -84,6 +84,7 @@ class RunTable:
         self._examples = {example.id: example for example in self.examples}
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
+        self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
         self._verdicts: dict[str, tuple[Moment, dict[str, Verdict]]] = {}
 
@@ -117,6 +118,10 @@ class RunTable:
         self._scores.setdefault(place, {}).update({score.metric: score for score in event.scores})
         self.revision += 1
 
+    def keep_rows(self, column: str, example: str, trial: int, rows: Mapping[str, list[float]]) -> None:
+        """Take in what a cell adds to metrics of the whole column, where its text is not there to count it from."""
+        self._rows[column, example, trial] = dict(rows)
+
     def distrust(self, doubts: Mapping[str, str]) -> None:
         """Take in what audits of the judges found."""
         if self.doubts != doubts:
@@ -141,6 +146,15 @@ class RunTable:
     def trial_scores(self, column: str, example: str, trial: int) -> dict[str, Score]:
         return self._scores.get((column, example, trial), {})
 
+    def rows_of(self, column: str, example: str, trial: int) -> dict[str, list[float]]:
+        """What a cell with an answer adds to each metric of the whole column."""
+        known = self._rows.get((column, example, trial))
+        if known is not None:
+            return known
+        from promptlab.lab.measuring import counted
+
+        return counted(self, column, example, trial)
+
     def scores(self, column: str, example: str) -> dict[str, Score]:
         """Scores of a cell by metric; with several trials the mean of those that have a value."""
         if self.trials == 1:
@@ -162,6 +176,11 @@ class RunTable:
     def value(self, column: str, example: str, metric: str = "") -> float | None:
         score = self.scores(column, example).get(metric or self.primary)
         return score.value if score else None
+
+    @property
+    def unstored(self) -> int:
+        """How many cells have an answer whose text was not stored with the run."""
+        return sum(not outcome.stored for outcome in self._outcomes.values())
 
     @property
     def candidates(self) -> tuple[str, ...]:

@@ -112,6 +112,9 @@ class Fault(Struct, frozen=True, gc=False):
     message: str
 
 
+NOT_STORED = "(this output was not stored with the run: store_outputs)"
+
+
 class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     """What came back for one request.
 
@@ -126,6 +129,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
         fault: Set exactly when there is no answer; then text is "" and nothing may be scored as 0.
         logprobs: One for each token of the answer, when asked for.
         choices: When asked for; ``text`` is then the most probable choice.
+        stored: False when the text was left out as the run was saved; then text is "" and says nothing.
     """
 
     key: str
@@ -141,6 +145,12 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
     fault: Fault | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     choices: ChoiceProbabilities | None = None
+    stored: bool = True
+
+    @property
+    def shown(self) -> str:
+        """The text, or a sentence in place of one that was not stored."""
+        return self.text if self.stored else NOT_STORED
 
 
 class Capabilities(Struct, frozen=True):

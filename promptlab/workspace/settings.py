@@ -13,7 +13,7 @@ from promptlab.workspace.names import is_name
 from promptlab.workspace.scan import KeyPath
 from promptlab.workspace.sheet import Check, Expected, Sheet, toml_sheet
 from promptlab.workspace.toml import did_you_mean, shown
-from promptlab.workspace.values import Defaults, ModelEntry, Settings
+from promptlab.workspace.values import Defaults, ModelEntry, Results, Settings
 
 _SECRET_KEYS = re.compile(
     r"(openai|client|my)?(api|access|auth|bearer|secret)?(key|token|secret|password|passwd|bearer|credentials?)"
@@ -54,8 +54,9 @@ def parse_settings(data: bytes, source: str = "promptlab.toml") -> Settings:
         if name not in known:
             hint = did_you_mean(name, known) or f"Models: {', '.join(map(shown, known)) or 'none'}."
             sheet.problem(("defaults", "models", index), "There is no model of this name in `[models]`.", hint)
+    results = sheet.table(top.get("results", {}), ("results",), _RESULTS)
     sheet.finish()
-    return Settings(models, msgspec.convert(defaults, Defaults))
+    return Settings(models, msgspec.convert(defaults, Defaults), msgspec.convert(results, Results))
 
 
 def _model(sheet: Sheet, raw: object, name: str) -> ModelEntry | None:
@@ -139,7 +140,7 @@ def _name(value: object) -> str:
     return name
 
 
-_TOP: dict[str, Check] = {"models": check.anything, "defaults": check.anything}
+_TOP: dict[str, Check] = {"models": check.anything, "defaults": check.anything, "results": check.anything}
 _MODEL: dict[str, Check] = {
     "gguf": check.word,
     "model": check.word,
@@ -159,5 +160,9 @@ _PRICE: dict[str, Check] = {
     "output": check.number(0),
     "currency": _currency,
     "per": check.whole(1),
+}
+_RESULTS: dict[str, Check] = {
+    "mode": check.one_of("snapshot", "branch"),
+    "store_outputs": check.one_of("all", "failures", "none"),
 }
 _DEFAULTS: dict[str, Check] = {"prompt": _name, "models": check.words, "evalset": _name, "judge": _name}

@@ -213,11 +213,28 @@ class Defaults(Struct, frozen=True):
     judge: str | None = None
 
 
+StoreOutputs = Literal["all", "failures", "none"]
+
+
+class Results(Struct, frozen=True):
+    """``[results]``: what of a run is kept in git, and where.
+
+    Attributes:
+        mode: ``branch`` also commits each saved run on the current branch.
+        store_outputs: Which texts are kept; scores of all are. A failure is an error, a missing primary score, or a
+            primary metric of yes and no that says the worse of the two.
+    """
+
+    mode: Literal["snapshot", "branch"] = "snapshot"
+    store_outputs: StoreOutputs = "all"
+
+
 class Settings(Struct, frozen=True):
     """``promptlab.toml``, parsed. Models keep the order of the file."""
 
     models: dict[str, ModelEntry] = {}
     defaults: Defaults = Defaults()
+    results: Results = Results()
 
 
 class Rendered(Struct, frozen=True):

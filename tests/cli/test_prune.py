@@ -9,8 +9,8 @@ from pathlib import Path
 import places
 import pytest
 
-from promptlab.cli import run as run_module
 from promptlab.cli.main import run
+from promptlab.lab import storing
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -72,7 +72,7 @@ def test_nothing_goes_without_a_rule_or_consent(
 
 
 def test_a_large_run_says_its_size_before_it_is_saved(promptlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "LARGE", 1000)
+    monkeypatch.setattr(storing, "LARGE", 1000)
     code, _, err = promptlab("run", "triage", "--set", "max_tokens=9")
     assert code == 0
     assert err.index("This run takes 0.0 MB, before git packs it.") < err.index("Committed as ")

@@ -310,7 +310,7 @@ class TestFaults:
     def test_a_hook_refuses_the_tag(self, top: Path) -> None:
         hook(top, "reference-transaction", '[ "$1" = prepared ] && exit 1; exit 0')
         assert self.refused(top) == (
-            "A reference-transaction hook of this repository refused the tag. Nothing was changed."
+            "A reference-transaction hook of this repository refused it. Nothing was changed."
         )
 
     @pytest.mark.parametrize("key", ["commit.gpgsign", "tag.gpgsign"])
@@ -430,7 +430,7 @@ class TestRecovery:
         save(top)
         repo = Repository.open(top)
         pending.Folder(repo.common_dir).write(pending.Record(RUN, SUBJECT, TAG))
-        assert recover(repo) == [PendingRun(RUN, SUBJECT, complete=True)]
+        assert recover(repo) == [PendingRun(RUN, SUBJECT, complete=True, tagged=True)]
         assert recover(repo) == []
 
     def test_a_record_stays_until_the_run_is_saved_or_given_up(self, top: Path) -> None:
@@ -544,6 +544,6 @@ def test_the_tag_is_finished_whatever_ends_the_program(top: Path, end: signal.Si
         assert recover(Repository.open(top)) == []
     else:
         # The next start waits for the orphan that still holds the lock, instead of saving beside it.
-        assert recover(Repository.open(top)) == [PendingRun(RUN, SUBJECT, complete=True)]
+        assert recover(Repository.open(top)) == [PendingRun(RUN, SUBJECT, complete=True, tagged=True)]
     assert sh(top, "tag") == f"{TAG}\n"
     assert leftovers(top) == []

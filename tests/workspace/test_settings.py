@@ -6,7 +6,7 @@ import pytest
 
 from promptlab.errors import InvalidFile
 from promptlab.workspace.settings import parse_settings
-from promptlab.workspace.values import Defaults, ModelEntry, Price, Settings
+from promptlab.workspace.values import Defaults, ModelEntry, Price, Results, Settings
 
 SETTINGS = """\
 [models.mini]
@@ -26,6 +26,9 @@ concurrency = 4
 models = ["mini"]
 evalset = "support"
 judge = "judges/helpful"
+[results]
+mode = "branch"
+store_outputs = "failures"
 """
 MINI = '[models.mini]\ngguf = "a.gguf"\n'
 GPT = '[models.gpt]\nmodel = "x"\n'
@@ -54,6 +57,7 @@ def test_settings_are_read_as_they_stand() -> None:
             ),
         },
         defaults=Defaults(models=("mini",), evalset="support", judge="judges/helpful"),
+        results=Results(mode="branch", store_outputs="failures"),
     )
     assert list(settings.models) == ["mini", "gpt-4.1-mini"]
 
@@ -96,6 +100,9 @@ def test_an_empty_file_is_valid() -> None:
         ("defaults.models = ['mni']\n" + MINI, "Did you mean `mini`?"),
         ("defaults.models = ['zzz']", "There is no model of this name in `[models]`. Models: none."),
         ("defaults.evalset = '../x'", "defaults.evalset: Expected a name such as support or judges/helpful"),
+        ("results.mode = 'push'", 'results.mode: Expected "snapshot" or "branch", got "push".'),
+        ("results.store_outputs = true", 'results.store_outputs: Expected "all" or "failures" or "none", got true.'),
+        ("results.store_output = 'all'", "Unknown key `store_output`. Did you mean `store_outputs`?"),
         ("defaults.judges = 'x'", "defaults.judges: Unknown key `judges`. Did you mean `judge`?"),
     ],
 )

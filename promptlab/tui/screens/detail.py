@@ -14,6 +14,7 @@ from promptlab.tui.widgets.textview import Piece, diff_pieces
 
 if TYPE_CHECKING:
     from promptlab.lab import RunTable
+    from promptlab.workspace.values import Results
 
 
 def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> list[Piece]:
@@ -45,9 +46,11 @@ def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) 
         return [Piece(f"── {title} ──\n", "head"), Piece("not there yet\n", "dim")]
     if outcome.fault is not None:
         return [Piece(f"── {title} ──\n", "head"), Piece(f"! {outcome.fault.message}\n", "bad")]
+    if not outcome.stored:
+        return [Piece(f"── {title} ──\n", "head"), Piece(f"{outcome.shown}\n", "dim")]
     base_column = table.baseline_of(column)
     base = table.outcome(base_column, example, trial) if diff and column != table.baseline else None
-    if base is None or base.fault is not None:
+    if base is None or base.fault is not None or not base.stored:
         return [Piece(f"── {title} ──\n", "head"), Piece(f"{outcome.text}\n")]
     against = f"{base_column} {table.variant(base_column).label}"
     if base.text == outcome.text:
@@ -159,7 +162,7 @@ def verdict_pieces(table: RunTable) -> list[Piece]:
     return pieces
 
 
-def save_pieces(table: RunTable, title: str) -> list[Piece]:
+def save_pieces(table: RunTable, title: str, results: Results, size_note: str) -> list[Piece]:
     """What saving a run would put into git, and what it leaves alone."""
     kept = f"results/{table.subject}/{table.run}/"
     pieces = [Piece(f"{title}\n\n", "strong")]
@@ -172,10 +175,17 @@ def save_pieces(table: RunTable, title: str) -> list[Piece]:
         pieces += [Piece(f"{variant.column:<9}", "dim"), Piece(f"{variant.label}\n")]
     if table.state != "complete":
         pieces.append(Piece("\nThe run is not complete: it is saved as partial.\n", "warn"))
-    pieces.append(
-        Piece("\nA commit of its own, held by the tag. HEAD, index and working tree stay as they are.", "dim")
-    )
-    return pieces
+    if results.store_outputs != "all":
+        kept_texts = "Only texts of failures" if results.store_outputs == "failures" else "No texts"
+        pieces.append(Piece(f"\n{kept_texts} are stored (store_outputs); all scores are.\n", "warn"))
+    if size_note:
+        pieces.append(Piece(f"\n{size_note}\n", "warn"))
+    own = "A commit of its own, held by the tag."
+    if results.mode == "branch":
+        text = f"{own} Its files are committed on the branch, too; what is staged or edited stays so."
+    else:
+        text = f"{own} HEAD, index and working tree stay as they are."
+    return [*pieces, Piece(f"\n{text}", "dim")]
 
 
 def _value(value: object) -> str:

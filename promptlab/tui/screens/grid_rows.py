@@ -94,7 +94,7 @@ class GridRows:
             return Cell("")
         if outcome.fault is not None:
             return Cell(outcome.fault.message[:200], "bad")
-        return Cell(outcome.text[:200].strip(), "dim")
+        return Cell(outcome.shown[:200].strip(), "dim")
 
 
 def columns_of(table: RunTable) -> tuple[Column, ...]:

@@ -343,9 +343,11 @@ class ResultsScreen(Page):
             self.session.say(f"{self.session.history_problem} The run is kept in the journal.", bad=True)
             return
         from promptlab.lab.message import title
+        from promptlab.lab.storing import saved_note, size_note
 
         lab = await self.session.lab()
-        pieces = save_pieces(table, await in_thread(partial(title, table)))
+        note = size_note(await in_thread(partial(lab.size_of, table.run)))
+        pieces = save_pieces(table, await in_thread(partial(title, table)), lab.settings.results, note)
         question = Question("Commit this run?", pieces, [Answer("commit", "C", "Commit")])
         if await app_of(self).push_screen_wait(question) != "commit":
             return
@@ -355,7 +357,7 @@ class ResultsScreen(Page):
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return
-        self.session.say(f"saved as {saved.tag}")
+        self.session.say(f"saved as {saved_note(saved)}".rstrip("."), bad=bool(saved.unpublished))
         self._titles(table)
         self.session.saved()
 
