@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -56,3 +57,25 @@ async def answers(model: GgufModel, requests: Sequence[Request]) -> list[str]:
     found = await collect(model.generate(requests))
     assert [outcome.fault for outcome in found.values() if outcome.fault] == []
     return [found[request.key].text for request in requests]
+
+
+def gguf_text(value: bytes) -> bytes:
+    """A text as a GGUF file holds it."""
+    return struct.pack("<Q", len(value)) + value
+
+
+def gguf_entry(key: bytes, kind: int, value: bytes) -> bytes:
+    """An entry of the metadata."""
+    return gguf_text(key) + struct.pack("<I", kind) + value
+
+
+def gguf_tensor(name: bytes, kind: int, *dimensions: int) -> bytes:
+    """An entry of the table of tensors."""
+    sizes = struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions)
+    return gguf_text(name) + sizes + struct.pack("<IQ", kind, 0)
+
+
+def write_header(path: Path, entries: list[bytes], tensors: list[bytes], version: int = 3) -> Path:
+    """A file that is nothing but its beginning."""
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(entries)) + b"".join(entries + tensors))
+    return path

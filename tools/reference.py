@@ -37,6 +37,9 @@ def reference() -> str:
             continue
         context = click.Context(command, info_name=name, parent=root)
         parts += [f"## {name}\n", _block(command.get_help(context))]
+        for part, below in command.commands.items() if isinstance(command, click.Group) else ():
+            inner = click.Context(below, info_name=part, parent=context)
+            parts += [f"### {name} {part}\n", _block(below.get_help(inner))]
     return "\n".join(parts)
 
 

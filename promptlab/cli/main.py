@@ -47,7 +47,7 @@ COMMANDS = {
     "setup": Entry("sharing", "Let a plain `git fetch` bring runs too."),
     "prune": Entry("sharing", "Drop old saved runs, after a preview."),
     "audit": Entry("judges", "Probe a judge: does it deserve belief?"),
-    "models": Entry("workspace", "List the models of the workspace."),
+    "models": Entry("models", "List the models of the workspace, look at one, time those on this machine."),
     "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint."),
     "completion": Entry("start", "Print the shell completion script."),
     "open": Entry("start", "Open the terminal program on a workspace."),

@@ -1,4 +1,4 @@
-"""The workspace as a whole: check, models, trust."""
+"""The workspace as a whole: check, trust."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from promptlab.cli.output import data, json_option, line, open_lab, say, table
+from promptlab.cli.output import data, json_option, line, open_lab, say
 from promptlab.errors import ExitCode, InvalidFile, NotFound, Problem
 from promptlab.lab import Lab
 from promptlab.lab.wording import plural
@@ -42,36 +42,6 @@ def _tell(problems: list[Problem], counts: str) -> None:
         say(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}.")
     else:
         say(f"Nothing is wrong: {counts}.")
-
-
-@click.command("models")
-@json_option
-@click.pass_context
-def models_command(ctx: click.Context, as_json: bool) -> int:
-    """List the models of the workspace: what they are, where data goes, whether they can be used now."""
-    models = open_lab(ctx).models()
-    if as_json:
-        data({"models": models})
-        return ExitCode.DONE
-    rows = [
-        (
-            model.name,
-            model.kind,
-            model.target,
-            f"{model.size / 1e6:.1f} MB" if model.size else "–",
-            str(model.context or "–"),
-            model.price or "–",
-            model.license or "–",
-            model.data_goes,
-            model.problem.removeprefix(f"{model.name}: ") or "ready",
-        )
-        for model in models
-    ]
-    if rows:
-        table(("name", "kind", "model", "size", "context", "price", "license", "data goes to", "state"), rows)
-    else:
-        say("No model is declared. Add [models.NAME] with gguf = … or model = … to promptlab.toml.")
-    return ExitCode.DONE
 
 
 @click.command("trust")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import NotFound, UsageFault
 from promptlab.history.values import Published, RunRecord, SavedRun
 from promptlab.lab import archive, planning
+from promptlab.lab.modelling import SpeedStep, measure_speeds
 from promptlab.lab.opening import Opener
 from promptlab.lab.storing import folder_for
 from promptlab.lab.table import RunTable
@@ -324,3 +325,9 @@ class Lab(Opener):
         from promptlab.lab.auditing import audit_in
 
         return await audit_in(self, judge, evalset, model)
+
+    def measure_speeds(
+        self, names: Sequence[str], stop: asyncio.Event | None = None
+    ) -> AsyncGenerator[SpeedStep, None]:
+        """Time models in files, as :func:`promptlab.lab.modelling.measure_speeds`."""
+        return measure_speeds(self, names, stop or asyncio.Event())

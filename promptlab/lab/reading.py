@@ -15,12 +15,12 @@ import platformdirs
 from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, PromptlabError, UsageFault
 from promptlab.history.repository import Repository
 from promptlab.history.values import RepoState, RunRecord, Version
-from promptlab.lab import planning, subjects
+from promptlab.lab import modelling, planning, subjects
 from promptlab.lab.trend import trend_of
 from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRow, Subject
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
-from promptlab.models.values import ModelInfo
+from promptlab.models.values import ModelDetails, ModelInfo
 from promptlab.workspace import edit, folder, starters, templates, watch
 from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
@@ -169,6 +169,10 @@ class Reader:
 
     def models(self) -> list[ModelInfo]:
         return [registry.info(entry, self.root) for entry in self.settings.models.values()]
+
+    def model_details(self, name: str) -> ModelDetails:
+        """All that is known of a model without asking it."""
+        return modelling.details(self, name)
 
     def untrusted(self) -> list[ModelEntry]:
         """Endpoints that would receive a key and that the person has not trusted yet."""

@@ -6,16 +6,22 @@ import importlib.util
 from pathlib import Path
 from typing import Literal
 
+from msgspec import structs
+
 from promptlab.errors import ModelFault
 from promptlab.models.addresses import address_of, endpoint_identity, key_problem, needs_trust
 from promptlab.models.gguf.files import check_file, model_identity
+from promptlab.models.gguf.header import read_header
+from promptlab.models.gguf.machine import DEFAULT_CONTEXT, default_threads
+from promptlab.models.measures import known_speeds, speed_of
 from promptlab.models.pricing import price_label
+from promptlab.models.speed import Speed
 from promptlab.models.trust import is_trusted, trust, trust_problem
-from promptlab.models.values import Model, ModelInfo
+from promptlab.models.values import Model, ModelDetails, ModelInfo
 from promptlab.workspace.toml import did_you_mean, shown
 from promptlab.workspace.values import ModelEntry
 
-__all__ = ["info", "is_trusted", "needs_trust", "open_model", "resolve_gguf", "trust"]
+__all__ = ["details", "info", "is_trusted", "needs_trust", "open_model", "resolve_gguf", "trust"]
 
 DIGEST_LIMIT = 64 * 1024 * 1024
 """Bytes of a GGUF file up to which ``info`` reads it for its identity: a table must not wait for a large one."""
@@ -72,13 +78,40 @@ def info(entry: ModelEntry, root: Path) -> ModelInfo:
     return _gguf_info(entry, entry.gguf, root) if entry.gguf is not None else _endpoint_info(entry, root)
 
 
+def details(entry: ModelEntry, root: Path) -> ModelDetails:
+    """All that is known of a model without starting or asking it. Never raises.
+
+    Reads a GGUF file as a whole, for its digest.
+    """
+    found = info(entry, root)
+    if entry.gguf is None:
+        return ModelDetails(
+            found,
+            context=entry.context,
+            key=entry.api_key_env or "",
+            timeout=entry.timeout,
+            concurrency=entry.concurrency,
+        )
+    try:
+        path = resolve_gguf(entry.gguf, root)
+        header = read_header(path)
+        identity = model_identity(path, entry.reproducible)
+    except ModelFault as fault:
+        return ModelDetails(structs.replace(found, problem=found.problem or f"{entry.name}: {fault}"))
+    found = structs.replace(found, identity=identity, license=entry.license or header.license or None)
+    trained = header.context or DEFAULT_CONTEXT
+    context = entry.context or min(trained, DEFAULT_CONTEXT)
+    return ModelDetails(found, header, context, entry.threads or default_threads(found.size or 0))
+
+
 def _gguf_info(entry: ModelEntry, gguf: str, root: Path) -> ModelInfo:
-    identity, size, problem = "", None, ""
+    identity, size, problem, speed = "", None, "", None
     try:
         path = resolve_gguf(gguf, root)
         check_file(path)
         size = path.stat().st_size
         identity = model_identity(path, entry.reproducible) if size <= DIGEST_LIMIT else ""
+        speed = speed_of(path, known_speeds())
     except ModelFault as fault:
         problem = f"{entry.name}: {fault}"
     except OSError as error:  # it went away in between
@@ -88,7 +121,7 @@ def _gguf_info(entry: ModelEntry, gguf: str, root: Path) -> ModelInfo:
             f"{entry.name}: the local engine is not installed. Install it: pip install 'promptlab-tui[local]' "
             "(it compiles for some minutes and needs a C++ compiler)."
         )
-    return _info(entry, "gguf", gguf, "this machine", identity, size, problem)
+    return _info(entry, "gguf", gguf, "this machine", identity, size, problem, speed)
 
 
 def _endpoint_info(entry: ModelEntry, root: Path) -> ModelInfo:
@@ -112,6 +145,7 @@ def _info(
     identity: str,
     size: int | None,
     problem: str,
+    speed: Speed | None = None,
 ) -> ModelInfo:
     return ModelInfo(
         name=entry.name,
@@ -124,4 +158,5 @@ def _info(
         price=price_label(entry.price),
         data_goes=data_goes,
         problem=problem,
+        speed=speed,
     )

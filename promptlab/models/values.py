@@ -7,6 +7,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from promptlab.models.gguf.header import Header
+from promptlab.models.speed import Speed
 from promptlab.workspace.values import Message, Params
 
 FaultKind = Literal[
@@ -193,6 +195,7 @@ class ModelInfo(Struct, frozen=True):
         kind: A file on this machine or an endpoint.
         data_goes: Where prompts are sent: "this machine" or a host name.
         problem: Why it cannot be used now, or "".
+        speed: How fast it is on this machine, where that was measured.
     """
 
     name: str
@@ -205,6 +208,28 @@ class ModelInfo(Struct, frozen=True):
     price: str
     data_goes: str
     problem: str = ""
+    speed: Speed | None = None
+
+
+class ModelDetails(Struct, frozen=True):
+    """All that is known of one model without asking it anything.
+
+    Attributes:
+        info: As in the table of models, but with the identity of a file of any size.
+        header: What a file says of itself.
+        context: Tokens of prompt and answer together that a run will use; None where an endpoint decides.
+        threads: That will compute, for a file.
+        key: Name of the variable that holds the key of an endpoint, or "".
+        timeout, concurrency: Of an endpoint: seconds for one request, and requests in flight.
+    """
+
+    info: ModelInfo
+    header: Header | None = None
+    context: int | None = None
+    threads: int | None = None
+    key: str = ""
+    timeout: float | None = None
+    concurrency: int | None = None
 
 
 class Model(Protocol):

@@ -6,6 +6,9 @@ import os
 import re
 from pathlib import Path
 
+DEFAULT_CONTEXT = 4096
+"""Most tokens of context when nobody asked for more: memory grows with it."""
+
 _SMALL_BYTES = 64_000_000
 
 

@@ -9,13 +9,11 @@ import numpy as np
 
 from promptlab.models.gguf.chat import CONTINUE, ChatTemplate, TemplateRefusal
 from promptlab.models.gguf.log import the_log
+from promptlab.models.gguf.machine import DEFAULT_CONTEXT
 from promptlab.models.gguf.prefixes import Tokens
 from promptlab.models.gguf.vocabulary import Vocabulary
 from promptlab.models.values import Fault, FaultKind
 from promptlab.workspace.values import Message, Params
-
-DEFAULT_CONTEXT = 4096
-"""Most tokens of context when nobody asked for more: memory grows with it."""
 
 _CELL_BYTES = 2  # of one number of the memory: f16
 
