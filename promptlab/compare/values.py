@@ -13,7 +13,7 @@ class Interval(Struct, frozen=True):
     Attributes:
         level: Confidence level, such as 0.95.
         missing: How many examples had no value.
-        method: Name of the method, such as "Wilson" or "t, 12 clusters".
+        method: Name of the method, such as "Agresti–Coull, t" or "t, 12 clusters".
     """
 
     mean: float

@@ -57,6 +57,7 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
         clusters=groups,
         level=LEVEL,
         missing=missing,
+        trials=table.trials,
     )
 
 

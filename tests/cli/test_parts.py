@@ -24,7 +24,7 @@ def test_parts_and_confusion(
 
     code, out, _ = said(capsys, "show", "last", "--by", "tag")
     assert code == 0
-    assert "shipping         3  b  100.0 % [43.9, 100.0]  +100.0 points [" in out
+    assert "shipping         3  b  100.0 % [28.2, 100.0]  +100.0 points [" in out
     assert "], 3 better, 0 worse" in out
     parts = json.loads(said(capsys, "show", "last", "--by", "tag", "--metric", "latency", "--json")[1])
     assert parts["breakdown"]["metric"] == "latency"
