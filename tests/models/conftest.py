@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from loopback import LoopbackServer, echo
+
+# Read when the engine is loaded: threads that wait give way to the tests beside them. No number depends on it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture
