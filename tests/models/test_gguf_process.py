@@ -20,7 +20,8 @@ from gguf_support import LABELS, MINI, NANO, TICKET, TOPIC, answers, ask, ask_lo
 from msgspec import structs
 
 from promptlab.errors import ModelFault
-from promptlab.models.gguf.process import GgufModel, default_log
+from promptlab.models.gguf.process import GgufModel
+from promptlab.models.gguf.spawned import default_log
 from promptlab.models.values import Constraint, Model, Outcome
 from promptlab.workspace.values import Params
 
@@ -74,7 +75,7 @@ async def warm(model: GgufModel) -> int:
 
 def at_work(model: GgufModel, pid: int | None = None) -> bool:
     """Whether a child (a new one, if ``pid`` is the old one's) has been sent a request."""
-    return model.pid not in (None, pid) and bool(model._sent)
+    return model.pid not in (None, pid) and bool(model._calls.sent)
 
 
 async def test_it_is_a_model_that_starts_nothing_by_itself(nano: GgufModel) -> None:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import os
 import signal
-import sys
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import ClassVar
 
 from promptlab.errors import ModelFault
 from promptlab.models.gguf import wire
+from promptlab.models.gguf.calls import DEATHS, Asked, Calls
 from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.gguf.machine import default_threads
-from promptlab.models.gguf.native import death_reason, environment
-from promptlab.models.values import Capabilities, Fault, FaultKind, Outcome, Request
+from promptlab.models.gguf.spawned import Child, ChildDied, default_log, open_log
+from promptlab.models.values import Capabilities, Outcome, Request
 
 _AT_ONCE = 64  # requests that are written between two turns of the program's other tasks
-_DEATHS = 2  # of the child on one request: then that request is given up
 _CRASHES = 3  # requests given up in succession: then the model is given up
-_LOG_BYTES = 1_000_000
 
 
 class GgufModel:
@@ -62,12 +58,9 @@ class GgufModel:
         self._reproducible = reproducible
         self._log = log or default_log()
         self._identity: str | None = None  # as it was last told to anyone
-        self._calls: deque[_Call] = deque()
-        self._sent: dict[int, _Job] = {}  # in the order of sending
-        self._begun: set[int] = set()  # those of them that the child is at work on
-        self._numbers = 0
+        self._calls = Calls()
         self._crashes = 0
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -93,8 +86,7 @@ class GgufModel:
         Raises:
             ModelFault: The file cannot be used, the engine is not installed, or the model cannot be loaded.
         """
-        call = _Call(requests)
-        self._calls.append(call)
+        call = self._calls.open(requests)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
         try:
@@ -104,7 +96,8 @@ class GgufModel:
                     raise answer
                 yield answer
         finally:
-            self._drop(call)
+            if self._calls.drop(call) and self._child is not None:
+                self._child.abandon()
 
     async def close(self) -> None:
         """End the child. Open iterators raise ``ModelFault``; the next ``generate`` starts afresh."""
@@ -112,109 +105,73 @@ class GgufModel:
         if worker is not None:
             worker.cancel()
             await asyncio.wait([worker])
-        self._fail(ModelFault(f"{self.name}: the model was closed before it had answered."))
+        self._calls.fail(ModelFault(f"{self.name}: the model was closed before it had answered."))
         await self._end_child()
 
     async def _work(self) -> None:
         """Keep the child busy until no request waits."""
         try:
-            while self._sent or any(call.waiting for call in self._calls):
+            while self._calls.any:
                 child = self._child or await self._start()
                 try:
                     await self._exchange(child)
-                except _ChildDied:
+                except ChildDied:
                     await self._bury(child)
         except Exception as fault:  # whoever waits for an answer must hear of it, even of a programming error
             await self._end_child()
-            self._fail(fault)
+            self._calls.fail(fault)
 
-    async def _exchange(self, child: _Child) -> None:
+    async def _exchange(self, child: Child) -> None:
         """Send what waits, then take one message."""
-        while jobs := self._next_jobs():
-            await self._ask(child, jobs)
-        if not self._sent:
+        while some := self._calls.next():
+            await self._ask(child, some)
+        if not self._calls.sent:
             return
         message = await child.receive()
         if isinstance(message, wire.Begun):
-            self._begun.update(message.numbers)
+            self._calls.begun.update(message.numbers)
             return
         assert isinstance(message, wire.Answer)
         self._crashes = 0
-        self._begun.discard(message.number)
-        job = self._sent.pop(message.number, None)
-        if job is not None:  # else its iterator was closed, and this answer was already on its way
-            job.call.answers.put_nowait(message.outcome)
+        asked = self._calls.done(message.number)
+        if asked is not None:  # else its iterator was closed, and this answer was already on its way
+            asked.call.answers.put_nowait(message.outcome)
 
-    def _next_jobs(self) -> list[_Job]:
-        """What the child may have now: all that waits of a call, so that it can plan it as a whole.
-
-        A request on which a child died, perhaps through no fault of its own, goes alone, before the others.
-        """
-        suspects = [job for call in self._calls for job in call.waiting if job.deaths]
-        if suspects and not self._sent:
-            suspects[0].call.waiting.remove(suspects[0])
-            return suspects[:1]
-        if suspects or any(job.deaths for job in self._sent.values()):
-            return []
-        jobs: list[_Job] = []
-        call = next((call for call in self._calls if call.waiting), None)
-        if call is not None:
-            jobs, call.waiting = list(call.waiting), deque()
-        return jobs
-
-    async def _ask(self, child: _Child, jobs: Sequence[_Job]) -> None:
-        numbers = range(self._numbers, self._numbers + len(jobs))
-        self._numbers += len(jobs)
-        # All at once: the child may die while they are being written.
-        self._sent.update(zip(numbers, jobs, strict=True))
-        for begin in range(0, len(jobs), _AT_ONCE):
-            part = zip(numbers[begin : begin + _AT_ONCE], jobs[begin : begin + _AT_ONCE], strict=True)
-            await child.send(b"".join(self._frame(number, job) for number, job in part))
+    async def _ask(self, child: Child, some: Sequence[Asked]) -> None:
+        numbers = self._calls.send(some)
+        for begin in range(0, len(some), _AT_ONCE):
+            part = zip(numbers[begin : begin + _AT_ONCE], some[begin : begin + _AT_ONCE], strict=True)
+            await child.send(b"".join(self._frame(number, asked) for number, asked in part))
             await asyncio.sleep(0)
         await child.send(wire.frame(wire.Go()))
 
-    def _frame(self, number: int, job: _Job) -> bytes:
+    def _frame(self, number: int, asked: Asked) -> bytes:
         try:
-            return wire.frame(wire.Ask(number, job.request))
+            return wire.frame(wire.Ask(number, asked.request))
         except (ValueError, TypeError, OverflowError) as fault:
-            self._sent.pop(number, None)
-            job.fail("rejected", f"This request holds something that the local engine cannot take: {fault}.")
+            self._calls.done(number)
+            asked.fail("rejected", f"This request holds something that the local engine cannot take: {fault}.")
             return b""
 
-    async def _bury(self, child: _Child) -> None:
+    async def _bury(self, child: Child) -> None:
         """The child is gone: give up a request that two died on, and let the others wait for the next child."""
         await self._end_child()
-        begun = [job for number, job in self._sent.items() if number in self._begun]
-        unfinished = list(self._sent.values())
-        self._sent.clear()
-        self._begun.clear()
-        if not child.abandoned and not self._can_be_plainer(child):
-            for suspect in begun or unfinished:
-                suspect.deaths += 1
-                if suspect.deaths == _DEATHS:  # the second time it was alone
-                    unfinished.remove(suspect)
-                    self._crashes += 1
-                    suspect.fail(
-                        "crashed",
-                        f"{self.name}: the model's process died {_DEATHS} times on this request ({child.reason()}). "
-                        f"What it printed is in {self._log}.",
-                    )
-        for job in reversed(unfinished):
-            job.call.waiting.appendleft(job)
+        blamed = not child.abandoned and not self._can_be_plainer(child)
+        for suspect in self._calls.take_back(blamed):
+            self._crashes += 1
+            suspect.fail(
+                "crashed",
+                f"{self.name}: the model's process died {DEATHS} times on this request ({child.reason()}). "
+                f"What it printed is in {self._log}.",
+            )
         if self._crashes == _CRASHES:
             self._crashes = 0
-            self._give_up(child.reason())
+            self._calls.give_up(
+                f"{self.name}: the model's process died on {_CRASHES} requests in succession ({child.reason()}), "
+                f"so the others were not tried. What it printed is in {self._log}."
+            )
 
-    def _give_up(self, reason: str) -> None:
-        for call in self._calls:
-            while call.waiting:
-                call.waiting.popleft().fail(
-                    "unavailable",
-                    f"{self.name}: the model's process died on {_CRASHES} requests in succession ({reason}), "
-                    f"so the others were not tried. What it printed is in {self._log}.",
-                )
-
-    def _can_be_plainer(self, child: _Child) -> bool:
+    def _can_be_plainer(self, child: Child) -> bool:
         """Whether the next child can avoid what this one died of.
 
         Some virtual machines announce a matrix unit (AMX) whose instructions they do not run.
@@ -224,7 +181,7 @@ class GgufModel:
         GgufModel._plain = True
         return True
 
-    async def _start(self) -> _Child:
+    async def _start(self) -> Child:
         """A child with the model loaded."""
         await asyncio.to_thread(self._check_file)
         if importlib.util.find_spec("llama_cpp") is None:
@@ -236,7 +193,7 @@ class GgufModel:
         load = wire.Load(os.fsencode(self.path.absolute()), self._context, threads, self._plain, self._reproducible)
         try:
             with open_log(self._log) as log:
-                self._child = child = await _Child.spawn(log)  # kept at once: close() ends it even while it loads
+                self._child = child = await Child.spawn(log)  # kept at once: close() ends it even while it loads
         except OSError as fault:
             raise ModelFault(
                 f"{self.path}: the model's process cannot be started ({fault.strerror or fault})."
@@ -244,7 +201,7 @@ class GgufModel:
         try:
             await child.send(wire.frame(load))
             loaded = await child.receive()
-        except _ChildDied:
+        except ChildDied:
             await self._end_child()
             if self._can_be_plainer(child):
                 return await self._start()
@@ -263,132 +220,7 @@ class GgufModel:
             # Its answers would be kept under the name of another file's.
             raise ModelFault(f"{self.path}: the file has changed since this run was planned. Start the run again.")
 
-    def _drop(self, call: _Call) -> None:
-        """Nobody waits for this call's answers any more."""
-        if call in self._calls:
-            self._calls.remove(call)
-        at_work = [number for number, job in self._sent.items() if job.call is call]
-        for number in at_work:
-            del self._sent[number]
-            self._begun.discard(number)
-        if at_work and self._child is not None:
-            self._child.abandon()
-
-    def _fail(self, fault: Exception) -> None:
-        for call in self._calls:
-            call.waiting.clear()
-            call.answers.put_nowait(fault)
-        self._sent.clear()
-        self._begun.clear()
-
     async def _end_child(self) -> None:
         if self._child is not None:
             await self._child.end()
             self._child = None  # only now: if this is cancelled, close() has it still to end
-
-
-class _Call:
-    """One ``generate``: its requests that wait, and the answers that its iterator has not taken yet."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self.answers: asyncio.Queue[Outcome | Exception] = asyncio.Queue()
-        self.waiting = deque(_Job(self, request) for request in requests)
-
-
-class _Job:
-    """One request of a call, and how often the child died on it."""
-
-    def __init__(self, call: _Call, request: Request) -> None:
-        self.call = call
-        self.request = request
-        self.deaths = 0
-
-    def fail(self, kind: FaultKind, message: str) -> None:
-        outcome = Outcome(key=self.request.key, finish="error", fault=Fault(kind, message))
-        self.call.answers.put_nowait(outcome)
-
-
-class _ChildDied(Exception):
-    """The pipe to the child is broken."""
-
-
-class _Child:
-    """A running child process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.abandoned = False
-
-    @classmethod
-    async def spawn(cls, log: BinaryIO) -> _Child:
-        """Start Python without the working directory on its path: a file there must not pass for a module."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "promptlab.models.gguf.child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            env=environment(),
-            start_new_session=True,  # Ctrl-C in the terminal is the program's to handle
-        )
-        return cls(process)
-
-    async def send(self, frame: bytes) -> None:
-        """Cannot wait for long: the child reads ahead of its answers."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(frame)
-            await self.process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            raise _ChildDied from None
-
-    async def receive(self) -> wire.FromChild:
-        assert self.process.stdout is not None
-        try:
-            return await wire.receive_answer(self.process.stdout)
-        except asyncio.IncompleteReadError:
-            raise _ChildDied from None
-
-    def abandon(self) -> None:
-        """End it at once: nobody waits for what it does."""
-        self.abandoned = True
-        self._kill()
-
-    def _kill(self) -> None:
-        # Not process.kill(): that may reap the child, and asyncio would never learn its exit code.
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-
-    async def end(self) -> None:
-        """Kill it unless it is gone, and wait until nothing is left of it. The exit code of its own death stays."""
-        self._kill()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        await self.process.communicate()
-
-    def reason(self) -> str:
-        return death_reason(self.process.returncode or 0)
-
-
-def default_log() -> Path:
-    """``gguf.log`` in ``PROMPTLAB_LOG_DIR``, or in the user's folder for logs."""
-    folder = os.environ.get("PROMPTLAB_LOG_DIR")
-    if folder:
-        return Path(folder, "gguf.log")
-    import platformdirs
-
-    return Path(platformdirs.user_log_dir("promptlab", appauthor=False), "gguf.log")
-
-
-def open_log(path: Path) -> BinaryIO:
-    """For appending, begun again when it is large; nowhere when it cannot be written: a log must not stop a run."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > _LOG_BYTES:
-            path.unlink()
-        return path.open("ab")
-    except OSError:
-        return open(os.devnull, "ab")
