@@ -29,7 +29,7 @@ from promptlab.models.pricing import cost_of
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
-from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Traffic, Usage
+from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Traffic, Usage, Watch
 from promptlab.workspace.values import ModelEntry
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class Endpoint:
         """Have at most so many requests in flight from now on; see :class:`promptlab.models.values.Paced`."""
         self._pace.hold(most)
 
-    async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
-        """Yield exactly one outcome per request, as they come; faults are outcomes.
+    async def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
+        """Yield exactly one outcome per request, as they come; faults are outcomes. ``watch`` hears nothing.
 
         Raises:
             ModelFault: The key's variable is not set, or the address is not trusted with the key.

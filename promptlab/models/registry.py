@@ -48,7 +48,14 @@ def open_model(entry: ModelEntry, root: Path, *, trusted: bool = False) -> Model
             path = resolve_gguf(entry.gguf, root)
         except ModelFault as fault:
             raise ModelFault(f"{entry.name}: {fault}") from None
-        return GgufModel(path, entry.name, entry.context, entry.threads, reproducible=entry.reproducible)
+        return GgufModel(
+            path,
+            entry.name,
+            entry.context,
+            entry.threads,
+            batch=entry.batch,
+            reproducible=entry.reproducible,
+        )
     from promptlab.models.endpoint import Endpoint
 
     return Endpoint(entry, trusted=trusted)

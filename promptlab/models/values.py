@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -155,6 +155,22 @@ class Outcome(Struct, frozen=True, omit_defaults=True, gc=False):
         return self.text if self.stored else NOT_STORED
 
 
+class Written(Struct, frozen=True, gc=False):
+    """What a model has done since it last said so.
+
+    Attributes:
+        texts: Key and whole text so far of the answers that grew.
+        tokens: How many tokens of prompts and answers it has worked on.
+    """
+
+    texts: tuple[tuple[str, str], ...] = ()
+    tokens: int = 0
+
+
+Watch = Callable[[Written], None]
+"""Hears of answers while they are written, some times a second. Must be quick, and must not raise."""
+
+
 class Capabilities(Struct, frozen=True):
     """What a model can do beside answering.
 
@@ -167,6 +183,7 @@ class Capabilities(Struct, frozen=True):
     seed: bool = False
     logprobs: bool = False
     choice_probabilities: bool = False
+    streaming: bool = False
     embeddings: bool = False
     elsewhere: bool = False
 
@@ -244,8 +261,10 @@ class Model(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
+    def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
         """Yield exactly one outcome per request, in any order, faults as outcomes.
+
+        ``watch`` may be given to a model with ``streaming``; another one need not take it.
 
         Closing the iterator cancels what is in flight. Raises nothing but ModelFault, when the model as a
         whole cannot be started.

@@ -16,12 +16,13 @@ import msgspec
 
 from promptlab.errors import ModelFault, StorageFault
 from promptlab.models.cache import Cache
-from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Request
+from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Request, Watch, Written
 from promptlab.runs.journal import Journal
 from promptlab.runs.progress import Tally
 from promptlab.runs.values import (
     Cell,
     CellDone,
+    CellText,
     Ended,
     JournalLine,
     ModelLoading,
@@ -79,7 +80,7 @@ async def execute(
     try:
         while (events := await run.events.get()) is not None:
             for event in events:
-                if isinstance(event, Progress) and not run.events.empty():
+                if isinstance(event, Progress | CellText) and not run.events.empty():
                     continue  # A slow reader hears of now, not of every step on the way.
                 yield event
                 await turn.take()
@@ -132,6 +133,7 @@ class _Execution:
         self.waiting: dict[str, list[Cell]] = {}
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
+        self.told = -1  # cells, in the last Progress
         self.halted = False
         self.reader: asyncio.Task[Fault | None] | None = None
 
@@ -146,11 +148,10 @@ class _Execution:
         self.halt()
 
     async def tell_progress(self) -> None:
-        told = -1
         while True:
             await asyncio.sleep(PROGRESS_EVERY)
-            if self.tally.done != told:
-                told = self.tally.done
+            if self.tally.done != self.told:
+                self.told = self.tally.done
                 self.events.put_nowait((self.tally.progress(),))
 
     async def work(self) -> None:
@@ -236,7 +237,7 @@ class _Execution:
         self.tally.begin_model(name)
         self.events.put_nowait((ModelLoading(name),))
         inbox: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self.reader = asyncio.create_task(_read(self.models[name], requests, inbox))
+        self.reader = asyncio.create_task(_read(self.models[name], requests, inbox, self._hear))
         # As a callback, since a task that is cancelled before its first step runs none of its own code.
         self.reader.add_done_callback(lambda _: inbox.put_nowait(None))
         try:
@@ -302,6 +303,18 @@ class _Execution:
         copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
         return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
 
+    def _hear(self, news: Written) -> None:
+        """A model tells how far it is."""
+        self.tally.worked(news.tokens)
+        self.told = -1
+        texts = [
+            CellText(cell.column, cell.example, cell.trial, text)
+            for key, text in news.texts
+            for cell in self.waiting.get(key, ())
+        ]
+        if texts:
+            self.events.put_nowait(texts)
+
     async def _remember(self) -> None:
         """Put fresh answers into the cache."""
         fresh, self.fresh = self.fresh, []
@@ -310,10 +323,13 @@ class _Execution:
         self.cached_at = time.monotonic()
 
 
-async def _read(model: Model, requests: Sequence[Request], inbox: asyncio.Queue[Outcome | None]) -> Fault | None:
+async def _read(
+    model: Model, requests: Sequence[Request], inbox: asyncio.Queue[Outcome | None], watch: Watch
+) -> Fault | None:
     """Move what a model gives into the inbox until it ends; the fault that ended it for good, if one did."""
     try:
-        return await _drain(model.generate(requests), inbox)
+        streaming = model.capabilities.streaming
+        return await _drain(model.generate(requests, watch) if streaming else model.generate(requests), inbox)
     except ModelFault as fault:
         return Fault("unavailable", str(fault))
 

@@ -19,7 +19,7 @@ def failed_share(progress: Progress) -> float:
 
 
 class Rate:
-    """Answers per second, lately: an exponentially weighted mean without the bias of its start.
+    """Things per second, lately: an exponentially weighted mean without the bias of its start.
 
     The clock starts with the first answers, which are not counted: the time before them is the model's loading.
     """
@@ -31,7 +31,7 @@ class Rate:
         self._weight = 0.0
 
     def add(self, count: int, now: float) -> None:
-        """Note that ``count`` answers arrived at ``now``, in seconds of any monotonic clock."""
+        """Note that ``count`` of them arrived at ``now``, in seconds of any monotonic clock."""
         if self._last is None:
             self._last = now
         else:
@@ -64,6 +64,7 @@ class Tally:
         self._start = clock()
         self._model = ""
         self._rate = Rate()
+        self._tokens = Rate()
         self._cached = 0
         self._cost: dict[str, float] = {}
         self._faults: Counter[str] = Counter()
@@ -73,6 +74,7 @@ class Tally:
         """The next answers come from this model; its rate is its own."""
         self._model = model
         self._rate = Rate()
+        self._tokens = Rate()
 
     def add(self, model: str, outcome: Outcome) -> None:
         """Count a cell. A cached outcome keeps the price it once had, but costs nothing now."""
@@ -89,6 +91,10 @@ class Tally:
         """Note that a model answered so many cells now."""
         self._rate.add(count, self._clock())
 
+    def worked(self, tokens: int) -> None:
+        """Note that a model worked on so many tokens now."""
+        self._tokens.add(tokens, self._clock())
+
     def progress(self) -> Progress:
         """The counts as a value."""
         now = self._clock()
@@ -100,6 +106,7 @@ class Tally:
             cached=self._cached,
             failed=self._faults.total(),
             rate=rate,
+            token_rate=self._tokens.at(now),
             eta=0.0 if left == 0 else left / rate if rate else None,
             elapsed=now - self._start,
             cost=dict(self._cost),

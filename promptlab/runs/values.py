@@ -149,6 +149,7 @@ class Progress(Struct, frozen=True):
     Attributes:
         done: Cells that have an outcome, faults and cached ones included.
         rate: Cells per second that models answered lately, 0.0 while unknown.
+        token_rate: Tokens of prompts and answers per second that a local model worked on lately, 0.0 while unknown.
         eta: Seconds left, or None while unknown.
         cost: Sum of known costs per currency, such as ``{"USD": 0.02}``.
     """
@@ -158,6 +159,7 @@ class Progress(Struct, frozen=True):
     cached: int = 0
     failed: int = 0
     rate: float = 0.0
+    token_rate: float = 0.0
     eta: float | None = None
     elapsed: float = 0.0
     cost: dict[str, float] = {}
@@ -181,6 +183,15 @@ class CellDone(Struct, frozen=True, gc=False):
     outcome: Outcome
 
 
+class CellText(Struct, frozen=True, gc=False):
+    """What a model has written so far for a cell: for the screen, and in no file."""
+
+    column: str
+    example: str
+    trial: int
+    text: str
+
+
 class ModelLoading(Struct, frozen=True):
     """A model is being started."""
 
@@ -196,4 +207,4 @@ class Ended(Struct, frozen=True):
     reason: str = ""
 
 
-RunEvent = Started | ModelLoading | CellDone | Progress | Ended
+RunEvent = Started | ModelLoading | CellText | CellDone | Progress | Ended

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from promptlab.errors import PromptlabError
 from promptlab.lab.values import CellScored
 from promptlab.lab.wording import seconds
-from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
+from promptlab.runs.values import CellId, CellText, Ended, ModelLoading, Plan, Progress
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
+    from promptlab.lab.values import LabEvent
 
 _BAR = 12
 
@@ -24,6 +25,8 @@ class Job:
     Attributes:
         table: The grid, filled by the lab as cells arrive.
         scratch: A trial on a few examples: it is not kept in the list of runs.
+        texts: What a model has written so far for cells without an outcome.
+        heard: Grows with every change of ``texts``.
         reason: Why it is not complete, as a sentence, or "".
     """
 
@@ -32,6 +35,8 @@ class Job:
         self.table: RunTable = lab.table(plan)
         self.scratch = scratch
         self.progress = Progress(total=len(plan.cells))
+        self.texts: dict[CellId, str] = {}
+        self.heard = 0
         self.reason = ""
         self.active = True
         self._lab = lab
@@ -49,7 +54,7 @@ class Job:
         try:
             async for event in self._lab.run(self.plan, self.table, stop=self._stop, scratch=self.scratch):
                 self._take(event)
-                if not isinstance(event, CellScored):
+                if not isinstance(event, CellScored | CellText):
                     changed()
         except PromptlabError as fault:
             self.reason = str(fault)
@@ -59,8 +64,14 @@ class Job:
             self._took = time.monotonic() - self._begun
             changed()
 
-    def _take(self, event: Started | ModelLoading | CellScored | Progress | Ended) -> None:
+    def _take(self, event: LabEvent) -> None:
         match event:
+            case CellText(column, example, trial, text):
+                self.texts[column, example, trial] = text
+                self.heard += 1
+            case CellScored(column=column, example=example, trial=trial):
+                self.texts.pop((column, example, trial), None)
+                self._loading = ""
             case ModelLoading(model=model):
                 self._loading = model
             case Progress():
@@ -73,7 +84,7 @@ class Job:
 
     @property
     def line(self) -> str:
-        """How far it is, for the status line: ``▕███▌     ▏ 37/360 · 14/s · 22 s left · 2 failed``."""
+        """How far it is: ``▕███▌     ▏ 37/360 · 14/s · 1,240 tokens/s · 22 s left · 2 failed``."""
         progress = self.progress
         if self._loading and self.active:
             return f"starting {self._loading} …"
@@ -83,6 +94,8 @@ class Job:
         parts = [f"▕{'█' * full}{' ' * (_BAR - full)}▏ {progress.done}/{progress.total}"]
         if progress.rate:
             parts.append(f"{progress.rate:.3g}/s")
+        if progress.token_rate:
+            parts.append(f"{progress.token_rate:,.0f} tokens/s")
         if progress.eta:
             parts.append(f"{seconds(progress.eta)} left")
         if progress.failed:

@@ -27,7 +27,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
 _HIDE_KEY = 'Put the key in an environment variable and name that: api_key_env = "OPENAI_API_KEY".'
 _ENDPOINT_ONLY = ("base_url", "api_key_env", "timeout", "concurrency", "stream")
-_GGUF_ONLY = ("threads", "reproducible")
+_GGUF_ONLY = ("threads", "batch", "reproducible")
 
 
 def parse_settings(data: bytes, source: str = "promptlab.toml") -> Settings:
@@ -150,6 +150,7 @@ _MODEL: dict[str, Check] = {
     "license": check.text,
     "context": check.whole(1),
     "threads": check.whole(1, 1024),
+    "batch": check.whole(1, 64),
     "reproducible": check.boolean,
     "timeout": check.number(0, 86_400, above=True),
     "concurrency": check.whole(1, 1000),

@@ -183,6 +183,9 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         gguf: A path relative to the workspace root, an absolute path, or ``demo:NAME``.
+        context: Most tokens of prompt and answer together.
+        threads: Threads that a file's model computes with; None for all processors but one.
+        batch: Answers that a file's model writes at once; None for 16.
         reproducible: For a file: an answer does not depend on what is asked beside it.
         timeout: Seconds that one request to an endpoint may take.
         concurrency: The most requests in flight at once, for an endpoint; None: as many as it is found to take.
@@ -198,6 +201,7 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
     license: str | None = None
     context: int | None = None
     threads: int | None = None
+    batch: int | None = None
     reproducible: bool = False
     timeout: float = 120.0
     concurrency: int | None = None

@@ -178,6 +178,50 @@ def test_calls_take_turns(load: Callable[..., Engine]) -> None:
     assert done.index(100) < 12
 
 
+def step(engine: Engine) -> list[int]:
+    engine.admit()
+    return [number for number, _ in engine.step()]
+
+
+@pytest.mark.parametrize("mode", [Mode(), Mode(invariant=True), Mode(slots=2)])
+def test_what_is_given_up_is_worked_on_no_more_and_the_rest_is_answered(
+    mode: Mode, load: Callable[..., Engine]
+) -> None:
+    engine, requests = load(mode), table(10)
+    expected = load(mode).answer(requests)
+    for steps in (0, 1, 4):
+        engine.add(list(enumerate(requests)))
+        done = [number for _ in range(steps) for number in step(engine)]
+        engine.drop(range(20))
+        assert not engine.busy
+        before = engine.evaluated
+        assert step(engine) == []
+        assert engine.evaluated == before
+        assert len(done) < 20
+    engine.add(list(enumerate(requests)))
+    early = set(step(engine))
+    engine.drop(range(0, 20, 2))
+    found: dict[int, str] = {}
+    while engine.busy:
+        engine.admit()
+        found.update((number, outcome.text) for number, outcome in engine.step())
+    assert set(found) == set(range(1, 20, 2)) - early
+    if mode.invariant:
+        assert all(text == expected[number].text for number, text in found.items())
+    assert len(texts(engine, requests)) == 20
+
+
+def test_one_of_two_equal_requests_may_be_given_up(load: Callable[..., Engine]) -> None:
+    engine = load()
+    engine.add([(1, ask(key="a")), (2, ask(key="b"))])
+    engine.admit()
+    engine.drop([1])
+    done: list[int] = []
+    while engine.busy:
+        done += step(engine)
+    assert done == [2]
+
+
 def test_contracts_hold_in_a_batch(load: Callable[..., Engine]) -> None:
     engine = load()
     contracts = [Constraint(choices=LABELS[number % 4 :]) for number in range(40)]

@@ -22,7 +22,7 @@ from msgspec import structs
 from promptlab.errors import ModelFault
 from promptlab.models.gguf.process import GgufModel
 from promptlab.models.gguf.spawned import default_log
-from promptlab.models.values import Constraint, Model, Outcome
+from promptlab.models.values import Constraint, Model, Outcome, Written
 from promptlab.workspace.values import Params
 
 pytestmark = [
@@ -248,15 +248,66 @@ async def test_an_unknown_instruction_is_avoided_by_the_next_child(
 
 
 async def test_closing_an_iterator_ends_the_work_at_once_and_the_model_stays_usable(nano: GgufModel) -> None:
-    pid = await warm(nano)
+    await warm(nano)
     async with aclosing(nano.generate([ask(key="a"), *(ask_long(str(i)) for i in range(50))])) as outcomes:
         assert (await anext(outcomes)).key == "a"
-    await until(lambda: not is_alive(pid), seconds=2)
+    await until(lambda: not nano._dropping)  # the child has stopped, or was stopped
     assert len(await answers(nano, [ask(), ask(key="l")])) == 2
+    assert nano._worker is not None
+    await nano._worker
+    assert not nano._calls.any
+
+
+async def test_a_child_that_does_not_hear_is_killed(nano: GgufModel) -> None:
+    pid = await warm(nano)
+    async with aclosing(nano.generate([ask(key="a"), ask_long()])) as outcomes:
+        await anext(outcomes)
+        os.kill(pid, signal.SIGSTOP)  # as in a step of the native code that takes very long
+    await until(lambda: not is_alive(pid))
+    assert await warm(nano) != pid
+
+
+async def test_what_is_given_up_before_it_was_begun_costs_nothing(nano: GgufModel) -> None:
+    await warm(nano)
+    outcomes = nano.generate([ask_long(str(i)) for i in range(200)])
+    asking = asyncio.create_task(anext(outcomes))
+    await until(lambda: at_work(nano))  # the first of them are being sent
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert not nano._calls.sent
+    assert len(await answers(nano, [ask()])) == 1
+
+
+async def test_texts_are_told_while_they_grow(nano: GgufModel) -> None:
+    heard: list[Written] = []
+    requests = [ask_long(str(number)) for number in range(3)]
+    requests = [
+        structs.replace(one, params=Params(max_tokens=300, temperature=1.0), seed=i) for i, one in enumerate(requests)
+    ]
+    found = await collect(nano.generate(requests, heard.append))
+    for key, outcome in found.items():
+        texts = [text for news in heard for one, text in news.texts if one == key]
+        assert all(outcome.text.startswith(text) for text in texts)
+        assert texts == sorted(texts, key=len)
+        assert len(set(texts)) == len(texts)
+    assert any(news.texts for news in heard)
+    assert len(heard) < 100  # not one a token
+    worked = sum(news.tokens for news in heard)
+    written = sum(outcome.usage.completion for outcome in found.values())
+    assert written <= worked <= written + sum(outcome.usage.prompt for outcome in found.values())
+
+
+async def test_nothing_is_told_to_those_who_do_not_watch(nano: GgufModel) -> None:
+    heard: list[Written] = []
+    short = structs.replace(ask_long("w"), params=Params(max_tokens=120))
+    watched = asyncio.create_task(collect(nano.generate([short], heard.append)))
+    other = await collect(nano.generate([structs.replace(short, key="o", seed=1)]))
+    assert len(await watched) == len(other) == 1
+    assert {key for news in heard for key, _ in news.texts} <= {"w"}
 
 
 async def test_cancelling_a_task_ends_the_work_and_spares_other_iterators(nano: GgufModel) -> None:
-    pid = await warm(nano)
+    await warm(nano)
     doomed = asyncio.create_task(collect(nano.generate([ask_long(str(i)) for i in range(50)])))
     other = asyncio.create_task(collect(nano.generate([ask(key=str(i)) for i in range(30)])))
     await until(lambda: at_work(nano))
@@ -264,7 +315,8 @@ async def test_cancelling_a_task_ends_the_work_and_spares_other_iterators(nano: 
     with pytest.raises(asyncio.CancelledError):
         await doomed
     assert len(await other) == 30
-    assert not is_alive(pid)
+    await until(lambda: not nano._dropping)
+    assert len(await answers(nano, [ask()])) == 1
 
 
 async def test_closing_an_idle_iterator_keeps_the_child(nano: GgufModel) -> None:

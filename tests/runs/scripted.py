@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from promptlab.errors import ModelFault
-from promptlab.models.values import Capabilities, Fault, Outcome, Request, Usage
+from promptlab.models.values import Capabilities, Fault, Outcome, Request, Usage, Watch, Written
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.workspace.values import Decision, EvalSet, Example, Message, MetricSpec, Output, Params, Prompt
@@ -29,6 +29,7 @@ class ScriptedModel:
         broken: Raised as a ModelFault by ``generate`` before the first answer.
         forget: Answers it leaves out at the end.
         error: Raised after the first answer: a bug of the model's own.
+        streaming: Tell half of every answer, and ten tokens, before it is given.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class ScriptedModel:
         broken: str = "",
         forget: int = 0,
         error: Exception | None = None,
+        streaming: bool = False,
     ) -> None:
         self.name = name
         self.identity = f"scripted:{name}"
-        self.capabilities = Capabilities(choices=True, json_schema=True, seed=True)
+        self.capabilities = Capabilities(choices=True, json_schema=True, seed=True, streaming=streaming)
         self.delay = delay
         self.at_once = at_once
         self.fault = fault
@@ -59,7 +61,7 @@ class ScriptedModel:
         self.in_flight = 0
         self.closed = False
 
-    async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
+    async def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
         if self.broken:
             raise ModelFault(self.broken)
         try:
@@ -68,6 +70,9 @@ class ScriptedModel:
                 self.in_flight = len(some)
                 for request in some:
                     self._note(request)
+                if watch is not None:
+                    halves = tuple((one.key, self._answer(one).text[:10]) for one in some)
+                    watch(Written(halves, tokens=10 * len(some)))
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 for request in reversed(some):

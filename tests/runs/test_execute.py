@@ -25,7 +25,17 @@ from promptlab.runs.journal import Journal, open_journal
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import failed_share
 from promptlab.runs.stored import list_runs, read_outcomes, run_folder
-from promptlab.runs.values import CellDone, Ended, JournalLine, ModelLoading, Plan, Progress, RunEvent, Started
+from promptlab.runs.values import (
+    CellDone,
+    CellText,
+    Ended,
+    JournalLine,
+    ModelLoading,
+    Plan,
+    Progress,
+    RunEvent,
+    Started,
+)
 from promptlab.workspace.values import Example
 
 
@@ -134,6 +144,25 @@ async def test_without_the_cache_models_are_asked_and_the_cache_is_renewed(lab: 
     assert len(model.asked) == 5
     again = await lab.run(plan, ScriptedModel())
     assert "stale" not in {one.text for one in cells(again).values()}
+
+
+async def test_texts_are_told_while_they_are_written(lab: Lab) -> None:
+    plan = small_plan(12)
+    model = ScriptedModel(delay=0.05, at_once=4, streaming=True)
+    events = await lab.run(plan, model)
+    outcomes = cells(events)
+    texts = [event for event in events if isinstance(event, CellText)]
+    assert len({(one.column, one.example, one.trial) for one in texts}) == 12
+    for place, one in enumerate(events):
+        if isinstance(one, CellText):
+            assert one.text
+            assert outcomes[one.column, one.example, one.trial].text.startswith(one.text)
+            assert (one.column, one.example, one.trial) not in cells(events[:place])
+    rates = [event.token_rate for event in events if isinstance(event, Progress)]
+    assert max(rates) > 0
+    assert {outcome.text for outcome in cells(await lab.run(plan, ScriptedModel())).values()} == {
+        outcome.text for outcome in outcomes.values()
+    }
 
 
 async def test_a_cancelled_run_keeps_what_arrived_and_goes_on_later(lab: Lab) -> None:

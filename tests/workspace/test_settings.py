@@ -12,6 +12,7 @@ SETTINGS = """\
 [models.mini]
 gguf = "demo:mini"
 threads = 4
+batch = 8
 reproducible = true
 context = 2048
 [models."gpt-4.1-mini"]
@@ -44,7 +45,7 @@ def test_settings_are_read_as_they_stand() -> None:
     settings = parse_settings(SETTINGS.encode())
     assert settings == Settings(
         models={
-            "mini": ModelEntry("mini", gguf="demo:mini", threads=4, reproducible=True, context=2048),
+            "mini": ModelEntry("mini", gguf="demo:mini", threads=4, batch=8, reproducible=True, context=2048),
             "gpt-4.1-mini": ModelEntry(
                 "gpt-4.1-mini",
                 model="gpt-4.1-mini",
@@ -76,6 +77,11 @@ def test_an_empty_file_is_valid() -> None:
         (MINI + "model = 'x'", "models.mini: A model needs exactly one of `gguf` and `model`."),
         (MINI + "base_url = 'http://x'", "`base_url` belongs to an endpoint (`model`), and this model has `gguf`."),
         (GPT + "threads = 2", "`threads` belongs to a file (`gguf`), and this model has `model`. Remove it."),
+        (GPT + "batch = 2", "`batch` belongs to a file (`gguf`), and this model has `model`. Remove it."),
+        (MINI + "batch = 0", "models.mini.batch: Expected a whole number from 1 to 64, got 0."),
+        (MINI + "batch = 65", "models.mini.batch: Expected a whole number from 1 to 64, got 65."),
+        (MINI + "threads = 0", "models.mini.threads: Expected a whole number from 1 to 1024, got 0."),
+        (MINI + "context = 0", "models.mini.context: Expected a whole number"),
         (GPT + "base-url = 'http://x'", "Unknown key `base-url`. Did you mean `base_url`?"),
         (
             GPT + "base_url = 'ftp://x'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +36,10 @@ class AnswerText:
     def text(self) -> str:
         """Decoded once: a character may come in several tokens, and the last one may be cut off."""
         return _text(self._bytes)
+
+    def so_far(self) -> str:
+        """Without a character that is not complete."""
+        return getincrementaldecoder("utf-8")("replace").decode(bytes(self._bytes))
 
 
 class AnswerWriter:

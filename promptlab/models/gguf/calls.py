@@ -6,16 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from promptlab.models.values import Fault, FaultKind, Outcome, Request
+from promptlab.models.values import Fault, FaultKind, Outcome, Request, Watch, Written
 
 DEATHS = 2
 """Of the child on one request: then that request is given up."""
 
 
 class Call:
-    """One ``generate``: its requests that wait, and the answers that its iterator has not taken yet."""
+    """One ``generate``: its requests that wait, the answers that its iterator has not taken yet, and who watches."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: Sequence[Request], watch: Watch | None = None) -> None:
+        self.watch = watch
         self.answers: asyncio.Queue[Outcome | Exception] = asyncio.Queue()
         self.waiting = deque(Asked(self, request) for request in requests)
 
@@ -52,9 +53,9 @@ class Calls:
         """Whether anything waits, or is with the child."""
         return bool(self.sent) or any(call.waiting for call in self._open)
 
-    def open(self, requests: Sequence[Request]) -> Call:
+    def open(self, requests: Sequence[Request], watch: Watch | None = None) -> Call:
         """A new call."""
-        call = Call(requests)
+        call = Call(requests, watch)
         self._open.append(call)
         return call
 
@@ -86,6 +87,17 @@ class Calls:
         """The child is done with this one; None where nobody waits for it any more."""
         self.begun.discard(number)
         return self.sent.pop(number, None)
+
+    def tell(self, texts: Sequence[tuple[int, str]], tokens: int) -> None:
+        """Let those who watch hear of texts so far, by number, and of tokens worked on."""
+        for call in [call for call in self._open if call.watch is not None]:
+            own = [
+                (one.request.key, text)
+                for number, text in texts
+                if (one := self.sent.get(number)) is not None and one.call is call
+            ]
+            assert call.watch is not None
+            call.watch(Written(tuple(own), tokens))
 
     def drop(self, call: Call) -> list[int]:
         """Nobody waits for this call's answers any more: numbers of those that the child has."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from promptlab.models.gguf import wire
@@ -17,6 +18,8 @@ from promptlab.models.gguf.native import end_with_parent, take_pipes
 if TYPE_CHECKING:
     from promptlab.models.gguf.engine import Engine
     from promptlab.models.values import Request
+
+_TELL_EVERY = 0.1  # seconds, and not with every token: each message is work for the program
 
 
 def main() -> None:
@@ -36,19 +39,31 @@ def main() -> None:
 
 
 def _serve(engine: Engine, inbox: queue.SimpleQueue[wire.ToChild], answers: BinaryIO) -> None:
-    """Take on what comes between any two steps."""
+    """Take on, and give up, what comes between any two steps."""
     asks: list[tuple[int, Request]] = []
+    told = time.monotonic()
     while True:
         while not engine.busy or not inbox.empty():
-            message = inbox.get()
-            if isinstance(message, wire.Ask):
-                asks.append((message.number, message.request))
-            else:
-                engine.add(asks)
-                asks = []
+            match inbox.get():
+                case wire.Ask(number, request):
+                    asks.append((number, request))
+                case wire.Go(watched):
+                    engine.add(asks, watched)
+                    asks = []
+                case wire.Drop(ticket, numbers):
+                    asks = [ask for ask in asks if ask[0] not in numbers]
+                    engine.drop(numbers)
+                    _send(answers, wire.Dropped(ticket))
+                case wire.Load():
+                    raise AssertionError("a child loads one model")
         if begun := engine.admit():
             _send(answers, wire.Begun(tuple(begun)))  # before the step that might be the end of this process
-        _send(answers, *(wire.Answer(number, outcome) for number, outcome in engine.step()))
+        done = engine.step()
+        if time.monotonic() - told > _TELL_EVERY or not engine.busy:
+            told = time.monotonic()
+            if news := engine.news():
+                _send(answers, wire.Wrote(*news))
+        _send(answers, *(wire.Answer(number, outcome) for number, outcome in done))
 
 
 def _load(load: wire.Load) -> Engine | wire.LoadFailed:
@@ -60,7 +75,8 @@ def _load(load: wire.Load) -> Engine | wire.LoadFailed:
             f"the local engine cannot start: {fault}. Install it again: pip install 'promptlab-tui[local]'."
         )
     try:
-        return Engine(load.path, load.context, load.threads, load.plain, Mode(invariant=load.reproducible))
+        mode = Mode(slots=load.batch or Mode.slots, invariant=load.reproducible)
+        return Engine(load.path, load.context, load.threads, load.plain, mode)
     except CannotLoad as fault:
         return wire.LoadFailed(str(fault))
 

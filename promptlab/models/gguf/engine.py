@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import llama_cpp as native  # noqa: TID251  (only the child process imports this module)
 import msgspec
@@ -60,6 +60,8 @@ class Engine:
         self._samplers = Samplers(self._file.vocabulary, self._file.log)
         self._at_work: dict[Job, _Asked] = {}
         self._refused: list[tuple[int, Outcome]] = []
+        self._watched = False  # whether anybody wants to hear the news
+        self._told = 0  # how many tokens the last news were of
         way = ", batch-invariant" if self.mode.invariant else ", one by one" if self.mode == _ALONE else ""
         self._fingerprint = f"llama-cpp-python {native.__version__}{way}"
 
@@ -96,18 +98,20 @@ class Engine:
             found.update(self.step())
         return [found[number] for number in range(len(requests))]
 
-    def add(self, asks: Sequence[tuple[int, Request]]) -> None:
+    def add(self, asks: Sequence[tuple[int, Request]], watched: bool = False) -> None:
         """Take on the requests of one call, each with a number of the caller's own.
 
         Requests that must have one answer, since they differ in nothing that it depends on, are answered once.
+        ``watched`` ones are part of ``news``.
         """
+        self._watched = watched or (self._watched and self.busy)
         tasks: dict[bytes, _Asked] = {}
         for number, request in asks:
             try:
                 prompt = self._file.tokens(request.messages)
                 what = _what_matters(prompt, request)
                 if what not in tasks:
-                    tasks[what] = _Asked(self._new_task(request, prompt))
+                    tasks[what] = _Asked(self._new_task(request, prompt), watched)
             except Refused as refused:
                 self._refused.append((number, _failed(request.key, refused.fault)))
             else:
@@ -130,6 +134,29 @@ class Engine:
                 outcome = self._outcome(asked.task)
                 found += [(number, msgspec.structs.replace(outcome, key=key)) for number, key in asked.keys]
         return found
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Give up requests: nothing more is done for them, and there is no outcome."""
+        dropped = set(numbers)
+        self._refused = [one for one in self._refused if one[0] not in dropped]
+        for asked in list(dict.fromkeys(self._at_work.values())):
+            asked.keys = [one for one in asked.keys if one[0] not in dropped]
+        jobs = {job for job, asked in self._at_work.items() if not asked.keys}
+        for job in jobs:
+            del self._at_work[job]
+        self._scheduler.drop(jobs)
+
+    def news(self) -> tuple[tuple[tuple[int, str], ...], int] | None:
+        """Of watched requests, since the last time: the texts that grew and the tokens that were worked on."""
+        texts: list[tuple[int, str]] = []
+        at_work = dict.fromkeys(self._at_work[job] for job in self._scheduler.running)
+        for asked in at_work:
+            text = asked.task.text() if asked.watched else ""
+            if text != asked.told:
+                asked.told = text
+                texts += [(number, text) for number, _ in asked.keys]
+        tokens, self._told = self.evaluated - self._told, self.evaluated
+        return (tuple(texts), tokens) if self._watched and tokens else None
 
     def _new_task(self, request: Request, prompt: Tokens) -> Task:
         """What is to be done for a request.
@@ -166,11 +193,15 @@ class _Asked:
     """A task at work, and the numbers and keys of the requests that it answers.
 
     Attributes:
+        watched: Whether it is told how far it is.
+        told: The text that was told last.
         left: How many of its jobs are not done.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, watched: bool) -> None:
         self.task = task
+        self.watched = watched
+        self.told = ""
         self.keys: list[tuple[int, str]] = []
         self.left = len(task.jobs)
 

@@ -16,8 +16,9 @@ from promptlab.models.gguf.calls import DEATHS, Asked, Calls
 from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.gguf.machine import default_threads
 from promptlab.models.gguf.spawned import Child, ChildDied, default_log, open_log
-from promptlab.models.values import Capabilities, Outcome, Request
+from promptlab.models.values import Capabilities, Outcome, Request, Watch
 
+_PATIENCE = 0.08  # seconds that the child has to give up requests
 _AT_ONCE = 64  # requests that are written between two turns of the program's other tasks
 _CRASHES = 3  # requests given up in succession: then the model is given up
 
@@ -26,8 +27,9 @@ class GgufModel:
     """A model in a GGUF file, answering in a child process.
 
     The child is started by the first ``generate``, kept between calls and ended by ``close``. Several ``generate``
-    may be open at once: they share the child. When one is closed early while the child is at work on it, the child is
-    killed, and started again when needed: no wait, whatever the native code is doing. Belongs to one event loop.
+    may be open at once: they share the child. When one is closed early, the child gives up its requests between two
+    steps and keeps what it has in memory; one that is in the midst of a longer step is killed, and started again when
+    needed. Nobody waits for either. Belongs to one event loop.
 
     Args:
         path: The file, as it is to be shown to the person.
@@ -35,10 +37,13 @@ class GgufModel:
         context: Tokens of prompt and answer together; None for what the model was trained on, at most 4096.
         threads: Threads that compute; None for all processors but one, and for a single one if the file is small.
         log: Where what the native code prints is appended; None for ``default_log()``.
+        batch: Answers to write at once, where memory allows; None for 16.
         reproducible: Give a request the same answer whatever is asked beside it, at some cost of speed.
     """
 
-    capabilities = Capabilities(choices=True, json_schema=True, seed=True, logprobs=True, choice_probabilities=True)
+    capabilities = Capabilities(
+        choices=True, json_schema=True, seed=True, logprobs=True, choice_probabilities=True, streaming=True
+    )
 
     _plain: ClassVar[bool] = False  # what a processor does not run, it runs for no model
 
@@ -49,17 +54,21 @@ class GgufModel:
         context: int | None = None,
         threads: int | None = None,
         log: Path | None = None,
+        batch: int | None = None,
         reproducible: bool = False,
     ) -> None:
         self.path = path
         self.name = name
         self._context = context
         self._threads = threads
+        self._batch = batch
         self._reproducible = reproducible
         self._log = log or default_log()
         self._identity: str | None = None  # as it was last told to anyone
         self._calls = Calls()
         self._crashes = 0
+        self._tickets = 0
+        self._dropping: set[int] = set()  # tickets that the child has not returned
         self._child: Child | None = None
         self._worker: asyncio.Task[None] | None = None
 
@@ -80,13 +89,15 @@ class GgufModel:
         """Process id of the child, or None when there is none."""
         return self._child.process.pid if self._child else None
 
-    async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
+    async def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
         """Yield exactly one outcome per request, as they come; faults are outcomes.
+
+        ``watch`` hears of texts that grow, some times a second; texts of equal requests grow together.
 
         Raises:
             ModelFault: The file cannot be used, the engine is not installed, or the model cannot be loaded.
         """
-        call = self._calls.open(requests)
+        call = self._calls.open(requests, watch)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
         try:
@@ -96,8 +107,7 @@ class GgufModel:
                     raise answer
                 yield answer
         finally:
-            if self._calls.drop(call) and self._child is not None:
-                self._child.abandon()
+            self._give_up(self._calls.drop(call))
 
     async def close(self) -> None:
         """End the child. Open iterators raise ``ModelFault``; the next ``generate`` starts afresh."""
@@ -111,7 +121,7 @@ class GgufModel:
     async def _work(self) -> None:
         """Keep the child busy until no request waits."""
         try:
-            while self._calls.any:
+            while self._calls.any or self._dropping:
                 child = self._child or await self._start()
                 try:
                     await self._exchange(child)
@@ -125,25 +135,44 @@ class GgufModel:
         """Send what waits, then take one message."""
         while some := self._calls.next():
             await self._ask(child, some)
-        if not self._calls.sent:
+        if not (self._calls.sent or self._dropping):
             return
-        message = await child.receive()
-        if isinstance(message, wire.Begun):
-            self._calls.begun.update(message.numbers)
+        match await child.receive():
+            case wire.Begun(numbers):
+                self._calls.begun.update(numbers)
+            case wire.Wrote(texts, tokens):
+                self._calls.tell(texts, tokens)
+            case wire.Dropped(ticket):
+                self._dropping.discard(ticket)
+            case wire.Answer(number, outcome):
+                self._crashes = 0
+                asked = self._calls.done(number)
+                if asked is not None:  # else its iterator was closed, and this answer was already on its way
+                    asked.call.answers.put_nowait(outcome)
+            case unexpected:
+                raise AssertionError(f"{unexpected} to a model that is loaded")
+
+    def _give_up(self, numbers: Sequence[int]) -> None:
+        """Take requests back from the child; in the midst of a long step it would not hear of it in time."""
+        child = self._child
+        if not numbers or child is None:
             return
-        assert isinstance(message, wire.Answer)
-        self._crashes = 0
-        asked = self._calls.done(message.number)
-        if asked is not None:  # else its iterator was closed, and this answer was already on its way
-            asked.call.answers.put_nowait(message.outcome)
+        self._tickets = ticket = self._tickets + 1
+        self._dropping.add(ticket)
+        child.post(wire.frame(wire.Drop(ticket, tuple(numbers))))
+        asyncio.get_running_loop().call_later(
+            _PATIENCE, lambda: child.abandon() if ticket in self._dropping else None
+        )
 
     async def _ask(self, child: Child, some: Sequence[Asked]) -> None:
         numbers = self._calls.send(some)
         for begin in range(0, len(some), _AT_ONCE):
             part = zip(numbers[begin : begin + _AT_ONCE], some[begin : begin + _AT_ONCE], strict=True)
-            await child.send(b"".join(self._frame(number, asked) for number, asked in part))
+            # Some may have been given up while others were being written.
+            left = [(number, asked) for number, asked in part if number in self._calls.sent]
+            await child.send(b"".join(self._frame(number, asked) for number, asked in left))
             await asyncio.sleep(0)
-        await child.send(wire.frame(wire.Go()))
+        await child.send(wire.frame(wire.Go(watched=some[0].call.watch is not None)))
 
     def _frame(self, number: int, asked: Asked) -> bytes:
         try:
@@ -190,7 +219,9 @@ class GgufModel:
                 "(it compiles for some minutes and needs a C++ compiler)."
             )
         threads = self._threads or default_threads(self.path.stat().st_size)
-        load = wire.Load(os.fsencode(self.path.absolute()), self._context, threads, self._plain, self._reproducible)
+        load = wire.Load(
+            os.fsencode(self.path.absolute()), self._context, threads, self._plain, self._batch, self._reproducible
+        )
         try:
             with open_log(self._log) as log:
                 self._child = child = await Child.spawn(log)  # kept at once: close() ends it even while it loads
@@ -223,4 +254,5 @@ class GgufModel:
     async def _end_child(self) -> None:
         if self._child is not None:
             await self._child.end()
+            self._dropping.clear()
             self._child = None  # only now: if this is cancelled, close() has it still to end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -143,6 +143,11 @@ class Scheduler:
         """Whether a step would do anything."""
         return bool(self._works or self._running or self._failed)
 
+    @property
+    def running(self) -> list[Job]:
+        """Those at work."""
+        return [slot.job for slot in self._running]
+
     def add(self, jobs: Sequence[Job]) -> None:
         """Take on the jobs of one call. Calls that are open at once take turns at filling slots."""
         available = available_memory()
@@ -182,6 +187,17 @@ class Scheduler:
             if not work.waiting:
                 self._works.remove(work)
         return begun
+
+    def drop(self, jobs: Collection[Job]) -> None:
+        """Give up jobs, at work or waiting, between two steps."""
+        self._failed = [job for job in self._failed if job not in jobs]
+        for work in self._works:
+            work.waiting = deque(one for one in work.waiting if one[0] not in jobs)
+        self._works = deque(work for work in self._works if work.waiting)
+        for slot in [slot for slot in self._running if slot.job in jobs]:
+            self._end(slot, keep=False)
+        if self._sequences is not None:
+            self._sequences.drop_unneeded()
 
     def step(self) -> list[Job]:
         """Let every answer that is being written grow by a token; the jobs that are done with it."""
@@ -246,11 +262,14 @@ class Scheduler:
         if token is not None:
             slot.answer.append(token)
             return False
+        self._end(slot, slot.keep)
+        return True
+
+    def _end(self, slot: _Slot, keep: bool) -> None:
         assert self._sequences is not None
         slot.writer.close()
-        self._sequences.close(slot.stream, slot.keep)
+        self._sequences.close(slot.stream, keep)
         self._running.remove(slot)
-        return True
 
     def _open(self, job: Job, prefix: Prefix | None) -> Stream | None:
         """A sequence for a job; None while it must wait for others.

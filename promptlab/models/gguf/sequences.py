@@ -132,6 +132,14 @@ class Sequences:
         else:
             self._remove(stream)
 
+    def drop_unneeded(self) -> None:
+        """Give up beginnings that are not evaluated yet and that nothing at work begins with."""
+        for stream in self._filling[::-1]:  # the longer ones come after those that they continue
+            if stream.pins == 1:
+                self._filling.remove(stream)
+                self._kept.remove(stream)
+                self._remove(stream)
+
     def _new(self, place: int, tokens: Tokens, source: Stream | None, shared: int, cells: int) -> Stream:
         if source is not None:
             source.pins += 1

@@ -52,6 +52,12 @@ class Child:
         except (BrokenPipeError, ConnectionResetError):
             raise ChildDied from None
 
+    def post(self, frame: bytes) -> None:
+        """Send a small message without waiting. Whether it arrives is seen by the answer to it."""
+        assert self.process.stdin is not None
+        if not self.process.stdin.is_closing():
+            self.process.stdin.write(frame)
+
     async def receive(self) -> wire.FromChild:
         assert self.process.stdout is not None
         try:

@@ -21,6 +21,10 @@ class Task(Protocol):
     @property
     def jobs(self) -> list[Job]: ...
 
+    def text(self) -> str:
+        """The answer so far."""
+        ...
+
     def outcome(self) -> Outcome:
         """What came out, without key, latency and fingerprint. All jobs are done, and none of them has a problem."""
         ...
@@ -43,6 +47,9 @@ class Writing:
     def _begin(self) -> AnswerWriter:
         self._writer = self._new_writer()
         return self._writer
+
+    def text(self) -> str:
+        return self._writer.text.so_far() if self._writer else ""
 
     def outcome(self) -> Outcome:
         assert self._writer is not None
@@ -73,6 +80,9 @@ class Weighing:
             Job(np.append(prompt, np.array(place, np.int32)), 0, lambda place=place: _Measuring(choices, place))
             for place in choices.places
         ]
+
+    def text(self) -> str:
+        return ""
 
     def outcome(self) -> Outcome:
         found = self._choices.probabilities()

@@ -1,8 +1,8 @@
 """What the program and the model's child process say to each other: length-prefixed msgpack frames.
 
 The program sends one ``Load``, then any number of times some ``Ask`` and a ``Go``; the child answers with ``Loaded``
-or ``LoadFailed``, then with one ``Answer`` per ``Ask``, in any order. ``Begun`` says which requests it is at work on.
-Stopping needs no message: the program kills the child.
+or ``LoadFailed``, then with one ``Answer`` per ``Ask``, in any order. ``Begun`` says which requests it is at work on,
+``Wrote`` how far they are. ``Drop`` takes requests back; the child says ``Dropped`` when it has stopped work on them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Load(Struct, frozen=True, tag=True):
 
     Attributes:
         context: In tokens; None leaves it to the model, up to a default limit.
+        batch: Answers to write at once; None for a default.
         plain: Do without special processor units.
         reproducible: Give a request the same answer whatever is asked beside it.
     """
@@ -31,6 +32,7 @@ class Load(Struct, frozen=True, tag=True):
     context: int | None
     threads: int
     plain: bool
+    batch: int | None = None
     reproducible: bool = False
 
 
@@ -42,7 +44,16 @@ class Ask(Struct, frozen=True, tag=True):
 
 
 class Go(Struct, frozen=True, tag=True):
-    """Plan and answer what was asked since the last one, together."""
+    """Plan and answer what was asked since the last one, together. ``watched`` asks for ``Wrote`` meanwhile."""
+
+    watched: bool = False
+
+
+class Drop(Struct, frozen=True, tag=True):
+    """Nobody waits for these any more. ``ticket`` names this message."""
+
+    ticket: int
+    numbers: tuple[int, ...]
 
 
 class Loaded(Struct, frozen=True, tag=True):
@@ -63,6 +74,19 @@ class Begun(Struct, frozen=True, tag=True):
     numbers: tuple[int, ...]
 
 
+class Wrote(Struct, frozen=True, tag=True):
+    """Since the last one: number and whole text so far of watched answers that grew, and tokens worked on."""
+
+    texts: tuple[tuple[int, str], ...]
+    tokens: int
+
+
+class Dropped(Struct, frozen=True, tag=True):
+    """Nothing more is done for the ``Drop`` of that ticket."""
+
+    ticket: int
+
+
 class Answer(Struct, frozen=True, tag=True):
     """The outcome of the ``Ask`` of that number."""
 
@@ -70,8 +94,8 @@ class Answer(Struct, frozen=True, tag=True):
     outcome: Outcome
 
 
-ToChild = Load | Ask | Go
-FromChild = Loaded | LoadFailed | Begun | Answer
+ToChild = Load | Ask | Go | Drop
+FromChild = Loaded | LoadFailed | Begun | Wrote | Dropped | Answer
 
 _to_child = msgspec.msgpack.Decoder(ToChild)
 _from_child = msgspec.msgpack.Decoder(FromChild)

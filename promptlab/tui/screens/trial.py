@@ -49,7 +49,7 @@ def trial_request(prompt: Prompt, past: PromptPast | None, evalset: EvalSet, at:
 
 
 def trial_pieces(job: Job) -> list[Piece]:
-    """Outputs and scores of a trial, example by example, as far as they have arrived."""
+    """Outputs and scores of a trial, example by example, as far as they have arrived or are written."""
     table = job.table
     pieces: list[Piece] = []
     for variant in table.variants:
@@ -68,19 +68,24 @@ def trial_pieces(job: Job) -> list[Piece]:
             pieces.append(Piece(f"  expected {example.expected}", "dim"))
         pieces.append(Piece("\n"))
         for variant in table.variants:
-            pieces += _cell(table, variant.column, example.id, job.active)
+            pieces += _cell(job, variant.column, example.id)
     return pieces
 
 
-def _cell(table: RunTable, column: str, example: str, active: bool) -> Sequence[Piece]:
+def _cell(job: Job, column: str, example: str) -> Sequence[Piece]:
+    table = job.table
     outcome = table.outcome(column, example)
     if outcome is None:
-        return [Piece(f"{column}  "), Piece("…\n" if active else "not run\n", "dim")]
+        so_far = _cut(job.texts.get((column, example, 0), ""))
+        return [Piece(f"{column}  "), Piece(f"{so_far}…\n" if job.active else "not run\n", "dim")]
     if outcome.fault is not None:
         return [Piece(f"{column} "), Piece(f"! {outcome.fault.message}\n", "bad")]
-    text = outcome.text.strip()
-    cut = text[:_LONGEST] + (" …" if len(text) > _LONGEST else "")
-    return [Piece(f"{column} "), *_mark(table, column, example), Piece(f" {cut}\n")]
+    return [Piece(f"{column} "), *_mark(table, column, example), Piece(f" {_cut(outcome.text)}\n")]
+
+
+def _cut(text: str) -> str:
+    text = text.strip()
+    return text[:_LONGEST] + (" …" if len(text) > _LONGEST else "")
 
 
 def _mark(table: RunTable, column: str, example: str) -> Sequence[Piece]:

@@ -50,7 +50,7 @@ class Trying:
         self._screen = screen
         self._job: Job | None = None
         self._tried = ("", "")
-        self._painted = -1
+        self._painted = (-1, 0)
         self._timer: Timer | None = None
 
     async def trial(self) -> None:
@@ -62,7 +62,7 @@ class Trying:
         request = trial_request(ready.prompt, ready.past, ready.evalset, ready.at)
         job = await self._screen.begin(request, ready.drafts, scratch=True)
         if job is not None:
-            self._job, self._tried, self._painted = job, tried, -1
+            self._job, self._tried, self._painted = job, tried, (-1, 0)
             self._screen.view("trial")
             if self._timer is None:
                 self._timer = self._screen.set_interval(REPAINT, self._paint)
@@ -72,8 +72,9 @@ class Trying:
         job = self._job
         if job is None or self._timer is None:
             return
-        if job.table.revision != self._painted or not job.active:
-            self._painted = job.table.revision
+        now = (job.table.revision, job.heard)
+        if now != self._painted or not job.active:
+            self._painted = now
             self._screen.query_one("#trial", TextView).show(trial_pieces(job), keep_place=True)
             self.title()
         if not job.active:
