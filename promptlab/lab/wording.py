@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from promptlab.compare.values import Interval
@@ -25,9 +26,11 @@ def number(value: float, info: MetricInfo) -> str:
 
 
 def mean(interval: Interval | None, info: MetricInfo) -> str:
-    """A mean with its interval: ``74.2 % [65.7, 81.2]``; ``–`` without any value."""
+    """A mean with its interval: ``74.2 % [65.7, 81.2]``, or ``412 ms (n = 1)``; ``–`` without any value."""
     if interval is None:
         return "–"
+    if math.isnan(interval.low):
+        return f"{number(interval.mean, info)} (n = {interval.n})"
     if is_share(info):
         return f"{100 * interval.mean:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
     if info.unit == "s":
