@@ -9,11 +9,20 @@ import click
 
 from promptlab.cli.completing import runs, runs_and_subjects, subjects
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
-from promptlab.cli.text import print_comparison, print_confusion, print_parts, print_run, print_subject_diff
+from promptlab.cli.text import (
+    print_changes,
+    print_comparison,
+    print_confusion,
+    print_parts,
+    print_ranking,
+    print_run,
+    print_subject_diff,
+)
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.measuring import Breakdown, Confusion, breakdown
 from promptlab.lab.measuring import confusion as confusion_of
+from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
 from promptlab.models.values import NOT_STORED
 from promptlab.workspace.toml import did_you_mean
@@ -91,7 +100,9 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
 @click.argument("what", metavar="RUN|SUBJECT", shell_complete=runs_and_subjects)
 @click.option("--example", metavar="ID", help="One example of the run, all columns.")
 @click.option("--by", type=click.Choice(["tag", "group", "split"]), help="The metric on each part of the examples.")
-@click.option("--metric", default="", metavar="METRIC", help="Which one, with --by; default: the primary metric.")
+@click.option("--metric", default="", metavar="METRIC", help="Which one, with --by, --pairs or --changes.")
+@click.option("--pairs", is_flag=True, help="Every column against every other, and their order.")
+@click.option("--changes", is_flag=True, help="Examples by how far a column is from its baseline, most first.")
 @click.option("--confusion", is_flag=True, help="Which label was answered where which was right.")
 @json_option
 @click.pass_context
@@ -101,22 +112,29 @@ def show_command(
     example: str | None,
     by: Literal["tag", "group", "split"] | None,
     metric: str,
+    pairs: bool,
+    changes: bool,
     confusion: bool,
     as_json: bool,
 ) -> int:
     """Show a run, one of its examples, its parts, or the text of a version of a prompt."""
     lab = open_lab(ctx)
-    if sum((example is not None, by is not None, confusion)) > 1:
-        raise UsageFault("--example, --by and --confusion are different views: give one of them.")
-    if metric and by is None:
-        raise UsageFault("--metric goes with --by.")
-    if example is None and by is None and not confusion and lab.is_subject(what):
+    views = sum((example is not None, by is not None, pairs, changes, confusion))
+    if views > 1:
+        raise UsageFault("--example, --by, --pairs, --changes and --confusion are different views: give one of them.")
+    if metric and by is None and not pairs and not changes:
+        raise UsageFault("--metric goes with --by, --pairs or --changes.")
+    if not views and lab.is_subject(what):
         return _show_subject(lab, what, as_json)
     run = lab.open_run(what)
     if example is not None:
         return _show_example(run, example, as_json)
     if by is not None:
         return _show_parts(breakdown(run, by, metric), run, as_json)
+    if pairs:
+        return _show_ranking(ranking_of(run, metric), run, as_json)
+    if changes:
+        return _show_changes(changes_of(run, metric), run, as_json)
     if confusion:
         return _show_confusion([confusion_of(run, variant.column) for variant in run.variants], as_json)
     if as_json:
@@ -143,6 +161,22 @@ def _show_parts(parts: Breakdown, run: RunTable, as_json: bool) -> int:
         data({"breakdown": parts})
     else:
         print_parts(parts, run)
+    return ExitCode.DONE
+
+
+def _show_ranking(ranking: Ranking, run: RunTable, as_json: bool) -> int:
+    if as_json:
+        data({"ranking": ranking})
+    else:
+        print_ranking(ranking, run)
+    return ExitCode.DONE
+
+
+def _show_changes(changes: Changes, run: RunTable, as_json: bool) -> int:
+    if as_json:
+        data({"changes": changes})
+    else:
+        print_changes(changes, run)
     return ExitCode.DONE
 
 

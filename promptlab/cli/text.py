@@ -11,6 +11,7 @@ from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
 from promptlab.lab.judged import judgings
 from promptlab.lab.measuring import Breakdown, Confusion
+from promptlab.lab.ranking import Changes, Ranking
 from promptlab.lab.sequential import saving_of
 from promptlab.lab.values import Comparison, SubjectDiff
 
@@ -69,6 +70,45 @@ def print_parts(parts: Breakdown, run: RunTable) -> None:
         mean = wording.mean(part.mean, info)
         rows.append((part.value or f"no {parts.by}", str(part.examples), part.column, mean, change))
     table((parts.by, "examples", "", parts.metric, "against the baseline"), rows, right=frozenset({1}))
+
+
+def print_ranking(ranking: Ranking, run: RunTable) -> None:
+    """A verdict for every pair of columns, then their strengths."""
+    info = run.infos[ranking.metric]
+    rows: list[Sequence[str]] = []
+    for pair in ranking.pairs:
+        verdict = pair.verdict
+        effect, low, high = (wording.points(value, info) for value in (verdict.effect, verdict.low, verdict.high))
+        rows.append((f"{pair.after} against {pair.before}", verdict.status, f"{effect} [{low}, {high}]"))
+    table((ranking.metric, "verdict", "difference"), rows)
+    for variant in run.variants:
+        line(f"{variant.column} {variant.label}")
+    places = [
+        (str(place), one.column, f"{one.strength:+.2f} [{one.low:+.2f}, {one.high:+.2f}]", f"{100 * one.best:.0f} %")
+        for place, one in enumerate(ranking.standings, start=1)
+    ]
+    if places:
+        table(("", "", "strength", "best"), places, right=frozenset({3}))
+    for note in ranking.notes:
+        line(note)
+
+
+def print_changes(changes: Changes, run: RunTable) -> None:
+    """Examples by how far they are from the baseline."""
+    info = run.infos[changes.metric]
+    rows = [
+        (
+            "▲" if change.delta > 0 else "▼",
+            change.example,
+            change.column,
+            wording.number(change.before, info),
+            wording.number(change.after, info),
+        )
+        for change in changes.changes[:SHOWN]
+    ]
+    table(("", "example", "", f"{changes.metric} before", "after"), rows, right=frozenset({3, 4}))
+    _rest(len(changes.changes))
+    line(f"the same: {wording.plural(changes.same, 'cell')}")
 
 
 def print_confusion(confusion: Confusion) -> None:

@@ -39,6 +39,31 @@ def test_parts_and_confusion(
 
     assert said(capsys, "show", "last", "--confusion", "--by", "tag")[::2] == (
         2,
-        "promptlab: --example, --by and --confusion are different views: give one of them.\n",
+        "promptlab: --example, --by, --pairs, --changes and --confusion are different views: give one of them.\n",
     )
-    assert said(capsys, "show", "last", "--metric", "exact")[::2] == (2, "promptlab: --metric goes with --by.\n")
+    assert said(capsys, "show", "last", "--metric", "exact")[::2] == (
+        2,
+        "promptlab: --metric goes with --by, --pairs or --changes.\n",
+    )
+    code, out, _ = said(capsys, "show", "last", "--changes")
+    assert code == 0
+    assert out.startswith("   example     exact before    after\n▲  t1       b         0.0 %  100.0 %\n")
+    assert out.endswith("the same: 0 cells\n")
+    assert said(capsys, "show", "last", "--pairs")[::2] == (
+        2,
+        "promptlab: All pairs need three columns or more; this run has 2 columns.\n",
+    )
+
+
+def test_all_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(folder)
+    prompt = folder / "prompts" / "triage.toml"
+    prompt.write_text(prompt.read_text().replace("Label this as", "Label this as one of"))
+    assert said(capsys, "run", "triage@v1", "triage", "triage@v2")[0] == 0
+    code, out, _ = said(capsys, "show", "last", "--pairs")
+    assert code == 0
+    assert "b against a  BETTER        +100.0 points [" in out
+    assert "c against b  INCONCLUSIVE  +0.0 points [" in out
+    assert "Only 8 examples with a score in every column: the order is a guess." in out
+    ranking = json.loads(said(capsys, "show", "last", "--pairs", "--metric", "contains", "--json")[1])["ranking"]
+    assert [len(ranking[part]) for part in ("pairs", "standings", "notes")] == [3, 3, 2]

@@ -103,7 +103,13 @@ async def test_sorting_and_metrics_cycle(folder: Path) -> None:
     await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
-        for word in ("largest loss first", "lowest score first", "as in the eval set", "changed and failing first"):
+        for word in (
+            "largest loss first",
+            "largest change first",
+            "lowest score first",
+            "as in the eval set",
+            "changed and failing first",
+        ):
             await here.press("s")
             await here.sees(word)
         await here.press("m")
@@ -236,3 +242,16 @@ async def test_without_git_no_commit_is_promised(folder: Path) -> None:
         await here.press("c")
         await here.until(lambda: "is not in a git repository" in here.status)
         assert "Commit this run?" not in here.text
+
+
+async def test_all_pairs_of_three_columns(folder: Path) -> None:
+    prompt = folder / "prompts" / "triage.toml"
+    prompt.write_text(prompt.read_text().replace("Label this as", "Label this as one of"))
+    await finished(folder, RunRequest(("triage@v1", "triage@v2", "triage")))
+    async with sitting(folder) as here:
+        await here.press("3")
+        await here.sees("BETTER")
+        await here.press("p")
+        await here.sees("1. b")
+        await here.sees("b against a")
+        await here.sees("Only 8 examples")

@@ -23,10 +23,11 @@ MARKS: dict[Fate, Cell] = {
     "error": Cell("!", "bad"),
     "pending": Cell("·", "dim"),
 }
-SORTS = ("changed", "difference", "score", "file")
+SORTS = ("changed", "difference", "change", "score", "file")
 SORT_WORDS = {
     "changed": "changed and failing first",
     "difference": "largest loss first",
+    "change": "largest change first",
     "score": "lowest score first",
     "file": "as in the eval set",
 }
@@ -162,6 +163,10 @@ def _largest_loss_first(entry: Entry) -> tuple[float, ...]:
     return (0, entry.delta) if entry.delta is not None else (1, 0.0)
 
 
+def _largest_change_first(entry: Entry) -> tuple[float, ...]:
+    return (0, -abs(entry.delta), entry.delta) if entry.delta is not None else (1, 0.0)
+
+
 def _lowest_first(entry: Entry) -> tuple[float, ...]:
     return (0, entry.value) if entry.value is not None else (1, 0.0)
 
@@ -169,6 +174,7 @@ def _lowest_first(entry: Entry) -> tuple[float, ...]:
 _SORT_KEYS: dict[str, Callable[[Entry], tuple[float, ...]]] = {
     "changed": _changed_first,
     "difference": _largest_loss_first,
+    "change": _largest_change_first,
     "score": _lowest_first,
 }
 

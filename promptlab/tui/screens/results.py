@@ -25,6 +25,7 @@ from promptlab.tui.screens.column_rows import ColumnRows, head_columns
 from promptlab.tui.screens.detail import detail_pieces, save_pieces, verdict_pieces
 from promptlab.tui.screens.grid_rows import SORT_WORDS, SORTS, Filter, GridRows, View, columns_of
 from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.ranking_pieces import ranking_pieces
 from promptlab.tui.screens.runs_dialog import RunsDialog
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
@@ -202,7 +203,7 @@ class ResultsScreen(Page):
     def _show_rows(self, table: RunTable, view: View, rows: GridRows) -> None:
         nothing = "No example is like that. a shows all." if view.filter != "all" else NO_RUN
         self.grid.set_rows(rows, empty=nothing, keep="place" if self.grid.row == 0 else "row")
-        self.grid.set_sort({"difference": "delta", "score": view.column}.get(view.sort, ""))
+        self.grid.set_sort({"difference": "delta", "change": "delta", "score": view.column}.get(view.sort, ""))
         filters = self.query_one(FilterLine)
         filters.counts, filters.chosen, filters.sort = dict(rows.counts), view.filter, SORT_WORDS[view.sort]
         filters.waiting = "not asked" if table.sequential and table.state == "complete" else "to come"
@@ -323,6 +324,15 @@ class ResultsScreen(Page):
     async def _tell_verdict(self, table: RunTable) -> None:
         pieces = await in_thread(partial(verdict_pieces, table))
         await app_of(self).push_screen_wait(Question("Verdict", pieces, cancel="Close"))
+
+    def action_pairs(self) -> None:
+        """Hold every column against every other, and rank them."""
+        if self._table is not None:
+            self.run_worker(partial(self._tell_pairs, self._table, self._view.metric), group="ask", exclusive=True)
+
+    async def _tell_pairs(self, table: RunTable, metric: str) -> None:
+        pieces = await in_thread(partial(ranking_pieces, table, metric))
+        await app_of(self).push_screen_wait(Question("All pairs", pieces, cancel="Close"))
 
     def action_commit(self) -> None:
         """Keep the run in git, after showing what that means."""
