@@ -67,6 +67,18 @@ class HistoryFault(PromptlabError):
     """Git could not do what was asked: no repository, no git, no identity, a read-only folder, a full disk."""
 
 
+class CommitRefused(HistoryFault):
+    """Git made no commit: a hook or the signing program refused, or somebody holds the index.
+
+    Attributes:
+        output: What git and the hooks printed.
+    """
+
+    def __init__(self, sentence: str, output: str) -> None:
+        self.output = output
+        super().__init__(sentence)
+
+
 class StorageFault(PromptlabError):
     """A file could not be written: no permission, no space left."""
 

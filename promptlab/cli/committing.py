@@ -8,8 +8,7 @@ from promptlab.cli import completing as complete
 from promptlab.cli.output import data, json_option, line, open_lab, say
 from promptlab.cli.results import when
 from promptlab.cli.text import spans_text
-from promptlab.errors import ExitCode, UsageFault
-from promptlab.history.committing import CommitRefused
+from promptlab.errors import CommitRefused, ExitCode, UsageFault
 from promptlab.lab.committing import Proposal
 
 _WORDS = {"new": "new", "deleted": "removed", "changed": "edited"}

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from promptlab.errors import HistoryFault
-from promptlab.history.committing import Committed
 from promptlab.history.git import storage_fault
+from promptlab.history.values import Committed
 
 KEPT = 100
 _ROOM = 2_000_000  # bytes of the file above which the oldest are dropped

@@ -7,30 +7,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from msgspec import Struct
+from promptlab.history.values import GitCall
 
 KEPT = 300
 _LONGEST = 2000  # characters of a command or of what git said about it
+_FORMAT = 40  # characters of a list of fields to print, which say nothing to a person
 _SECRET = re.compile(r"(?<=://)[^/\s@]+@")
 _HEADER = re.compile(r"(?i)((?:extraheader|authorization|password|token)[^=:]*[=:]\s*).+")
-
-
-class GitCall(Struct, frozen=True):
-    """One git command that has ended.
-
-    Attributes:
-        time: When it was started, seconds since the epoch.
-        milliseconds: How long it took.
-        code: Its exit status; negative for a signal, None when it could not be started.
-        command: As a person would type it, without the settings that promptlab adds to each, and without secrets.
-        said: The last thing that git said on stderr, when it did not end with 0.
-    """
-
-    time: float
-    milliseconds: float
-    code: int | None
-    command: str
-    said: str = ""
 
 
 _CALLS: deque[GitCall] = deque(maxlen=KEPT)
@@ -64,6 +47,8 @@ def _typed(args: Sequence[str]) -> str:
     """The command as it would be typed, cut when it names thousands of files."""
     text = "git"
     for arg in args:
+        if arg.startswith("--format=") and len(arg) > _FORMAT:
+            arg = "--format=…"
         text += f" {arg if arg and not set(arg) & _NEED_QUOTES else _quoted(arg)}"
         if len(text) > _LONGEST:
             return f"{text[:_LONGEST]} …"

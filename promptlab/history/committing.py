@@ -10,46 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from msgspec import Struct
-
-from promptlab.errors import HistoryFault, UsageFault
+from promptlab.errors import CommitRefused, HistoryFault, UsageFault
 from promptlab.history.git import plain
 from promptlab.history.repository import Repository
-from promptlab.history.staging import Entry, edits, entries, put
+from promptlab.history.staging import edits, entries, put
+from promptlab.history.values import Committed, Entry
 
 PATIENCE = 600.0  # seconds that hooks may take while a screen owns the terminal
-
-
-class Committed(Struct, frozen=True):
-    """A commit that the person made with promptlab.
-
-    Attributes:
-        parent: The commit that HEAD stood on, "" before the first.
-        branch: Full name of the branch, "" when HEAD is on none.
-        before: What the index had, before, at each path that the commit changed.
-        after: What the commit has there.
-        notes: Sentences on what hooks did.
-    """
-
-    commit: str
-    parent: str
-    branch: str
-    title: str
-    before: tuple[Entry, ...]
-    after: tuple[Entry, ...]
-    notes: tuple[str, ...] = ()
-
-
-class CommitRefused(HistoryFault):
-    """Git made no commit: a hook or the signing program refused, or somebody holds the index.
-
-    Attributes:
-        output: What git and the hooks printed.
-    """
-
-    def __init__(self, sentence: str, output: str) -> None:
-        self.output = output
-        super().__init__(sentence)
 
 
 def refuse_in_operation(repo: Repository, what: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from promptlab.history.repository import Repository
+from promptlab.history.values import Entry
 
 Kind = Literal["new", "changed", "deleted", "ignored", "conflict"]
 _KINDS: Mapping[str, Kind] = {"?": "new", "!": "ignored", "u": "conflict"}
@@ -25,20 +26,6 @@ class Edit(Struct, frozen=True):
     path: str
     kind: Kind
     half: bool = False
-
-
-class Entry(Struct, frozen=True):
-    """What the index has at a path from the repository's top.
-
-    Attributes:
-        mode: ``100644`` and such, "" where the index has nothing.
-        intent: Only ``git add --intent-to-add`` was said of it.
-    """
-
-    path: str
-    mode: str = ""
-    blob: str = ""
-    intent: bool = False
 
 
 def edits(repo: Repository, paths: Sequence[str]) -> list[Edit]:

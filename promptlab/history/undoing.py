@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 
 from promptlab.errors import HistoryFault, UsageFault
-from promptlab.history.committing import Committed, refuse_in_operation
+from promptlab.history.committing import refuse_in_operation
 from promptlab.history.marks import list_marks
 from promptlab.history.pending import Folder
 from promptlab.history.repository import Repository
 from promptlab.history.staging import entries, put
+from promptlab.history.values import Committed
 
 KEPT_BELOW = "refs/promptlab/undone/"
 

@@ -255,3 +255,55 @@ class Prunable(Struct, frozen=True):
     record: RunRecord
     tag_object: str
     size: int
+
+
+class Entry(Struct, frozen=True):
+    """What the index has at a path from the repository's top.
+
+    Attributes:
+        mode: ``100644`` and such, "" where the index has nothing.
+        intent: Only ``git add --intent-to-add`` was said of it.
+    """
+
+    path: str
+    mode: str = ""
+    blob: str = ""
+    intent: bool = False
+
+
+class Committed(Struct, frozen=True):
+    """A commit that the person made with promptlab.
+
+    Attributes:
+        parent: The commit that HEAD stood on, "" before the first.
+        branch: Full name of the branch, "" when HEAD is on none.
+        before: What the index had, before, at each path that the commit changed.
+        after: What the commit has there.
+        notes: Sentences on what hooks did.
+    """
+
+    commit: str
+    parent: str
+    branch: str
+    title: str
+    before: tuple[Entry, ...]
+    after: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+
+class GitCall(Struct, frozen=True):
+    """One git command that has ended.
+
+    Attributes:
+        time: When it was started, seconds since the epoch.
+        milliseconds: How long it took.
+        code: Its exit status; negative for a signal, None when it could not be started.
+        command: As a person would type it, without the settings that promptlab adds to each, and without secrets.
+        said: The last thing that git said on stderr, when it did not end with 0.
+    """
+
+    time: float
+    milliseconds: float
+    code: int | None
+    command: str
+    said: str = ""

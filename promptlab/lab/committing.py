@@ -12,9 +12,10 @@ from promptlab.compare.values import DiffSpan
 from promptlab.compare.words import word_diff
 from promptlab.errors import InvalidFile, NotFound, PromptlabError, UsageFault
 from promptlab.history.actions import CommitMade
-from promptlab.history.committing import Committed
 from promptlab.history.committing import commit as commit_files
+from promptlab.history.git import plain
 from promptlab.history.staging import Edit, Kind, edits, staged_elsewhere
+from promptlab.history.values import Committed
 from promptlab.lab.comparing import prompt_fields, whole
 from promptlab.lab.subjects import name_of
 from promptlab.lab.values import FieldDiff
@@ -234,6 +235,7 @@ def _part(field: FieldDiff, roles: Sequence[str]) -> str:
             return f"change the role of message {at + 1}" if old and new else ""
         return f"{'reword' if old and new else 'add' if new else 'drop'} {role}"
     key = field.field.partition(".")[2]
-    if len(old) + len(new) <= 24 and "\n" not in old + new:
+    old, new = plain(old), plain(new)
+    if len(old) + len(new) <= 24:
         return f"{key} {old or 'unset'} → {new or 'unset'}"
     return f"change {key}"

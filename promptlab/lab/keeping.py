@@ -73,6 +73,16 @@ class Keeper(Reader):
             self.did(f"pinned {made.tag}", Pinned(made.tag, tag_object(self.repository(), made.tag)))
         return made
 
+    def stage_problem(self, stage: str) -> str:
+        """Why this cannot be the name of a stage, as a sentence, or ""."""
+        from promptlab.history.marks import check_stage
+
+        try:
+            check_stage(stage)
+        except UsageFault as fault:
+            return str(fault)
+        return ""
+
     def promote(self, subject: str, stage: str, run: str = "") -> Mark:
         """Put a version on a stage, with the saved run that justifies it.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab.errors import NotFound, UsageFault
-from promptlab.history.values import Published, RunRecord, SavedRun
+from promptlab.history.values import Committed, GitCall, Published, RunRecord, SavedRun
 from promptlab.lab import archive, planning
 from promptlab.lab.modelling import SpeedStep, measure_speeds
 from promptlab.lab.opening import Opener
@@ -35,8 +35,6 @@ from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
 
 if TYPE_CHECKING:
-    from promptlab.history.calls import GitCall
-    from promptlab.history.committing import Committed
     from promptlab.lab.audits import Audit
     from promptlab.lab.committing import Proposal
     from promptlab.lab.running import Judging

@@ -61,6 +61,10 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.palette", "ctrl+p", "", "Find any action by its name.", 99, "", True, "command_palette"),
         Action("app.next_pane", "tab", "pane", "Go to the next pane.", 80, "", False, "focus_next"),
         Action("app.previous_pane", "shift+tab", "", "Go to the pane before.", does="focus_previous"),
+        Action(
+            "app.undo", "u", "", "Undo the last thing that promptlab did, after saying what that does.", 99, "git"
+        ),
+        Action("app.git_log", "at", "", "Show the git commands that this program ran.", 99, "git"),
         Action("app.stop", "x", "stop", "Stop the run after the cells in flight; what is done is kept.", 5, "run"),
     ),
     "table": (
@@ -97,6 +101,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         ),
         Action("prompts.previous_example", "left_square_bracket", "", "Fill the preview from the example before."),
         Action("prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35),
+        Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(
             "prompts.view", "v", "view", "Show editor, preview or trial; one at a time when narrow.", 60, "prompt"
@@ -133,6 +138,20 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("history.diff", "d", "diff", "Diff with the version before, or of the two marked ones.", 10, "view"),
         Action("history.restore", "R", "restore", "Put this text into the editor; nothing is written.", 15, "prompt"),
         Action("history.run", "r", "run", "Run this version again, beside the working copy.", 12, "run"),
+        Action("history.blame", "b", "blame", "Show which version brought each line of this text.", 32, "view"),
+        Action("history.bisect", "B", "bisect", "Find the version where the primary metric got worse.", 34, "run"),
+        Action(
+            "history.promote",
+            "P",
+            "promote",
+            "Put this version on a stage, with the run that justifies it.",
+            22,
+            "git",
+        ),
+        Action("history.demote", "D", "", "Take this version off its stage.", group="git"),
+        Action("history.pin", "T", "", "Pin the number of this version for good, by a tag.", group="git"),
+        Action("history.filter", "f", "filter", "Only the runs of one model or one eval set.", 36, "filter"),
+        Action("history.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 18, "git"),
         Action("history.copy", "y", "copy", "Copy the tag of the run, or the commit of the version.", 50, "copy"),
         Action("history.pick", "p", "prompt", "Choose the prompt to show.", 40, "view"),
         Action("history.before", "left_square_bracket", "", "The prompt before."),

@@ -47,7 +47,7 @@ class PromptlabApp(App[int]):
         if self.no_color and self.current_theme.ansi:
             # Under NO_COLOR the ANSI themes draw black on black.
             self.theme = "textual-dark"
-        self.session = Session(self._chrome, self._start, self._history_changed)
+        self.session = Session(self._chrome, self._start, self._saved)
         self.fault: PromptlabError | None = None
         self._open_lab = open_lab
         self._watching = False
@@ -115,6 +115,13 @@ class PromptlabApp(App[int]):
         if self.session.state is not None and self.session.state.head != head:
             self._history_changed()
 
+    def _saved(self) -> None:
+        """Something was put into git here: the header counts anew, the screens read again."""
+        lab = self.session.lab_now
+        if lab is not None:
+            self.run_worker(partial(self._look_at_git, lab), group="git", exclusive=True)
+        self._history_changed()
+
     def _history_changed(self) -> None:
         for page in self._pages():
             page.history_changed()
@@ -168,6 +175,8 @@ class PromptlabApp(App[int]):
             return self.session.running
         if action == "go":
             return parameters[0] in self._modes_open
+        if action in ("undo", "git_log"):
+            return self.session.lab_now is not None
         return super().check_action(action, parameters)
 
     def action_go(self, mode: str) -> None:
@@ -191,6 +200,18 @@ class PromptlabApp(App[int]):
         """Open or close the help panel."""
         if isinstance(self.screen, Page):
             self.screen.toggle_help()
+
+    def action_undo(self) -> None:
+        """Undo the last thing that promptlab did, after saying what that does."""
+        if isinstance(self.screen, Page):
+            self.run_worker(partial(_undo, self.screen), group="undo", exclusive=True)
+
+    def action_git_log(self) -> None:
+        """Show the git commands that this program ran."""
+        from promptlab.tui.screens.reading import GitLog
+
+        if (lab := self.session.lab_now) is not None:
+            self.push_screen(GitLog(lab.git_calls))
 
     def action_stop(self) -> None:
         """Stop the run after the cells in flight."""
@@ -237,6 +258,12 @@ def _screens() -> tuple[type[Page], ...]:
     from promptlab.tui.screens.results import ResultsScreen
 
     return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen)
+
+
+async def _undo(page: Page) -> None:
+    from promptlab.tui.screens.committing import undo_last
+
+    await undo_last(page)
 
 
 def run(path: Path) -> int:

@@ -21,6 +21,7 @@ class Session:
         table: The run that Results shows.
         pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
+        messages: Prompt name to the message of a commit that was typed and not used.
     """
 
     def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
@@ -29,7 +30,7 @@ class Session:
         Args:
             changed: Called when a line around the screens has to be drawn again.
             start: Does a run. Whoever starts one makes sure that none is going on.
-            saved: Called when a run was put into git: trends are others now.
+            saved: Called when something was put into git or taken out: versions and trends are others now.
         """
         self.start = start
         self.saved = saved
@@ -40,6 +41,7 @@ class Session:
         self.table: RunTable | None = None
         self.pair: tuple[str, str] | None = None
         self.job: Job | None = None
+        self.messages: dict[str, str] = {}
         self.said = ""
         self.bad = False
         self._changed = changed

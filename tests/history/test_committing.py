@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.errors import HistoryFault, UsageFault
-from promptlab.history.committing import CommitRefused, commit
+from promptlab.errors import CommitRefused, HistoryFault, UsageFault
+from promptlab.history.committing import commit
 from promptlab.history.repository import Repository
 from promptlab.history.staging import Edit, edits, staged_elsewhere
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,9 +18,11 @@ from promptlab.lab.wording import plural, spark
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
+from promptlab.tui.screens import naming
+from promptlab.tui.screens.bisecting import bisect, show_blame
 from promptlab.tui.screens.history_detail import moment_pieces, run_pieces
 from promptlab.tui.screens.history_rows import COLUMNS, Moment, Timeline, TimelineRows, read_timeline, subject_of
-from promptlab.tui.screens.past import NO_PROMPTS, PastPage, pane
+from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick, pane
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Answer, Question
@@ -61,6 +63,7 @@ class HistoryScreen(PastPage):
         self._timeline: Timeline | None = None
         self._rows: TimelineRows | None = None
         self._marked: list[str] = []
+        self._only = ""
 
     def panes(self) -> Iterable[Widget]:
         """Timeline and details."""
@@ -91,13 +94,13 @@ class HistoryScreen(PastPage):
             self.details.show([])
             return
         if self._timeline is None or self._timeline.name != name:
-            self._timeline, self._rows, self._marked = None, None, []
+            self._timeline, self._rows, self._marked, self._only = None, None, [], ""
             self.table.border_title = plain(one_line(name))
             self.table.border_subtitle = plain("")
             self.table.set_rows(NoRows(), empty="reading the history …")
             self.details.show([])
         try:
-            self._timeline = await in_thread(partial(read_timeline, lab, name))
+            self._timeline = await in_thread(partial(read_timeline, lab, name, self._only))
         except PromptlabError as fault:
             self._timeline, self._rows = None, None
             self.table.set_rows(NoRows(), empty=one_line(str(fault)))
@@ -117,7 +120,10 @@ class HistoryScreen(PastPage):
         self.table.border_title = plain(one_line(title))
         versions = sum(moment.kind == "version" for moment in timeline.moments)
         runs = {run.run.id for moment in timeline.moments for run in moment.runs}
-        self.table.border_subtitle = plain(f"{plural(versions, 'version')} · {plural(len(runs), 'run')}")
+        only = f" of {timeline.only}" if timeline.only else ""
+        self.table.border_subtitle = plain(
+            one_line(f"{plural(versions, 'version')} · {plural(len(runs), 'run')}{only}")
+        )
 
     @property
     def _here(self) -> tuple[Moment, PromptRun | None] | None:
@@ -276,6 +282,60 @@ class HistoryScreen(PastPage):
             [Answer("replace", "R", f"Put {moment.name} there")],
         )
         return await app_of(self).push_screen_wait(question) == "replace"
+
+    # -- names, questions -----------------------------------------------------------------------------------
+
+    def _about(self, ask: Callable[[PastPage, Timeline, Moment], Coroutine[None, None, None]]) -> None:
+        """Do something with the moment under the cursor."""
+        if self._timeline is not None and self._here is not None:
+            self.run_worker(partial(ask, self, self._timeline, self._here[0]), group="ask", exclusive=True)
+
+    def action_promote(self) -> None:
+        """Put the version on a stage."""
+        self._about(naming.promote)
+
+    def action_demote(self) -> None:
+        """Take the version off its stage."""
+        self._about(naming.demote)
+
+    def action_pin(self) -> None:
+        """Pin the version's number."""
+        self._about(naming.pin)
+
+    def action_blame(self) -> None:
+        """Show which version brought each line."""
+        self._about(show_blame)
+
+    def action_bisect(self) -> None:
+        """Find where the metric got worse, between the marked versions or the oldest and the newest."""
+        timeline = self._timeline
+        if timeline is not None:
+            ends = [moment for moment in reversed(timeline.moments) if moment.key in self._marked]
+            self.run_worker(partial(bisect, self, timeline, ends), group="ask", exclusive=True)
+
+    def action_filter(self) -> None:
+        """Show only the runs of one model or one eval set."""
+        if self._timeline is not None:
+            self.run_worker(partial(self._filter, self._timeline), group="ask", exclusive=True)
+
+    async def _filter(self, timeline: Timeline) -> None:
+        if not timeline.choices:
+            self.session.say("There is no run yet that could be filtered.")
+            return
+        names = ("all runs", *timeline.choices)
+        chosen = await app_of(self).push_screen_wait(Pick("Show the scores of", names, timeline.only or names[0]))
+        if chosen:
+            self._only = "" if chosen == names[0] else chosen
+            self.reload()
+
+    def go_back(self) -> bool:
+        """Give back a zoomed pane's room, then leave the filter."""
+        if super().go_back():
+            return True
+        filtered, self._only = bool(self._only), ""
+        if filtered:
+            self.reload()
+        return filtered
 
     # -- other prompts ------------------------------------------------------------------------------------
 

@@ -34,6 +34,10 @@ def moment_pieces(lab: Lab, timeline: Timeline, moment: Moment) -> list[Piece]:
     if moment.commit:
         pieces += [Piece(moment.commit[:12], "accent"), Piece(f"  {date(moment.time)}  {moment.author}\n")]
     pieces.append(Piece(f"{moment.error or moment.message}\n", "bad" if moment.error else ""))
+    for stage in timeline.stages:
+        if stage.mark.stage in timeline.on(moment):
+            why = f", because of the run {stage.mark.run[-6:]}" if stage.mark.run else ""
+            pieces += [Piece(f"◆ {stage.mark.stage}", "good"), Piece(f" since {date(stage.mark.time)}{why}\n")]
     pieces += _note(timeline)
     if moment.score is not None:
         mean = score_text(moment.score, timeline.info)

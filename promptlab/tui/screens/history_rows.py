@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from promptlab.errors import NotFound, PromptlabError
 from promptlab.history.values import Version
 from promptlab.lab import wording
-from promptlab.lab.values import PromptPast, PromptRun, Subject
+from promptlab.lab.trend import trend_of
+from promptlab.lab.values import PromptPast, PromptRun, Stage, Subject
 from promptlab.scoring.values import MetricInfo
+from promptlab.tui.screens.history_filter import choices_of, narrowed, with_trend
 from promptlab.tui.widgets.columns import Cell, Column
 
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ class Timeline(NamedTuple):
         metric: The trend's metric; without a saved run, that of the newest run; "" without any.
         info: What that metric is.
         problem: Why there is no history, or "".
+        stages: What is on a stage now.
+        only: Model or eval set whose runs are shown, "" for all.
+        choices: What ``only`` can be: ``model mini``, ``eval set support``.
     """
 
     name: str
@@ -81,6 +86,14 @@ class Timeline(NamedTuple):
     metric: str
     info: MetricInfo | None
     problem: str
+    stages: tuple[Stage, ...] = ()
+    only: str = ""
+    choices: tuple[str, ...] = ()
+
+    def on(self, moment: Moment) -> tuple[str, ...]:
+        """The stages that a moment's text is on."""
+        here = moment.kind != "working" and moment.content
+        return tuple(stage.mark.stage for stage in self.stages if here and stage.mark.content == moment.content)
 
     def before(self, moment: Moment) -> Moment | None:
         """The version before it that loads."""
@@ -96,13 +109,20 @@ class Timeline(NamedTuple):
         return "▲" if gain > 0 else "▼" if gain < 0 else "="
 
 
-def read_timeline(lab: Lab, name: str) -> Timeline:
+def read_timeline(lab: Lab, name: str, only: str = "") -> Timeline:
     """Everything about the past of a prompt. Asks git: to be called in a thread.
+
+    Args:
+        only: ``model mini`` or ``eval set support``: leave out what other runs say.
 
     Raises:
         PromptlabError: Git could not do it.
     """
-    past, runs = lab.past(name), lab.runs_of(name)
+    past, every = lab.past(name), lab.runs_of(name)
+    choices = choices_of(every)
+    runs = narrowed(every, only)
+    if runs is not every:
+        past = with_trend(past, trend_of(name, (run.run.record for run in runs if run.run.record)))
     content = error = ""
     try:
         content = lab.subject(name).prompt.content
@@ -110,7 +130,8 @@ def read_timeline(lab: Lab, name: str) -> Timeline:
         error = str(fault)
     moments = moments_of(name, past, runs, content, error)
     metric = past.metric or next((score.metric for found in runs for score in found.scores), "")
-    return Timeline(name, moments, past, metric, _info(lab, metric, runs), lab.history_problem())
+    info = _info(lab, metric, runs)
+    return Timeline(name, moments, past, metric, info, lab.history_problem(), tuple(lab.stages(name)), only, choices)
 
 
 def subject_of(lab: Lab, moment: Moment) -> Subject:
@@ -264,7 +285,10 @@ class TimelineRows:
             case "author":
                 return Cell(moment.author, "dim")
             case _:
-                return Cell(moment.message, "bad" if moment.error else "warn" if moment.kind != "version" else "")
+                stages = "".join(f"◆ {stage}  " for stage in self._timeline.on(moment))
+                return Cell(
+                    f"{stages}{moment.message}", "bad" if moment.error else "warn" if moment.kind != "version" else ""
+                )
 
     def _run(self, moment: Moment, run: PromptRun, column: str) -> Cell:
         match column:

@@ -171,7 +171,7 @@ class Page(Screen[None]):
         lab = await self.session.lab()
         self.session.say("planning …")
         try:
-            if not await self._trusted(lab, request.models or await in_thread(lab.default_models)):
+            if not await self.trusted(lab, request.models or await in_thread(lab.default_models)):
                 self.session.say("Not started: the endpoint is not trusted.")
                 return None
             plan = await in_thread(lambda: lab.plan(request, drafts))
@@ -182,7 +182,7 @@ class Page(Screen[None]):
         self.session.start(job)
         return job
 
-    async def _trusted(self, lab: Lab, models: Sequence[str]) -> bool:
+    async def trusted(self, lab: Lab, models: Sequence[str]) -> bool:
         """Ask, once for each endpoint, whether it may be sent the key that its entry names."""
         for entry in await in_thread(lab.untrusted):
             if entry.name not in models:

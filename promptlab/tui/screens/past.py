@@ -17,6 +17,7 @@ from promptlab.errors import PromptlabError
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
 from promptlab.tui.safe import one_line, plain
+from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import best_evalset
 from promptlab.tui.screens.prompts import NO_EXAMPLES, PromptsScreen
@@ -95,6 +96,11 @@ class PastPage(Page):
         if name and name != self.session.prompt:
             self.session.prompt = name
             self.reload()
+
+    def action_commit(self) -> None:
+        """Commit the prompt, after showing what changed and a message."""
+        if self.session.prompt:
+            self.run_worker(partial(commit_prompt, self, self.session.prompt), group="ask", exclusive=True)
 
     # -- the other screens --------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.external import edit_outside
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import Buffer
+from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
@@ -328,6 +329,11 @@ class PromptsScreen(Page):
     def action_run_all(self, until_clear: bool = False) -> None:
         """Ask what to run, and run it."""
         self.run_worker(partial(self.trying.ask, until_clear), group="ask", exclusive=True)
+
+    def action_commit(self) -> None:
+        """Commit the prompt, after showing what changed and a message."""
+        if self.current:
+            self.run_worker(partial(commit_prompt, self, self.current), group="ask", exclusive=True)
 
     def action_previous_example(self) -> None:
         self._step(-1)

@@ -58,16 +58,17 @@ class RunsDialog(ModalScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "cancel", "Cancel", show=False)]
 
-    def __init__(self, runs: Sequence[RunSummary]) -> None:
+    def __init__(self, runs: Sequence[RunSummary], title: str = "Runs") -> None:
         super().__init__()
         self._runs = runs
+        self._title = title
 
     def compose(self) -> ComposeResult:
         """Lay out the list as high as it needs, within the terminal."""
         size = app_of(self).size
         with Vertical(id="dialog") as dialog:
             dialog.styles.width = min(110, size.width - 4)
-            yield Static(plain("Runs", "bold"), id="title")
+            yield Static(plain(self._title, "bold"), id="title")
             table = VirtualTable(COLUMNS, id="runs")
             table.styles.height = max(3, min(len(self._runs) + 2, size.height - 7))
             yield table
