@@ -153,15 +153,7 @@ class Git:
 
     def move(self, *args: str, stdin: bytes, lock: int) -> Answer:
         """What git says when it is to move a branch, which it refuses when somebody else moved it meanwhile."""
-        return self._run(self._write, args, stdin, {}, lock=lock, limit=None)
-
-    def stage(self, *args: str, stdin: bytes, lock: int) -> Answer:
-        """What git says when it changes entries of the person's own index, which keeps its format.
-
-        Runs no hook. As with ``write`` under a lock, nothing stops it half way.
-        """
-        config = [*_config({"core.fsmonitor": "false"}), *_NO_HOOKS]
-        return self._run(config, args, stdin, {}, lock=lock, limit=None)
+        return self._run(self._write, args, stdin, _ENVIRONMENT, lock=lock, limit=None)
 
     def remote(self, *args: str, stdin: bytes | None = None) -> Answer:
         """What git says when it talks to a remote: the one thing that leaves this machine, and only when asked to.
@@ -175,14 +167,18 @@ class Git:
         surroundings = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": _TRANSPORTS}
         return self._run(self._write, args, stdin, surroundings, lock=None, limit=None)
 
-    def write_index(self, *args: str, stdin: bytes | None = None, ok: Collection[int] = (0,)) -> bytes:
+    def write_index(
+        self, *args: str, stdin: bytes | None = None, ok: Collection[int] = (0,), lock: int | None = None
+    ) -> bytes:
         """A command that changes the person's own index: it stays split or sparse as they have it. No hook runs.
+
+        With a ``lock``, as for ``write``, nothing stops it half way.
 
         Raises:
             HistoryFault: Git is missing, or ended with a status that is not in ``ok``.
         """
         config = [*_OWN, "-c", "core.fsmonitor=false", *_NO_HOOKS]
-        return _checked(args, self._run(config, args, stdin, _ENVIRONMENT, lock=None, limit=None), ok)
+        return _checked(args, self._run(config, args, stdin, _ENVIRONMENT, lock=lock, limit=None), ok)
 
     def own(self, *args: str, limit: float | None = None) -> Answer:
         """A command that the person asked for by name, run as if they had typed it.
@@ -277,7 +273,7 @@ def storage_fault(error: OSError, what: str) -> HistoryFault:
 
 
 def _storage_sentence(reason: str, what: str) -> str:
-    if "No space left" in reason or "quota exceeded" in reason.lower():
+    if "No space left" in reason or "Out of diskspace" in reason or "quota exceeded" in reason.lower():
         return f"The disk is full: {what} could not be written. Nothing was changed; free some space and try again."
     return (
         f"{what} cannot be written ({plain(reason)}). Nothing was changed; make the repository's .git folder writable"
@@ -296,7 +292,7 @@ def explain(command: str, answer: Answer) -> str:
     err = answer.err
     if "auto-detection is disabled" in err or "tell me who you are" in err or "empty ident name" in err:
         return NO_IDENTITY
-    if "No space left" in err or "Read-only file system" in err or "ermission" in err:
+    if any(word in err for word in ("No space left", "Out of diskspace", "Read-only file system", "ermission")):
         return _storage_sentence(last_line(err), "the git repository")
     if any(word in err.lower() for word in _SIGNING):
         return NOT_SIGNED.format(plain(last_line(err)))

@@ -84,13 +84,15 @@ def put_on_branch(
         if blob != blobs[path]:
             raise landing.taken(path)
     landing.refuse_taken(repo.top, data)
-    record = msgspec.structs.replace(record, branch=place.branch, blobs=blobs)
+    # Before anything of the person's is touched: what can fail in a commit, such as its signature, fails here.
+    commit = commit_of(repo, folder, place.head, blobs, message)
+    record = msgspec.structs.replace(record, commit=commit, branch=place.branch, blobs=blobs)
     folder.write(record)
     try:
         for path, content in data.items():
             landing.land(repo.top, path, content)
         _stage(repo, blobs, lock)
-        commit = _move(repo, folder, lock, record, place, message)
+        commit = _move(repo, folder, lock, record, place.head, message)
     except BaseException:
         with contextlib.suppress(HistoryFault):
             withdraw(repo, blobs, lock)
@@ -194,33 +196,34 @@ def _stage(repo: Repository, paths: Iterable[str], lock: int) -> None:
 def _change_index(repo: Repository, lock: int, *how: str, stdin: bytes) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
-        answer = repo.git.stage("update-index", "-z", *how, stdin=stdin, lock=lock)
-        if answer.code == 0:
+        try:
+            repo.git.write_index("update-index", "-z", *how, stdin=stdin, lock=lock)
             return
-        if "index.lock" not in answer.err or time.monotonic() > deadline:
-            raise HistoryFault(explain("update-index", answer))
+        except HistoryFault as fault:
+            if "index.lock" not in str(fault) or time.monotonic() > deadline:
+                raise
         time.sleep(0.05)
 
 
-def _move(repo: Repository, folder: Folder, lock: int, record: Record, place: _Place, message: str) -> str:
+def _move(repo: Repository, folder: Folder, lock: int, record: Record, head: str | None, message: str) -> str:
     """The commit that the branch stands on in the end: ours, or one of the person's that took our entries along."""
     for attempt in range(_TRIES):
-        if attempt:
-            time.sleep(0.01 * 2**attempt)
-            place = _place(repo)
-        if place.branch != record.branch:
-            raise HistoryFault("The branch was switched meanwhile: nothing was published, try again.")
-        if place.head and _has(repo, place.head, record.blobs):
-            return place.head
-        commit = commit_of(repo, folder, place.head, record.blobs, message)
-        folder.write(msgspec.structs.replace(record, commit=commit))
-        order = f"update {place.branch} {commit} {place.head or '0' * len(commit)}\n"
+        order = f"update {record.branch} {record.commit} {head or '0' * len(record.commit)}\n"
         why = f"promptlab: publish {record.run}"
         answer = repo.git.move("update-ref", "--create-reflog", "-m", why, "--stdin", stdin=order.encode(), lock=lock)
         if answer.code == 0:
             if repo.git.word("symbolic-ref", "--quiet", "HEAD") != record.branch:
                 withdraw(repo, record.blobs, lock)
-            return commit
-        if repo.git.word("rev-parse", "--verify", "--quiet", place.branch) == place.head:
+            return record.commit
+        time.sleep(0.01 * 2**attempt)
+        place = _place(repo)
+        if place.branch != record.branch:
+            raise HistoryFault("The branch was switched meanwhile: nothing was published, try again.")
+        if place.head == head:
             raise HistoryFault(explain("update-ref", answer))
+        head = place.head
+        if head and _has(repo, head, record.blobs):
+            return head
+        record = msgspec.structs.replace(record, commit=commit_of(repo, folder, head, record.blobs, message))
+        folder.write(record)
     raise HistoryFault(f"{plain(record.branch)} moves all the time: nothing was published, try again.")

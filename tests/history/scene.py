@@ -92,7 +92,7 @@ def refused(folder: Path, sentence: str, act: Callable[[Path], object] = put) ->
     with pytest.raises(HistoryFault, match=sentence):
         act(folder)
     assert world(folder) == before
-    assert leftovers(folder) == []
+    assert leftovers(folder) == [], leftovers(folder)
 
 
 def hook(folder: Path, name: str, script: str = "exit 1") -> None:
@@ -161,7 +161,7 @@ def saved_and_published(folder: Path, refusal: str = "") -> None:
         assert [path for path in changed if path] == [SUMMARY]
         assert sh(folder, "status", "--porcelain", "--", "results", env=QUIET) == ""
         assert put(folder).before
-    assert leftovers(folder) == []
+    assert leftovers(folder) == [], leftovers(folder)
     sh(folder, "fsck", "--strict", "--no-dangling")
 
 

@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -55,53 +49,8 @@ def leftovers(folder: Path) -> list[str]:
     ]
 
 
-def staged_unstaged_untracked(folder: Path) -> None:
-    dirty(folder)
-
-
-def detached(folder: Path) -> None:
-    sh(folder, "checkout", "-q", "--detach")
-    dirty(folder)
-
-
-def merge(folder: Path) -> None:
-    conflict(folder, "merge")
-
-
-def rebase(folder: Path) -> None:
-    conflict(folder, "rebase")
-
-
-def conflict(folder: Path, operation: str) -> None:
-    sh(folder, "checkout", "-qb", "side")
-    commit(folder, "side", triage=V1 + "# side\n")
-    sh(folder, "checkout", "-q", "main")
-    commit(folder, "main", triage=V1 + "# main\n")
-    sh(folder, operation, "side", ok=False)
-    assert "UU prompts/triage.toml" in sh(folder, "status", "--porcelain")
-
-
-def split_index(folder: Path) -> None:
-    sh(folder, "update-index", "--split-index")
-    sh(folder, "config", "core.splitIndex", "true")
-
-
-def results_ignored(folder: Path) -> None:
-    write(folder, ".gitignore", "results/\n*.jsonl\n")
-
-
-def results_is_a_file(folder: Path) -> None:
-    write(folder, "results", "mine\n")
-    commit(folder, "a file of that name")
-
-
 def index_locked(folder: Path) -> None:
     (folder / ".git" / "index.lock").touch()
-
-
-def failing_hooks(folder: Path) -> None:
-    for name in ("pre-commit", "post-index-change", "commit-msg", "post-commit", "post-checkout"):
-        hook(folder, name, f'touch "{folder}/ran"; exit 1')
 
 
 def hook(folder: Path, name: str, script: str = "exit 1") -> None:
@@ -109,34 +58,6 @@ def hook(folder: Path, name: str, script: str = "exit 1") -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
-
-
-STATES: list[Callable[[Path], None]] = [
-    lambda folder: None,
-    staged_unstaged_untracked,
-    detached,
-    merge,
-    rebase,
-    split_index,
-    results_ignored,
-    results_is_a_file,
-    failing_hooks,
-]
-
-
-@pytest.mark.parametrize("prepare", STATES, ids=lambda prepare: prepare.__name__)
-def test_nothing_of_the_users_is_touched(top: Path, prepare: Callable[[Path], None]) -> None:
-    prepare(top)
-    before, refs_before = world(top), refs(top)
-    status = sh(top, "status", "--porcelain=v2", "-uall", env={"GIT_OPTIONAL_LOCKS": "0"})
-    save(top)
-    assert world(top) == before
-    assert [ref for ref in refs(top) if TAG not in ref] == refs_before
-    assert sh(top, "status", "--porcelain=v2", "-uall", env={"GIT_OPTIONAL_LOCKS": "0"}) == status
-    assert sh(top, "cat-file", "-t", TAG) == "tag\n"
-    assert sh(top, "branch", "--contains", TAG) == ""
-    assert leftovers(top) == []
-    sh(top, "fsck", "--strict", "--no-dangling")
 
 
 def test_a_lock_that_somebody_holds_on_the_index_is_no_matter(top: Path) -> None:
@@ -365,58 +286,11 @@ def sentence_without(top: Path, loss: str) -> str:
     return out.decode()
 
 
-def test_read_only_git_folder(top: Path) -> None:
-    # Nobody must be able to come this far, and git must trust what is not theirs.
-    temporary = Path(tempfile.gettempdir()).resolve()
-    for start in (Path(os.environ["HOME"]).resolve(), top.resolve()):
-        for folder in (start, *start.parents):
-            if folder == temporary:
-                break
-            folder.chmod(0o755)
-    sh(top, "config", "--global", "--add", "safe.directory", str(top))
-    folders = [top / ".git", *(path for path in (top / ".git").rglob("*") if path.is_dir())]
-    for folder in folders:
-        folder.chmod(0o555)
-    try:
-        said = sentence_without(top, "rights")
-    finally:
-        for folder in folders:
-            folder.chmod(0o755)
-    assert said == (
-        f"{top}/.git/promptlab cannot be written (Permission denied). Nothing was changed;"
-        " make the repository's .git folder writable and try again.\n"
-    )
-
-
 def test_a_file_may_not_grow(top: Path) -> None:
     said = sentence_without(top, "bytes")
     assert "cannot be written (File too large). Nothing was changed" in said
     assert refs(top) == [f"refs/heads/main {sh(top, 'rev-parse', 'HEAD').strip()}"]
     assert leftovers(top) == []
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-@pytest.mark.parametrize("free", [0, 4, 16, 28])
-def test_full_disk(tmp_path: Path, free: int) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], capture_output=True).returncode:
-        pytest.skip("no right to mount here")
-    try:
-        folder = make(disk / "repo")
-        commit(folder, "one", triage=V1)
-        before = world(folder)
-        space = os.statvfs(disk)
-        (disk / "filler").write_bytes(bytes(max(0, space.f_bavail * space.f_frsize - free * 1024)))
-        with pytest.raises(HistoryFault, match=r"The disk is full: .* Nothing was changed; free some space"):
-            save(folder)
-        assert world(folder) == before
-        (disk / "filler").unlink()
-        assert leftovers(folder) == []
-        save(folder)
-        sh(folder, "fsck", "--strict", "--no-dangling")
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 class TestRecovery:
@@ -485,65 +359,3 @@ class TestRecovery:
         write(top, ".git/promptlab/pending/x.json", other)
         assert recover(Repository.open(top)) == []
         assert (top / "mine.json").exists()
-
-
-def test_kill_at_random_moments(top: Path) -> None:
-    """Whatever moment a SIGKILL of the whole process group comes at: start again, save again, and all is there."""
-    dirty(top)
-    before = world(top)
-    started = time.monotonic()
-    save(top)
-    took = time.monotonic() - started
-    moments = random.Random(7)
-    interrupted = 0
-    for _ in range(60):
-        shutil.rmtree(top / ".git" / "refs" / "tags" / "run")
-        process = saver(top)
-        time.sleep(moments.uniform(0.0, took))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        repo = Repository.open(top)
-        redo = [run for run in recover(repo) if not run.complete]
-        saved = TAG in sh(top, "tag")
-        assert not (redo and saved)
-        if not saved:
-            interrupted += 1
-            save(top)
-        assert recover(repo) == []
-        assert [record.id for record in list_runs(repo)] == [RUN]
-        assert world(top) == before
-        assert leftovers(top) == []
-        sh(top, "fsck", "--strict", "--no-dangling")
-        if interrupted == 12:
-            break
-    assert interrupted >= 10
-
-
-def test_two_at_once_wait_for_each_other(top: Path) -> None:
-    runs = [f"20261121T19501{digit}Z-4f2a9c" for digit in range(4)]
-    threads = [threading.Thread(target=save, args=(top, FILES, run)) for run in runs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [record for record in sh(top, "tag").split()] == [f"run/{SUBJECT}/{run}" for run in runs]
-
-
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
-def test_the_tag_is_finished_whatever_ends_the_program(top: Path, end: signal.Signals) -> None:
-    reached = top.parent / "reached"
-    hook(top, "reference-transaction", f'[ "$1" = prepared ] && touch "{reached}" && sleep 0.5; exit 0')
-    process = saver(top)
-    deadline = time.monotonic() + 20
-    while not reached.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, end)
-    _, err = process.communicate(timeout=20)
-    if end is signal.SIGINT:
-        assert b"KeyboardInterrupt" in err
-        assert recover(Repository.open(top)) == []
-    else:
-        # The next start waits for the orphan that still holds the lock, instead of saving beside it.
-        assert recover(Repository.open(top)) == [PendingRun(RUN, SUBJECT, complete=True, tagged=True)]
-    assert sh(top, "tag") == f"{TAG}\n"
-    assert leftovers(top) == []
