@@ -20,7 +20,7 @@ from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.storing import saved_note, size_note
 from promptlab.lab.values import RunRequest
 from promptlab.lab.wording import plural, seconds
-from promptlab.runs.values import Ended, ModelLoading, Plan, Progress, Started
+from promptlab.runs.values import Ended, ModelDied, ModelLoading, Plan, Progress, Started
 from promptlab.scoring.catalogue import describe
 from promptlab.workspace.values import MetricSpec
 
@@ -220,6 +220,8 @@ class Narrator:
                 )
             case ModelLoading():
                 self._progress(f"starting {event.model} …", now=True)
+            case ModelDied(model, reason):
+                self._say(f"{model}: its process died ({reason}). What it was at work on is asked once more.")
             case Progress():
                 self._progress(progress_text(event))
             case Ended():

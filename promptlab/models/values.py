@@ -161,10 +161,12 @@ class Written(Struct, frozen=True, gc=False):
     Attributes:
         texts: Key and whole text so far of the answers that grew.
         tokens: How many tokens of prompts and answers it has worked on.
+        died: Why its process died, or "" where it did not. What it was at work on goes to a new process once more.
     """
 
     texts: tuple[tuple[str, str], ...] = ()
     tokens: int = 0
+    died: str = ""
 
 
 Watch = Callable[[Written], None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Literal
 
@@ -25,6 +26,7 @@ from promptlab.runs.values import (
     CellText,
     Ended,
     JournalLine,
+    ModelDied,
     ModelLoading,
     Plan,
     Progress,
@@ -237,7 +239,7 @@ class _Execution:
         self.tally.begin_model(name)
         self.events.put_nowait((ModelLoading(name),))
         inbox: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self.reader = asyncio.create_task(_read(self.models[name], requests, inbox, self._hear))
+        self.reader = asyncio.create_task(_read(self.models[name], requests, inbox, partial(self._hear, name)))
         # As a callback, since a task that is cancelled before its first step runs none of its own code.
         self.reader.add_done_callback(lambda _: inbox.put_nowait(None))
         try:
@@ -303,8 +305,10 @@ class _Execution:
         copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
         return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
 
-    def _hear(self, news: Written) -> None:
+    def _hear(self, name: str, news: Written) -> None:
         """A model tells how far it is."""
+        if news.died:
+            self.events.put_nowait((ModelDied(name, news.died),))
         self.tally.worked(news.tokens)
         self.told = -1
         texts = [

@@ -198,6 +198,13 @@ class ModelLoading(Struct, frozen=True):
     model: str
 
 
+class ModelDied(Struct, frozen=True):
+    """The process of a model died. What it was at work on goes to a new one, once more; ``reason`` is a few words."""
+
+    model: str
+    reason: str
+
+
 class Ended(Struct, frozen=True):
     """The last event of a run. ``reason`` says in a sentence why it is not complete, or ""."""
 
@@ -207,4 +214,4 @@ class Ended(Struct, frozen=True):
     reason: str = ""
 
 
-RunEvent = Started | ModelLoading | CellText | CellDone | Progress | Ended
+RunEvent = Started | ModelLoading | ModelDied | CellText | CellDone | Progress | Ended

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import PromptlabError
 from promptlab.lab.values import CellScored
 from promptlab.lab.wording import seconds
-from promptlab.runs.values import CellId, CellText, Ended, ModelLoading, Plan, Progress
+from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoading, Plan, Progress
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
@@ -72,7 +72,7 @@ class Job:
             case CellScored(column=column, example=example, trial=trial):
                 self.texts.pop((column, example, trial), None)
                 self._loading = ""
-            case ModelLoading(model=model):
+            case ModelLoading(model=model) | ModelDied(model=model):  # a new process is started at once
                 self._loading = model
             case Progress():
                 self.progress = event

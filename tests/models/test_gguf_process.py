@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from random import Random
 
 import pytest
 from gguf_support import LABELS, MINI, NANO, TICKET, TOPIC, answers, ask, ask_long, collect
@@ -147,41 +146,6 @@ async def test_a_killed_child_loses_nothing_and_repeats_nothing(nano: GgufModel)
     assert sorted(int(outcome.key) for outcome in found) == list(range(60))
     assert [outcome.fault for outcome in found if outcome.fault] == []
     assert nano.pid != pid
-
-
-async def test_kills_at_random_lose_and_repeat_nothing(nano: GgufModel) -> None:
-    random = Random(1)
-    requests = [
-        ask(
-            f"Write a polite reply to this ticket.\n\n{TICKET} {number}",
-            key=str(number),
-            params=Params(max_tokens=60),
-        )
-        for number in range(150)
-    ]
-    found: list[Outcome] = []
-    kills = 0
-
-    async def kill() -> None:
-        nonlocal kills
-        while kills < 8:
-            await asyncio.sleep(random.uniform(0.0, 0.2))
-            if nano.pid is not None and at_work(nano):
-                os.kill(nano.pid, signal.SIGKILL)
-                kills += 1
-                await until(lambda pid=nano.pid: nano.pid != pid)
-            elif len(found) == len(requests):
-                break
-
-    await warm(nano)
-    killer = asyncio.create_task(kill())
-    async for outcome in nano.generate(requests):
-        found.append(outcome)
-    killer.cancel()
-    await asyncio.wait([killer])
-    assert kills >= 4
-    assert sorted(int(outcome.key) for outcome in found) == list(range(150))
-    assert {outcome.fault.kind for outcome in found if outcome.fault} <= {"crashed", "unavailable"}
 
 
 async def test_what_is_asked_while_others_are_at_work_joins_them(nano: GgufModel) -> None:

@@ -99,6 +99,12 @@ class Calls:
             assert call.watch is not None
             call.watch(Written(tuple(own), tokens))
 
+    def tell_death(self, reason: str) -> None:
+        """Let those who watch hear that the child is gone."""
+        for call in self._open:
+            if call.watch is not None:
+                call.watch(Written(died=reason))
+
     def drop(self, call: Call) -> list[int]:
         """Nobody waits for this call's answers any more: numbers of those that the child has."""
         if call in self._open:

@@ -122,7 +122,7 @@ class GgufModel:
         """Keep the child busy until no request waits."""
         try:
             while self._calls.any or self._dropping:
-                child = self._child or await self._start()
+                child = await self._ready()
                 try:
                     await self._exchange(child)
                 except ChildDied:
@@ -130,6 +130,12 @@ class GgufModel:
         except Exception as fault:  # whoever waits for an answer must hear of it, even of a programming error
             await self._end_child()
             self._calls.fail(fault)
+
+    async def _ready(self) -> Child:
+        """A child with the model loaded. One that died while nothing was asked is no request's fault."""
+        if self._child is not None and self._child.process.returncode is not None and not self._calls.sent:
+            await self._end_child()
+        return self._child or await self._start()
 
     async def _exchange(self, child: Child) -> None:
         """Send what waits, then take one message."""
@@ -186,6 +192,8 @@ class GgufModel:
         """The child is gone: give up a request that two died on, and let the others wait for the next child."""
         await self._end_child()
         blamed = not child.abandoned and not self._can_be_plainer(child)
+        if blamed:
+            self._calls.tell_death(child.reason())
         for suspect in self._calls.take_back(blamed):
             self._crashes += 1
             suspect.fail(
