@@ -251,6 +251,15 @@ class ModelDetails(Struct, frozen=True):
     concurrency: int | None = None
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """A model that takes a while to load."""
+
+    def prepare(self) -> None:
+        """Load ahead of the first ``generate``, as far as that takes nothing from others. What fails is told then."""
+        ...
+
+
 class Model(Protocol):
     """Text in, text out. Many requests at once; the order of outcomes is the model's own."""
 

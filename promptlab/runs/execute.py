@@ -17,7 +17,7 @@ import msgspec
 
 from promptlab.errors import ModelFault, StorageFault
 from promptlab.models.cache import Cache
-from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Request, Watch, Written
+from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Preparing, Request, Watch, Written
 from promptlab.runs.journal import Journal
 from promptlab.runs.progress import Tally
 from promptlab.runs.values import (
@@ -36,6 +36,9 @@ from promptlab.runs.values import (
 
 PROGRESS_EVERY = 0.1
 """Seconds between two Progress events at least."""
+
+_LAST = 16
+"""Cells of a model that are left when the next one is made ready: it writes as many at once."""
 
 _TURN = 0.004
 """Seconds after which a busy loop lets the event loop's other tasks run."""
@@ -172,8 +175,9 @@ class _Execution:
         try:
             await self._take_over()
             await self._look_up()
-            for model in dict.fromkeys(self.model_of[cell.column] for cell in self.cells):
-                await self._ask(model)
+            models = list(dict.fromkeys(self.model_of[cell.column] for cell in self.cells))
+            for model, following in zip(models, [*models[1:], ""], strict=True):
+                await self._ask(model, following)
         except StorageFault as fault:
             reason = str(fault)
         finally:
@@ -231,13 +235,14 @@ class _Execution:
             found = await asyncio.to_thread(self.cache.get_many, some)
             await self._keep([found[key] for key in some if key in found])
 
-    async def _ask(self, name: str) -> None:
-        """Ask one model for what is left of its cells."""
+    async def _ask(self, name: str, following: str) -> None:
+        """Ask one model for what is left of its cells; towards the end, have the following one ready."""
         requests = self._requests(name)
         if not requests or self.halted:
             return
         self.tally.begin_model(name)
         self.events.put_nowait((ModelLoading(name),))
+        left = len(requests)
         inbox: asyncio.Queue[Outcome | None] = asyncio.Queue()
         self.reader = asyncio.create_task(_read(self.models[name], requests, inbox, partial(self._hear, name)))
         # As a callback, since a task that is cancelled before its first step runs none of its own code.
@@ -246,6 +251,10 @@ class _Execution:
             while batch := await _arrived(inbox):
                 self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
                 await self._keep(batch, name)
+                left -= len(batch)
+                if left <= _LAST and following:
+                    self._prepare(following)
+                    following = ""
                 if len(self.fresh) >= _AT_ONCE or time.monotonic() - self.cached_at > _CACHE_EVERY:
                     await self._remember()
         finally:
@@ -257,6 +266,11 @@ class _Execution:
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
             left = [request.key for request in requests if request.key in self.waiting]
             await self._keep_all((_failed(key, fault) for key in left), name)
+
+    def _prepare(self, name: str) -> None:
+        model = self.models[name]
+        if isinstance(model, Preparing) and self._requests(name):
+            model.prepare()
 
     def _requests(self, name: str) -> list[Request]:
         """What is left to ask of a model, each key once, in the plan's order."""

@@ -165,6 +165,30 @@ async def test_texts_are_told_while_they_are_written(lab: Lab) -> None:
     }
 
 
+class Prepared(ScriptedModel):
+    """Notes what another model had still to do when it was told to make ready."""
+
+    def __init__(self, name: str, other: ScriptedModel) -> None:
+        super().__init__(name)
+        self.other = other
+        self.told: list[int] = []
+
+    def prepare(self) -> None:
+        self.told.append(len(self.other.asked))
+
+
+async def test_the_next_model_is_made_ready_while_the_one_before_finishes(lab: Lab) -> None:
+    plan = small_plan(40, ["mini", "nano"])
+    first = ScriptedModel(at_once=4, delay=0.001)
+    second = Prepared("nano", first)
+    await lab.run(plan, first, second)
+    assert len(second.told) == 1
+    assert 24 <= second.told[0] < 40
+    again = Prepared("nano", first)
+    await lab.run(plan, first, again)  # all is known
+    assert again.told == []
+
+
 async def test_a_cancelled_run_keeps_what_arrived_and_goes_on_later(lab: Lab) -> None:
     plan = small_plan(60)
     model = ScriptedModel(delay=0.01, at_once=4, cost=1.0)

@@ -53,6 +53,11 @@ class Calls:
         """Whether anything waits, or is with the child."""
         return bool(self.sent) or any(call.waiting for call in self._open)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call is open."""
+        return not self._open
+
     def open(self, requests: Sequence[Request], watch: Watch | None = None) -> Call:
         """A new call."""
         call = Call(requests, watch)

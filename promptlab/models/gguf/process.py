@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from promptlab.errors import ModelFault
-from promptlab.models.gguf import wire
+from promptlab.models.gguf import resident, wire
 from promptlab.models.gguf.calls import DEATHS, Asked, Calls
 from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.gguf.machine import default_threads
@@ -85,6 +85,19 @@ class GgufModel:
         return self._identity
 
     @property
+    def size(self) -> int:
+        """Bytes of the file; 0 when it is gone."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return self._calls.idle
+
+    @property
     def pid(self) -> int | None:
         """Process id of the child, or None when there is none."""
         return self._child.process.pid if self._child else None
@@ -109,6 +122,11 @@ class GgufModel:
         finally:
             self._give_up(self._calls.drop(call))
 
+    def prepare(self) -> None:
+        """Load ahead of the first ``generate``, if the machine has room beside the models that are loaded."""
+        if self._child is None and (self._worker is None or self._worker.done()):
+            self._worker = asyncio.create_task(self._work(ahead=True))
+
     async def close(self) -> None:
         """End the child. Open iterators raise ``ModelFault``; the next ``generate`` starts afresh."""
         worker, self._worker = self._worker, None
@@ -118,9 +136,11 @@ class GgufModel:
         self._calls.fail(ModelFault(f"{self.name}: the model was closed before it had answered."))
         await self._end_child()
 
-    async def _work(self) -> None:
-        """Keep the child busy until no request waits."""
+    async def _work(self, ahead: bool = False) -> None:
+        """Keep the child busy until no request waits; ``ahead`` of the first one have it ready."""
         try:
+            if ahead and resident.has_room(self):
+                await self._start()
             while self._calls.any or self._dropping:
                 child = await self._ready()
                 try:
@@ -226,13 +246,15 @@ class GgufModel:
                 f"{self.path}: the local engine is not installed. Install it: pip install 'promptlab-tui[local]' "
                 "(it compiles for some minutes and needs a C++ compiler)."
             )
-        threads = self._threads or default_threads(self.path.stat().st_size)
+        await resident.make_room(self)
+        threads = self._threads or default_threads(self.size)
         load = wire.Load(
             os.fsencode(self.path.absolute()), self._context, threads, self._plain, self._batch, self._reproducible
         )
         try:
             with open_log(self._log) as log:
                 self._child = child = await Child.spawn(log)  # kept at once: close() ends it even while it loads
+                resident.enter(self)
         except OSError as fault:
             raise ModelFault(
                 f"{self.path}: the model's process cannot be started ({fault.strerror or fault})."
@@ -263,4 +285,5 @@ class GgufModel:
         if self._child is not None:
             await self._child.end()
             self._dropping.clear()
+            resident.leave(self)
             self._child = None  # only now: if this is cancelled, close() has it still to end
