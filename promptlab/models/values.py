@@ -252,6 +252,19 @@ class ModelDetails(Struct, frozen=True):
 
 
 @runtime_checkable
+class Embedding(Protocol):
+    """A model with ``embeddings``."""
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """The vector of each text, of length 1: the product of two is their cosine.
+
+        Raises:
+            ModelFault: The model gives no embeddings, cannot be started, or cannot take one of the texts.
+        """
+        ...
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A model that takes a while to load."""
 

@@ -13,24 +13,28 @@ DEATHS = 2
 
 
 class Call:
-    """One ``generate``: its requests that wait, the answers that its iterator has not taken yet, and who watches."""
+    """One ``generate`` or ``embed``: requests that wait, answers that nobody has taken yet, and who watches."""
 
-    def __init__(self, requests: Sequence[Request], watch: Watch | None = None) -> None:
+    def __init__(self, requests: Sequence[Request | str], watch: Watch | None = None) -> None:
         self.watch = watch
-        self.answers: asyncio.Queue[Outcome | Exception] = asyncio.Queue()
+        self.answers: asyncio.Queue[Outcome | tuple[str, bytes] | Exception] = asyncio.Queue()
         self.waiting = deque(Asked(self, request) for request in requests)
 
 
 class Asked:
-    """One request of a call, and how often the child died on it."""
+    """One request of a call, or a text to embed, and how often the child died on it."""
 
-    def __init__(self, call: Call, request: Request) -> None:
+    def __init__(self, call: Call, request: Request | str) -> None:
         self.call = call
         self.request = request
         self.deaths = 0
 
+    @property
+    def key(self) -> str:
+        return self.request.key if isinstance(self.request, Request) else ""
+
     def fail(self, kind: FaultKind, message: str) -> None:
-        outcome = Outcome(key=self.request.key, finish="error", fault=Fault(kind, message))
+        outcome = Outcome(key=self.key, finish="error", fault=Fault(kind, message))
         self.call.answers.put_nowait(outcome)
 
 
@@ -58,7 +62,7 @@ class Calls:
         """Whether no call is open."""
         return not self._open
 
-    def open(self, requests: Sequence[Request], watch: Watch | None = None) -> Call:
+    def open(self, requests: Sequence[Request | str], watch: Watch | None = None) -> Call:
         """A new call."""
         call = Call(requests, watch)
         self._open.append(call)
@@ -97,7 +101,7 @@ class Calls:
         """Let those who watch hear of texts so far, by number, and of tokens worked on."""
         for call in [call for call in self._open if call.watch is not None]:
             own = [
-                (one.request.key, text)
+                (one.key, text)
                 for number, text in texts
                 if (one := self.sent.get(number)) is not None and one.call is call
             ]

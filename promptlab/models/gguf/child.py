@@ -43,19 +43,24 @@ def _serve(engine: Engine, inbox: queue.SimpleQueue[wire.ToChild], answers: Bina
     asks: list[tuple[int, Request]] = []
     told = time.monotonic()
     while True:
-        while not engine.busy or not inbox.empty():
+        while not (engine.busy or engine.embedder.busy) or not inbox.empty():
             match inbox.get():
                 case wire.Ask(number, request):
                     asks.append((number, request))
+                case wire.Embed(number, text):
+                    engine.embedder.add([(number, text)])
                 case wire.Go(watched):
                     engine.add(asks, watched)
                     asks = []
                 case wire.Drop(ticket, numbers):
                     asks = [ask for ask in asks if ask[0] not in numbers]
                     engine.drop(numbers)
+                    engine.embedder.drop(numbers)
                     _send(answers, wire.Dropped(ticket))
                 case wire.Load():
                     raise AssertionError("a child loads one model")
+        if engine.embedder.busy:
+            _send(answers, wire.Vector(*engine.embedder.step()))
         if begun := engine.admit():
             _send(answers, wire.Begun(tuple(begun)))  # before the step that might be the end of this process
         done = engine.step()

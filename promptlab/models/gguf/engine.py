@@ -14,6 +14,7 @@ import msgspec
 
 from promptlab.models.gguf.answer import AnswerText, AnswerWriter
 from promptlab.models.gguf.choosing import spelled_choices
+from promptlab.models.gguf.embedding import Embedder
 from promptlab.models.gguf.invariance import is_invariant
 from promptlab.models.gguf.model import CannotLoad, GgufFile, Refused
 from promptlab.models.gguf.prefixes import Tokens
@@ -41,6 +42,7 @@ class Engine:
 
     Attributes:
         context: As above, as it is now.
+        embedder: The same model, where it gives vectors.
         mode: The mode in use.
 
     Raises:
@@ -53,9 +55,10 @@ class Engine:
         self._file = GgufFile(path, context, plain)
         self.context = self._file.context
         self.mode = mode or Mode()
-        if self.mode.invariant and not is_invariant(self._file, threads):
+        if self.mode.invariant and self._file.writes and not is_invariant(self._file, threads):
             sys.stderr.write("This file gives other numbers in a batch than alone: it is asked one by one.\n")
             self.mode = _ALONE
+        self.embedder = Embedder(self._file, threads)
         self._scheduler = Scheduler(self._file, threads, self.mode)
         self._samplers = Samplers(self._file.vocabulary, self._file.log)
         self._at_work: dict[Job, _Asked] = {}
@@ -69,6 +72,7 @@ class Engine:
         """Let go of the native memory. The engine must not be used again."""
         self._samplers.close()
         self._scheduler.close()
+        self.embedder.close()
         self._file.close()
 
     @property

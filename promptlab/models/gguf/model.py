@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from typing import cast
 
 import llama_cpp as native  # noqa: TID251  (only the child process imports this module)
 import numpy as np
@@ -43,6 +45,7 @@ class GgufFile:
         context: The same, as it is now.
         vocabulary: Its tokens.
         log: What the native code says, of this model and of all that is done with it.
+        writes: Whether it generates text: a model whose tokens look at those behind them can only embed.
         can_share: Whether a sequence can begin with a part of another: not where memory is a running state.
         token_bytes: Memory that one token takes in a context.
 
@@ -62,6 +65,7 @@ class GgufFile:
                 "Download or copy the file again, or update llama-cpp-python if the model is newer than that."
             )
         self.native = model
+        self.writes = self._metadata("attention.causal") != "false"
         if native.llama_model_has_encoder(model) or not native.llama_model_has_decoder(model):
             raise CannotLoad("this model does not generate text on its own. Choose a chat model.")
         self.vocabulary = Vocabulary(model)
@@ -88,8 +92,10 @@ class GgufFile:
         """The prompt as the model sees it.
 
         Raises:
-            Refused: The chat template cannot render the messages, or nothing is left of them.
+            Refused: The chat template cannot render the messages, nothing is left of them, or it only embeds.
         """
+        if not self.writes:
+            raise Refused("unavailable", "This model gives embeddings and generates no text. Choose a chat model.")
         try:
             pieces = self._template.pieces(messages)
         except TemplateRefusal as refusal:
@@ -114,6 +120,16 @@ class GgufFile:
                 "Shorten the prompt or the example, or give the model a larger `context` in promptlab.toml.",
             )
         return min(params.max_tokens, self.context - prompt)
+
+    def _metadata(self, key: str) -> str:
+        """What the file says of the model's architecture under a key, or ""."""
+        return self._value(f"{self._value('general.architecture')}.{key}")
+
+    def _value(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        room = cast("bytes", buffer)  # ctypes takes what its declarations do not say
+        found = native.llama_model_meta_val_str(self.native, key.encode(), room, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if found >= 0 else ""
 
     def _chat_template(self) -> ChatTemplate:
         source = native.llama_model_chat_template(self.native, None)

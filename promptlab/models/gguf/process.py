@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import os
 import signal
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ from promptlab.models.gguf.calls import DEATHS, Asked, Calls
 from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.gguf.machine import default_threads
 from promptlab.models.gguf.spawned import Child, ChildDied, default_log, open_log
-from promptlab.models.values import Capabilities, Outcome, Request, Watch
+from promptlab.models.values import Capabilities, Fault, Outcome, Request, Watch
 
 _PATIENCE = 0.08  # seconds that the child has to give up requests
 _AT_ONCE = 64  # requests that are written between two turns of the program's other tasks
@@ -42,7 +43,13 @@ class GgufModel:
     """
 
     capabilities = Capabilities(
-        choices=True, json_schema=True, seed=True, logprobs=True, choice_probabilities=True, streaming=True
+        choices=True,
+        json_schema=True,
+        seed=True,
+        logprobs=True,
+        choice_probabilities=True,
+        streaming=True,
+        embeddings=True,
     )
 
     _plain: ClassVar[bool] = False  # what a processor does not run, it runs for no model
@@ -111,16 +118,44 @@ class GgufModel:
             ModelFault: The file cannot be used, the engine is not installed, or the model cannot be loaded.
         """
         call = self._calls.open(requests, watch)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
+        self._wake()
         try:
             for _ in requests:
                 answer = await call.answers.get()
                 if isinstance(answer, Exception):
                     raise answer
+                assert isinstance(answer, Outcome)
                 yield answer
         finally:
             self._give_up(self._calls.drop(call))
+
+    async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """The vector of each text, of length 1. The same text gives the same vector whatever stands beside it.
+
+        Raises:
+            ModelFault: As ``generate``; also where the model gives no embeddings, or a text is empty or too long.
+        """
+        different = list(dict.fromkeys(texts))
+        call = self._calls.open(different)
+        self._wake()
+        found: dict[str, tuple[float, ...]] = {}
+        try:
+            while len(found) < len(different):
+                answer = await call.answers.get()
+                if isinstance(answer, Exception):
+                    raise answer
+                if isinstance(answer, Outcome):
+                    assert answer.fault is not None
+                    raise ModelFault(f"{self.name}: {answer.fault.message}")
+                text, vector = answer
+                found[text] = tuple(array("f", vector))
+        finally:
+            self._give_up(self._calls.drop(call))
+        return [found[text] for text in texts]
+
+    def _wake(self) -> None:
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
 
     def prepare(self) -> None:
         """Load ahead of the first ``generate``, if the machine has room beside the models that are loaded."""
@@ -175,6 +210,13 @@ class GgufModel:
                 asked = self._calls.done(number)
                 if asked is not None:  # else its iterator was closed, and this answer was already on its way
                     asked.call.answers.put_nowait(outcome)
+            case wire.Vector(number, found):
+                self._crashes = 0
+                asked = self._calls.done(number)
+                if asked is not None and isinstance(asked.request, str) and isinstance(found, bytes):
+                    asked.call.answers.put_nowait((asked.request, found))
+                elif asked is not None and isinstance(found, Fault):
+                    asked.fail(found.kind, found.message)
             case unexpected:
                 raise AssertionError(f"{unexpected} to a model that is loaded")
 
@@ -202,6 +244,8 @@ class GgufModel:
 
     def _frame(self, number: int, asked: Asked) -> bytes:
         try:
+            if isinstance(asked.request, str):
+                return wire.frame(wire.Embed(number, asked.request))
             return wire.frame(wire.Ask(number, asked.request))
         except (ValueError, TypeError, OverflowError) as fault:
             self._calls.done(number)

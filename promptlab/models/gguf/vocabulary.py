@@ -44,13 +44,20 @@ class Vocabulary:
 
     def tokens(self, text: str, control: bool = True) -> Sequence[int]:
         """Token ids of a text, nothing added in front or behind. ``control`` tokens are recognised, or plain text."""
+        return self._tokens(text, False, control)
+
+    def whole(self, text: str) -> Sequence[int]:
+        """Token ids of a plain text by itself, with what the model wants in front and behind."""
+        return self._tokens(text, True, False)
+
+    def _tokens(self, text: str, ends: bool, control: bool) -> Sequence[int]:
         data = text.encode()
         room = len(data) + 8
         array = (native.llama_token * room)()
-        count = native.llama_tokenize(self.native, data, len(data), array, room, False, control)
+        count = native.llama_tokenize(self.native, data, len(data), array, room, ends, control)
         if count < 0:
             array = (native.llama_token * -count)()
-            count = native.llama_tokenize(self.native, data, len(data), array, -count, False, control)
+            count = native.llama_tokenize(self.native, data, len(data), array, -count, ends, control)
         return array[:count]
 
     def spell(self, text: str) -> Sequence[int]:

@@ -1,8 +1,9 @@
 """What the program and the model's child process say to each other: length-prefixed msgpack frames.
 
-The program sends one ``Load``, then any number of times some ``Ask`` and a ``Go``; the child answers with ``Loaded``
-or ``LoadFailed``, then with one ``Answer`` per ``Ask``, in any order. ``Begun`` says which requests it is at work on,
-``Wrote`` how far they are. ``Drop`` takes requests back; the child says ``Dropped`` when it has stopped work on them.
+The program sends one ``Load``, then any number of times some ``Ask`` or ``Embed`` and a ``Go``; the child answers
+with ``Loaded`` or ``LoadFailed``, then with one ``Answer`` per ``Ask`` and one ``Vector`` per ``Embed``, in any
+order. ``Begun`` says which requests it is at work on, ``Wrote`` how far they are. ``Drop`` takes requests back; the
+child says ``Dropped`` when it has stopped work on them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from promptlab.models.values import Outcome, Request
+from promptlab.models.values import Fault, Outcome, Request
 
 _LENGTH_BYTES = 4
 
@@ -41,6 +42,13 @@ class Ask(Struct, frozen=True, tag=True):
 
     number: int
     request: Request
+
+
+class Embed(Struct, frozen=True, tag=True):
+    """Give the vector of this text."""
+
+    number: int
+    text: str
 
 
 class Go(Struct, frozen=True, tag=True):
@@ -94,8 +102,15 @@ class Answer(Struct, frozen=True, tag=True):
     outcome: Outcome
 
 
-ToChild = Load | Ask | Go | Drop
-FromChild = Loaded | LoadFailed | Begun | Wrote | Dropped | Answer
+class Vector(Struct, frozen=True, tag=True):
+    """The vector for the ``Embed`` of that number, as 32-bit numbers of this machine, or why there is none."""
+
+    number: int
+    found: bytes | Fault
+
+
+ToChild = Load | Ask | Embed | Go | Drop
+FromChild = Loaded | LoadFailed | Begun | Wrote | Dropped | Answer | Vector
 
 _to_child = msgspec.msgpack.Decoder(ToChild)
 _from_child = msgspec.msgpack.Decoder(FromChild)

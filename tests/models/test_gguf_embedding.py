@@ -1,0 +1,138 @@
+"""Vectors of texts, from the packaged nano with a pooling written into its metadata."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import math
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from gguf_support import NANO, answers, ask, collect
+
+from promptlab.errors import ModelFault
+from promptlab.models.gguf.process import GgufModel
+from promptlab.models.values import Embedding
+
+pytestmark = [
+    pytest.mark.local,
+    pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="the local engine is not installed"),
+]
+
+MEAN, RANK = 1, 4
+TEXTS = ["I was charged twice.", "The parcel is late.", "I was charged two times."]
+
+
+def with_metadata(path: Path, *, pooling: int | None = None, causal: bool = True) -> Path:
+    """A copy of nano whose metadata hold more. What follows them stays aligned to 32 bytes."""
+
+    def entry(key: bytes, kind: int, value: bytes) -> bytes:
+        return len(key).to_bytes(8, "little") + key + kind.to_bytes(4, "little") + value
+
+    entries: list[bytes] = []
+    if pooling is not None:
+        entries.append(entry(b"llama.pooling_type", 4, pooling.to_bytes(4, "little")))
+    if not causal:
+        entries.append(entry(b"llama.attention.causal", 7, b"\0"))
+    size = sum(map(len, entries)) + len(entry(b"test.padding", 8, bytes(8)))
+    filler = -size % 32
+    entries.append(entry(b"test.padding", 8, filler.to_bytes(8, "little") + b"x" * filler))
+    data = NANO.read_bytes()
+    count = int.from_bytes(data[16:24], "little") + len(entries)
+    path.write_bytes(data[:16] + count.to_bytes(8, "little") + b"".join(entries) + data[24:])
+    return path
+
+
+@pytest.fixture
+async def open_model(tmp_path: Path) -> AsyncIterator[Callable[..., GgufModel]]:
+    models: list[GgufModel] = []
+
+    def open_one(path: Path, context: int | None = None) -> GgufModel:
+        models.append(GgufModel(path, "vectors", context, log=tmp_path / "gguf.log"))
+        return models[-1]
+
+    yield open_one
+    for model in models:
+        await model.close()
+
+
+@pytest.fixture
+def vectors(open_model: Callable[..., GgufModel], tmp_path: Path) -> GgufModel:
+    return open_model(with_metadata(tmp_path / "mean.gguf", pooling=MEAN))
+
+
+async def test_texts_become_vectors_of_length_one(vectors: GgufModel) -> None:
+    model: Embedding = vectors
+    assert isinstance(model, Embedding)
+    assert vectors.capabilities.embeddings
+    found = await model.embed(TEXTS)
+    assert [len(vector) for vector in found] == [128] * 3
+    for vector in found:
+        assert math.fsum(x * x for x in vector) == pytest.approx(1, abs=1e-6)
+    cosines = [math.fsum(a * b for a, b in zip(found[0], other, strict=True)) for other in found]
+    assert cosines[0] == pytest.approx(1, abs=1e-6)
+    assert cosines[2] > cosines[1]  # the two about charges are closer than the one about a parcel
+
+
+async def test_a_vector_depends_on_its_text_alone(vectors: GgufModel) -> None:
+    first = await vectors.embed(TEXTS)
+    many = await vectors.embed([*TEXTS[::-1], TEXTS[0], *(f"Ticket {number}." for number in range(40))])
+    assert many[:4] == [*first[::-1], first[0]]
+    assert await vectors.embed([]) == []
+
+
+async def test_one_model_embeds_and_writes_at_once(vectors: GgufModel) -> None:
+    alone = await vectors.embed(TEXTS)
+    writing = asyncio.create_task(collect(vectors.generate([ask(str(n), key=str(n)) for n in range(20)])))
+    assert await vectors.embed(TEXTS) == alone
+    assert len(await writing) == 20
+
+
+async def test_a_killed_child_loses_no_vector(vectors: GgufModel) -> None:
+    expected = await vectors.embed(TEXTS * 20)
+    assert vectors.pid is not None
+    texts = [f"{text} {number}" for number in range(40) for text in TEXTS]
+    embedding = asyncio.create_task(vectors.embed(texts))
+    await asyncio.sleep(0.02)
+    os.kill(vectors.pid, signal.SIGKILL)
+    assert len(await embedding) == 120
+    assert await vectors.embed(TEXTS * 20) == expected
+
+
+async def test_what_cannot_be_embedded_says_so_and_the_model_stays_usable(
+    open_model: Callable[..., GgufModel], tmp_path: Path
+) -> None:
+    model = open_model(with_metadata(tmp_path / "mean.gguf", pooling=MEAN), 64)
+    with pytest.raises(
+        ModelFault, match=r"vectors: The text has \d+ tokens, and the model embeds at most 64\. Shorten"
+    ):
+        await model.embed(["short", "word " * 100])
+    with pytest.raises(ModelFault, match="The text is empty"):
+        await model.embed([""])
+    with pytest.raises(ModelFault, match="holds something that the local engine cannot take"):
+        await model.embed(["\ud800"])
+    assert len(await model.embed(["short"])) == 1
+
+
+@pytest.mark.parametrize("pooling", [None, RANK])
+async def test_a_model_that_is_no_embedding_model_says_so(
+    pooling: int | None, open_model: Callable[..., GgufModel], tmp_path: Path
+) -> None:
+    model = open_model(with_metadata(tmp_path / "chat.gguf", pooling=pooling))
+    with pytest.raises(ModelFault, match=r"vectors: This model gives no embeddings: .* Choose an embedding model\."):
+        await model.embed(TEXTS)
+    assert len(await answers(model, [ask()])) == 1
+
+
+async def test_a_model_that_only_embeds_does_not_write(open_model: Callable[..., GgufModel], tmp_path: Path) -> None:
+    model = open_model(with_metadata(tmp_path / "encoder.gguf", pooling=MEAN, causal=False))
+    assert len(await model.embed(TEXTS)) == 3
+    fault = (await collect(model.generate([ask()])))["k"].fault
+    assert fault is not None
+    assert (fault.kind, fault.message) == (
+        "unavailable",
+        "This model gives embeddings and generates no text. Choose a chat model.",
+    )
