@@ -117,4 +117,7 @@ def _print(found: Bisection) -> None:
         line(f"    {spans_text(flip.spans)}".replace("\n", "\n    "))
     if len(found.flips) > SHOWN_FLIPS:
         line(f"… and {len(found.flips) - SHOWN_FLIPS} more; --json has all.")
-    say(f"{found.cells} cells looked at, {found.asked} asked; full runs of the same versions take {found.full}.")
+    say(
+        f"{plural(found.looked_at, 'version')} between the ends and {found.cells} cells looked at, {found.asked}"
+        f" asked; full runs of the same versions take {found.full}."
+    )

@@ -81,7 +81,6 @@ def _made(
     texts: dict[str, bytes | None],
 ) -> Committed:
     new = repo.rev_parse("HEAD")
-    title = plain(os.fsdecode(repo.git.read("log", "-1", "--no-show-signature", "--format=%s", new)))
     changed = _changed(repo, new)
     now = entries(repo, list(dict.fromkeys([*full, *changed])))
     # What a hook added beside the named files was not staged by the person: what they have there is the old text.
@@ -108,11 +107,28 @@ def _made(
         commit=new,
         parent=parent or "",
         branch=branch,
-        title=title,
+        title=_title(repo, new),
         before=tuple(before[path] for path in changed),
         after=tuple(after for _, after in changed.values()),
         notes=tuple(notes),
     )
+
+
+def committed(repo: Repository, commit: str) -> Committed:
+    """A commit that HEAD was just moved to, as if its files had stood in the index as in its parent before."""
+    changed = _changed(repo, commit)
+    return Committed(
+        commit=commit,
+        parent=repo.git.word("rev-parse", "--verify", "--quiet", f"{commit}^") or "",
+        branch=repo.git.word("symbolic-ref", "--quiet", "HEAD") or "",
+        title=_title(repo, commit),
+        before=tuple(before for before, _ in changed.values()),
+        after=tuple(after for _, after in changed.values()),
+    )
+
+
+def _title(repo: Repository, commit: str) -> str:
+    return plain(os.fsdecode(repo.git.read("log", "-1", "--no-show-signature", "--format=%s", commit)))
 
 
 def _changed(repo: Repository, commit: str) -> dict[str, tuple[Entry, Entry]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from promptlab.errors import NotFound
+from promptlab.history.git import plain
 from promptlab.history.marks import list_marks, pinned
 from promptlab.history.repository import Repository
 from promptlab.history.timeline import timeline
@@ -131,10 +133,21 @@ def version_bytes(repo: Repository, wanted: Iterable[Version]) -> dict[str, byte
     return repo.blobs(version.blob for version in wanted if version.blob)
 
 
-def at_revision(repo: Repository, rev: str, path: str) -> bytes:
+def at_revision(repo: Repository, rev: str, paths: Sequence[str]) -> bytes:
     """The bytes of a file at any git revision: ``main~20``, a tag, a hash.
+
+    Args:
+        repo: The repository.
+        rev: The revision.
+        paths: Names that the file has or had, relative to the workspace; the first that the revision has counts.
 
     Raises:
         NotFound: No such revision, or no such file in it.
     """
-    return repo.read_file(repo.rev_parse(rev), path)
+    commit = repo.rev_parse(rev)
+    names = list(dict.fromkeys(f"{commit}:{repo.tree_path(path)}" for path in paths))
+    found = repo.blobs(names)
+    if not found:
+        before = ", nor under a name that it had before" if len(names) > 1 else ""
+        raise NotFound(f"{plain(paths[0])} does not exist at {commit[:12]}{before}.")
+    return found[next(name for name in names if name in found)]

@@ -131,6 +131,7 @@ class Bisector:
             last_good=self.versions[self.low],
             between=tuple(self.versions[at].label for at in sorted(self.skipped) if self.low < at < self.high),
             steps=tuple(steps),
+            looked_at=len(self.seen.keys() - {0, len(self.versions) - 1}),
             cells=cells,
             asked=sum(self.asked.values()),
             full=len(self.seen) * len(self.examples) * self.trials,

@@ -222,9 +222,15 @@ class Lab(Opener):
             NotFound: No such run.
             HistoryFault: There is no branch to commit on, something is in the way, or git refused.
         """
+        from promptlab.history.actions import CommitMade
+        from promptlab.history.committing import committed
         from promptlab.lab.publishing import publish
 
-        return publish(self, ref)
+        done = publish(self, ref)
+        if not done.before:
+            made = committed(self.repository(), done.commit)
+            self.did(f"published on {done.branch}: “{made.title}”", CommitMade(made))
+        return done
 
     def same_run(self, plan: Plan) -> RunRecord | None:
         """The newest complete saved run that did exactly this plan, without a failed cell: those are asked again."""

@@ -119,8 +119,10 @@ def _at_revision(repository: Repository, name: str, at: str, versions: list[Vers
     from promptlab.history.versions import at_revision
 
     source = f"prompts/{name}.toml"
+    # The file may have had another name then.
+    paths = [source, *(version.path for version in reversed(versions))]
     try:
-        data = at_revision(repository, at, source)
+        data = at_revision(repository, at, paths)
     except HistoryFault as fault:
         raise NotFound(f"There is no {name}@{at}: {fault}") from fault
     prompt = parse_prompt(data, name, f"{source}@{at}")

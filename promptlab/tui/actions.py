@@ -150,6 +150,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         ),
         Action("history.demote", "D", "", "Take this version off its stage.", group="git"),
         Action("history.pin", "T", "", "Pin the number of this version for good, by a tag.", group="git"),
+        Action("history.publish", "S", "", "Commit a summary of this run on the branch.", group="git"),
         Action("history.filter", "f", "filter", "Only the runs of one model or one eval set.", 36, "filter"),
         Action("history.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 18, "git"),
         Action("history.copy", "y", "copy", "Copy the tag of the run, or the commit of the version.", 50, "copy"),

@@ -99,7 +99,7 @@ def test_reading_runs_nothing_and_reads_right(top: Path) -> None:
         (1, "one", "prompts/triage.toml")
     ]
     assert list(version_bytes(repo, found).values()) == [V1.encode()]
-    assert at_revision(repo, "HEAD~1", "prompts/triage.toml") == V1.encode()
+    assert at_revision(repo, "HEAD~1", ["prompts/triage.toml"]) == V1.encode()
     assert read_results(repo, record) == FILES.results
     assert read_inputs(repo, record, FILES.inputs) == FILES.inputs
     assert recover(repo) == []
@@ -120,12 +120,12 @@ def test_a_missing_object_is_never_fetched(top: Path, tmp_path: Path) -> None:
 
     repo = Repository.open(partial)
     for read in (
-        lambda: at_revision(repo, "HEAD~1", "prompts/triage.toml"),
+        lambda: at_revision(repo, "HEAD~1", ["prompts/triage.toml"]),
         lambda: versions(repo, "triage", "prompts/triage.toml"),
     ):
         with pytest.raises(HistoryFault, match=r"This is a partial clone, .* run `git fetch --refetch --no-filter`"):
             read()
-    assert at_revision(repo, "HEAD", "prompts/triage.toml").endswith(b"seed = 2\n")
+    assert at_revision(repo, "HEAD", ["prompts/triage.toml"]).endswith(b"seed = 2\n")
     assert not mark.exists()
     sh(partial, "cat-file", "blob", "HEAD~1:prompts/triage.toml", ok=False)
     assert mark.exists()

@@ -207,12 +207,12 @@ class TestAtRevision:
         commit(top, "two", triage=V2)
         repo = Repository.open(top)
         for rev in ("main~1", "good", first, first[:10]):
-            assert at_revision(repo, rev, "prompts/triage.toml") == V1.encode()
-        assert at_revision(repo, "main", "prompts/triage.toml") == V2.encode()
+            assert at_revision(repo, rev, ["prompts/triage.toml"]) == V1.encode()
+        assert at_revision(repo, "main", ["prompts/triage.toml"]) == V2.encode()
 
     def test_refused_and_missing(self, top: Path) -> None:
         repo = Repository.open(top)
         with pytest.raises(NotFound, match=r"does not begin with '-'"):
-            at_revision(repo, "--output=x", "prompts/triage.toml")
+            at_revision(repo, "--output=x", ["prompts/triage.toml"])
         with pytest.raises(NotFound, match=r"prompts/none\.toml does not exist at"):
-            at_revision(repo, "main", "prompts/none.toml")
+            at_revision(repo, "main", ["prompts/none.toml"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import pytest
 from loopback import LoopbackServer, status
 
 from promptlab.errors import Cancelled, ModelFault, NotFound, UsageFault
+from promptlab.history.values import Version
 from promptlab.lab import Lab
+from promptlab.lab.bisecting import Bisector, Measured, Seen
 from promptlab.lab.values import Bisection, BisectRequest, BisectStep, RunRequest
 
 VERSIONS, CULPRIT, EXAMPLES = 64, 41, 200
@@ -240,3 +242,33 @@ async def test_blame_with_the_change_of_the_score(folder: Path) -> None:
     (folder / "prompts" / "echo.toml").write_text(text.replace("Wording 64", "Wording sixty"))
     assert [line.version for line in lab.blame("echo").lines] == ["v1", "v1", "*", "v65", "v65"]
     assert [line.version for line in lab.blame("echo@v2").lines] == ["v1", "v1", "v2"]
+
+
+@pytest.mark.parametrize("effect", [0.5, 0.2])
+async def test_every_position_of_a_regression_among_64_versions(effect: float) -> None:
+    """Each of the 63 places where it can have come in: found, in so many versions and cells."""
+    versions = [Version(n, f"{n:012x}", "", "", 0, "", "", "") for n in range(1, VERSIONS + 1)]
+    examples = [f"e{n}" for n in range(EXAMPLES)]
+    shares: list[float] = []
+    for culprit in range(2, VERSIONS + 1):
+
+        async def measure(version: Version, wanted: Sequence[str], culprit: int = culprit) -> Measured:
+            bad = version.number >= culprit
+            seen = {
+                example: Seen(float(not (bad and chance("planted", example, culprit) < effect)) - slip, "")
+                for example in wanted
+                for slip in [float(chance("slip", version.number, example) < 0.02)]
+            }
+            return Measured(seen, len(wanted))
+
+        search = Bisector(versions, examples, named=False, stored=(), measure=measure, trials=1)
+        steps = [step async for step in search.search()]
+        found = search.result("exact", "mini", steps, ())
+        assert (found.last_good.number, found.first_bad.number) == (culprit - 1, culprit)
+        # The two ends are what the question names; 62 versions between them take six looks, as log2(63) < 6.
+        assert found.looked_at <= 6
+        assert len({step.version for step in steps}) == found.looked_at + 2
+        shares.append(found.asked / (len(steps) * EXAMPLES))
+        assert found.asked == found.cells
+        assert found.asked <= 0.40 * found.full
+    print(f"\neffect {effect}: {max(shares):.1%} of full runs at most, {sum(shares) / len(shares):.1%} on average")

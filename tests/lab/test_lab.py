@@ -358,3 +358,14 @@ def test_every_way_to_name_a_version(folder: Path) -> None:
         subject = lab.subject(f"triage@{word}")
         assert (subject.prompt.content, subject.version) == (first.content, "v1"), word
     assert lab.restore("triage", "v1") == places.FIRST
+
+
+def test_a_revision_from_before_a_rename(folder: Path) -> None:
+    places.git(folder, "mv", "prompts/triage.toml", "prompts/router.toml")
+    places.git(folder, "commit", "-qm", "Say router")
+    lab = Lab.open(folder)
+    assert lab.subject("router@main~1").data.decode() == places.SECOND
+    assert lab.subject("router@main~2").version == "v1"
+    assert lab.subject("triage@main~2").data.decode() == places.FIRST
+    with pytest.raises(NotFound, match=r"^prompts/nothing\.toml does not exist at [0-9a-f]{12}\.$"):
+        lab.subject("nothing@main")

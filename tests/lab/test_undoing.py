@@ -246,3 +246,21 @@ def test_the_journal_stays_small(folder: Path) -> None:
     assert (lab.journal_root() / "actions.jsonl").stat().st_size < 2_600_000
     assert take_back(lab) == f"{TRIAGE} has the text that it had."
     assert (folder / TRIAGE).read_text() == f"{big}10\n"
+
+
+async def test_a_published_summary(folder: Path) -> None:
+    lab = Lab.open(folder)
+    one = await run(lab)
+    before = state(folder)
+    done = lab.publish(one)
+    assert lab.publish(one).before
+    last = lab.last_action()
+    assert last is not None
+    assert last.done.startswith("published on main: “run triage")
+    lab.undo(last)
+    assert state(folder)[:2] == before[:2]
+    assert places.git(folder, "status", "--porcelain") == "?? results/\n", "the file stays, for nothing is deleted"
+    assert places.git(folder, "cat-file", "-t", done.commit) == "commit\n"
+    last = lab.last_action()
+    assert last is not None
+    assert last.done == f"saved the run {one}"

@@ -137,7 +137,9 @@ def found_pieces(found: Bisection) -> list[Piece]:
         pieces += [Piece(f"▼ {flip.example}  ", "bad"), *diff_pieces(flip.spans), Piece("\n")]
     rest = len(found.flips) - SHOWN
     pieces += [Piece(f"and {rest} more\n", "dim")] if rest > 0 else []
-    figures = f"{found.cells} cells looked at, {found.asked} asked; full runs of these versions take {found.full}."
+    versions = plural(found.looked_at, "version")
+    figures = f"{versions} between the ends and {found.cells} cells looked at, {found.asked} asked; "
+    figures += f"full runs of these versions take {found.full}."
     return [*pieces, Piece(f"\n{figures}\n", "dim")]
 
 

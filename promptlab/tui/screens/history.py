@@ -302,6 +302,11 @@ class HistoryScreen(PastPage):
         """Pin the version's number."""
         self._about(naming.pin)
 
+    def action_publish(self) -> None:
+        """Commit a summary of the run under the cursor on the branch."""
+        if self._here is not None:
+            self.run_worker(partial(naming.publish, self, self._here[1]), group="ask", exclusive=True)
+
     def action_blame(self) -> None:
         """Show which version brought each line."""
         self._about(show_blame)

@@ -74,7 +74,7 @@ class Timeline(NamedTuple):
     Attributes:
         metric: The trend's metric; without a saved run, that of the newest run; "" without any.
         info: What that metric is.
-        problem: Why there is no history, or "".
+        problem: Why there is no history, or what this clone may lack, or "".
         stages: What is on a stage now.
         only: Model or eval set whose runs are shown, "" for all.
         choices: What ``only`` can be: ``model mini``, ``eval set support``.
@@ -131,7 +131,8 @@ def read_timeline(lab: Lab, name: str, only: str = "") -> Timeline:
     moments = moments_of(name, past, runs, content, error)
     metric = past.metric or next((score.metric for found in runs for score in found.scores), "")
     info = _info(lab, metric, runs)
-    return Timeline(name, moments, past, metric, info, lab.history_problem(), tuple(lab.stages(name)), only, choices)
+    problem = lab.history_problem() or lab.missing_hint()
+    return Timeline(name, moments, past, metric, info, problem, tuple(lab.stages(name)), only, choices)
 
 
 def subject_of(lab: Lab, moment: Moment) -> Subject:

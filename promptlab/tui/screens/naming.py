@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import PromptlabError
 from promptlab.history.values import RunRecord
 from promptlab.lab.storing import saved_summary
+from promptlab.lab.values import PromptRun
 from promptlab.tui.background import in_thread
 from promptlab.tui.screens.history_rows import Moment, Timeline, subject_of
 from promptlab.tui.screens.runs_dialog import RunsDialog
@@ -97,6 +98,32 @@ async def pin(page: PastPage, timeline: Timeline, moment: Moment) -> None:
         session.say(str(fault), bad=True)
         return
     session.say(f"{mark.tag} is {mark.content} for good. u takes it back.")
+    session.saved()
+
+
+async def publish(page: PastPage, run: PromptRun | None) -> None:
+    """Commit a summary of a run on the branch."""
+    session, lab = page.session, await page.session.lab()
+    if run is None or run.run.record is None:
+        session.say("Only a saved run can be published: put the cursor on one.", bad=True)
+        return
+    body = [
+        Piece(f"{run.run.title}\n\n", "strong"),
+        Piece(
+            "A summary of at most 2 KB is committed on the branch, so that it is seen in a review (all of the run in "
+        ),
+        Piece("branch mode). What you have staged stays staged. Nothing is pushed; u takes it back."),
+    ]
+    question = Question(f"Publish the run {run.run.id[-6:]}?", body, [Answer("publish", "S", "Publish")])
+    if await app_of(page).push_screen_wait(question) != "publish":
+        return
+    try:
+        done = await in_thread(partial(lab.publish, run.run.id))
+    except PromptlabError as fault:
+        session.say(str(fault), bad=True)
+        return
+    there = "is there already" if done.before else f"is in {done.commit[:8]}; u takes it back"
+    session.say(f"The summary on {done.branch} {there}.")
     session.saved()
 
 
