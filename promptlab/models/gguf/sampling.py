@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import json
 from typing import cast
 
 import llama_cpp as native  # noqa: TID251  (only the child process imports this module)
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from llama_cpp.llama_grammar import json_schema_to_gbnf  # noqa: TID251
 
 from promptlab.models.gguf.grammar import check_depth, choices_grammar
 from promptlab.models.gguf.log import Log
 from promptlab.models.gguf.model import Refused
+from promptlab.models.gguf.schema import schema_grammar
 from promptlab.models.gguf.vocabulary import Vocabulary
 from promptlab.models.values import Constraint, Request
 from promptlab.workspace.values import Params
@@ -165,7 +164,7 @@ class Samplers:
             if constraint.choices is not None:
                 grammar = choices_grammar(constraint.choices)
             else:
-                grammar = json_schema_to_gbnf(json.dumps(constraint.json_schema))
+                grammar = schema_grammar(constraint.json_schema)
             check_depth(grammar)
             sampler = native.llama_sampler_init_grammar(self._vocabulary.native, grammar.encode(), b"root")
             if not sampler:  # a null pointer
