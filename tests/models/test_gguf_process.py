@@ -111,6 +111,15 @@ async def test_probabilities_come_through_the_pipe(nano: GgufModel) -> None:
     assert (found["p"].logprobs, found["p"].choices) == ((), None)
 
 
+async def test_no_more_at_once_than_the_batch(open_model: Callable[..., GgufModel]) -> None:
+    model = open_model(batch=2)
+    at_once: list[int] = []
+    async for _ in model.generate([ask(f"Ticket {number}", key=str(number)) for number in range(12)]):
+        at_once.append(len(model._calls.begun))
+    assert len(at_once) == 12
+    assert max(at_once) <= 2
+
+
 async def test_faults_are_outcomes_and_the_others_are_answered(nano: GgufModel) -> None:
     requests = [
         ask(key="a"),
@@ -336,6 +345,7 @@ async def test_a_child_that_dies_while_it_loads_is_one_sentence(nano: GgufModel)
         (lambda data: data[: len(data) // 2], "is not within the file bounds, model is corrupted or incomplete."),
         (lambda data: data[:300], "cannot be loaded: failed to read key-value pairs."),
         (lambda data: data[:8] + b"\xff" * 16 + data[24:], "cannot be loaded: number of tensors is -1"),
+        (lambda data: data[:4] + bytes(5000), "cannot be loaded: bad GGUF version: 0."),
         (lambda data: b"", "this file is empty."),
         (lambda data: b"PK" + data, "this is not a GGUF file"),
     ],

@@ -1,0 +1,36 @@
+"""A run that is going on, as a screen sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptlab.lab import Lab
+from promptlab.lab.values import CellScored, RunRequest
+from promptlab.models.values import Outcome
+from promptlab.runs.values import CellText, Progress
+from promptlab.tui.job import Job
+from promptlab.tui.screens.trial import trial_pieces
+
+
+async def test_a_text_is_shown_while_it_is_written_and_gives_way_to_the_answer(folder: Path) -> None:
+    lab = Lab.open(folder)
+    try:
+        job = Job(lab, lab.plan(RunRequest(("triage",), trials=1)), scratch=True)
+        example = job.table.examples[0].id
+
+        def shown() -> str:
+            return "".join(piece.text for piece in trial_pieces(job))
+
+        for so_far in ("bi", "billi"):
+            job._take(CellText("a", example, 0, so_far))
+            assert f"a  {so_far}…\n" in shown()
+        assert job.heard == 2
+        event = CellScored("a", example, 0, Outcome("k", "shipping"), ())
+        job.table.add(event)
+        job._take(event)
+        assert "billi" not in shown().replace("billing", "")
+        assert "shipping\n" in shown()
+        job._take(Progress(total=8, done=1, rate=2.0, token_rate=1234.5))
+        assert job.line.endswith("1/8 · 2/s · 1,234 tokens/s")
+    finally:
+        await lab.close()
