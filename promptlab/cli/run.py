@@ -13,6 +13,7 @@ import click
 
 from promptlab.cli import completing as complete
 from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
+from promptlab.cli.spending import agree, budget_of, tell_estimate
 from promptlab.cli.text import print_run
 from promptlab.errors import ExitCode, HistoryFault, PromptlabError, UsageFault
 from promptlab.lab import Lab, RunTable
@@ -20,7 +21,8 @@ from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.storing import saved_note, size_note
 from promptlab.lab.values import RunRequest
 from promptlab.lab.wording import plural, seconds
-from promptlab.runs.values import Ended, ModelDied, ModelLoading, Plan, Progress, Started
+from promptlab.runs.journal import Journal
+from promptlab.runs.values import Budget, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress, Started
 from promptlab.scoring.catalogue import describe
 from promptlab.workspace.values import MetricSpec
 
@@ -63,6 +65,14 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option("--no-cache", is_flag=True, help="Ask the models again even where the answer is known.")
 @click.option("--no-commit", is_flag=True, help="Do not save the run in git.")
 @click.option(
+    "--retry-errors", "retry", default="", metavar="RUN", help="Ask again for the failed cells of RUN alone."
+)
+@click.option("--estimate", is_flag=True, help="Say what the run will cost, from a few answers, and stop.")
+@click.option("--yes", is_flag=True, help="Do not ask, whatever it costs.")
+@click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="Stop when this much is spent.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Stop when this many tokens are used.")
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
+@click.option(
     "--fail-on",
     type=click.Choice(["worse", "not-better"]),
     help="Exit 1 on this verdict, an invalid one or a broken guardrail.",
@@ -87,6 +97,12 @@ def run_command(
     max_examples: int | None,
     no_cache: bool,
     no_commit: bool,
+    retry: str,
+    estimate: bool,
+    yes: bool,
+    max_cost: float | None,
+    max_tokens: int | None,
+    max_minutes: float | None,
     fail_on: Literal["worse", "not-better"] | None,
     minimums: tuple[tuple[str, str], ...],
     as_json: bool,
@@ -95,7 +111,7 @@ def run_command(
 
     A SUBJECT is NAME (the working copy), NAME@v3, NAME@HASH, NAME@STAGE, NAME@REVISION or a path. Columns are the
     product of subjects and models. Exit codes: 0 done; 1 a gate failed; 2 usage or invalid files; 3 a model could not
-    be reached or more than 5 % of a column's cells ended in an error; 4 cancelled.
+    be reached or more than 5 % of a column's cells ended in an error; 4 cancelled or stopped by a limit.
     """
     lab = open_lab(ctx)
     _recover(lab)
@@ -104,16 +120,20 @@ def run_command(
     request = RunRequest(
         subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
     )
-    plan = lab.plan(request)
+    plan, journal = lab.retry(retry) if retry else (lab.plan(request), None)
     least = _minimums(plan, minimums)
     if fail_on and len(plan.variants) < 2:
         raise UsageFault("--fail-on needs something to compare: name two subjects, a --baseline, or two models.")
-    known = None if no_cache or no_commit else lab.same_run(plan)
+    if estimate:
+        return tell_estimate(lab, plan, as_json)
+    known = None if no_cache or no_commit or retry else lab.same_run(plan)
     if known is not None:
         say(f"Nothing to run: {known.tag} did exactly this.")
         table, failed = lab.open_run(known.id), False
     else:
-        table, failed = run_async(lambda: _run(lab, plan, use_cache=not no_cache))
+        budget = budget_of(max_cost, max_tokens, max_minutes)
+        agree(lab, plan, yes=yes, budget=budget)
+        table, failed = run_async(lambda: _run(lab, plan, use_cache=not no_cache, budget=budget, journal=journal))
         if table.state == "cancelled":
             say("Cancelled. What was answered is kept: the same command goes on from there.")
             return ExitCode.CANCELLED
@@ -122,6 +142,8 @@ def run_command(
     _tell(table, broken, as_json)
     if failed:
         return ExitCode.MODEL_FAILED
+    if table.state == "partial":
+        return ExitCode.CANCELLED
     return ExitCode.GATE_FAILED if broken else ExitCode.DONE
 
 
@@ -151,7 +173,9 @@ def _minimum(name: str, text: str) -> float:
     return value
 
 
-async def _run(lab: Lab, plan: Plan, *, use_cache: bool) -> tuple[RunTable, bool]:
+async def _run(
+    lab: Lab, plan: Plan, *, use_cache: bool, budget: Budget, journal: Journal | None
+) -> tuple[RunTable, bool]:
     """Do the plan with progress on stderr. Ctrl-C once stops after what is in flight; twice stops at once."""
     table = lab.table(plan)
     stop = asyncio.Event()
@@ -159,7 +183,8 @@ async def _run(lab: Lab, plan: Plan, *, use_cache: bool) -> tuple[RunTable, bool
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     narrator = Narrator(plan)
-    async with closing(lab), aclosing(lab.run(plan, table, stop=stop, use_cache=use_cache)) as events:
+    running = lab.run(plan, table, stop=stop, use_cache=use_cache, budget=budget, journal=journal)
+    async with closing(lab), aclosing(running) as events:
         async for event in events:
             narrator.tell(event)
     summaries = [table.summary(variant.column) for variant in table.variants]
@@ -224,6 +249,8 @@ class Narrator:
                 self._say(f"{model}: its process died ({reason}). What it was at work on is asked once more.")
             case Progress():
                 self._progress(progress_text(event))
+            case Noticed(message=message):
+                self._say(message)
             case Ended():
                 self._say(ended_text(event))
             case _:
@@ -259,7 +286,12 @@ def progress_text(progress: Progress) -> str:
     if progress.eta is not None:
         parts.append(f"ETA {seconds(progress.eta)}")
     if progress.failed:
-        parts.append(f"{progress.failed} failed")
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in progress.faults.items())
+        parts.append(f"{progress.failed} failed ({kinds})")
+    if progress.retried:
+        parts.append(f"{progress.retried} retried")
+    if progress.limit:
+        parts.append(f"{progress.in_flight} of {progress.limit} in flight")
     parts += [f"{cost:.4g} {currency}" for currency, cost in progress.cost.items()]
     return " · ".join([*parts, progress.model] if progress.model else parts)
 

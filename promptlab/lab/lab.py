@@ -29,16 +29,19 @@ from promptlab.lab.values import (
 from promptlab.models import registry, trust
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
+from promptlab.runs.progress import Meter
 from promptlab.runs.stored import keep_metrics, remove
-from promptlab.runs.values import Plan
+from promptlab.runs.values import UNLIMITED, Budget, Plan
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
 
 if TYPE_CHECKING:
     from promptlab.lab.audits import Audit
     from promptlab.lab.committing import Proposal
+    from promptlab.lab.estimating import Estimate
     from promptlab.lab.running import Judging
     from promptlab.lab.undoing import Undo
+    from promptlab.runs.journal import Journal
 
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
@@ -97,6 +100,22 @@ class Lab(Opener):
         """The empty table of a plan."""
         return self._audited(RunTable.of_plan(plan))
 
+    async def estimate(self, plan: Plan, above: float | None = None) -> Estimate | None:
+        """What a plan will cost, from a few answers that it needs anyway; None where it cannot cost ``above``."""
+        from promptlab.lab.estimating import estimate
+
+        return await estimate(self, plan, above)
+
+    def retry(self, ref: str) -> tuple[Plan, Journal]:
+        """What is left of a run whose cells failed: its plan, and a journal with its answers.
+
+        Raises:
+            PromptlabError: As :func:`promptlab.lab.retrying.retry`.
+        """
+        from promptlab.lab.retrying import retry
+
+        return retry(self, ref)
+
     async def run(
         self,
         plan: Plan,
@@ -106,6 +125,8 @@ class Lab(Opener):
         use_cache: bool = True,
         scratch: bool = False,
         cache: Cache | None = None,
+        budget: Budget = UNLIMITED,
+        journal: Journal | None = None,
     ) -> AsyncGenerator[LabEvent, None]:
         """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
 
@@ -113,6 +134,8 @@ class Lab(Opener):
             use_cache: False asks the models again even where the answer is known.
             scratch: Keep nothing: the run does not appear in the list of runs.
             cache: Where known answers are looked up, in place of the person's own cache.
+            budget: What it may spend.
+            journal: To go on with, in place of that of an unfinished run of the same plan or a new one.
         """
         from promptlab.lab.running import run_plan
         from promptlab.lab.sequential import run_until_clear
@@ -121,7 +144,7 @@ class Lab(Opener):
         models = {name: self.model(name) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = self._judging(plan.metrics, table.judges)
         with folder_for(scratch, self.journal_root) as root:
-            journal = await asyncio.to_thread(open_journal, root, plan)
+            journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
             events = (run_plan if plan.sequential is None else run_until_clear)(
                 plan,
@@ -133,6 +156,7 @@ class Lab(Opener):
                 stop=stop or asyncio.Event(),
                 use_cache=use_cache,
                 currencies=self._currencies(),
+                meter=Meter(budget),
             )
             try:
                 async with aclosing(events):
@@ -196,7 +220,7 @@ class Lab(Opener):
         from promptlab.lab.message import run_message
         from promptlab.lab.publishing import whole
 
-        table, plan = self._finished.get(run) or self._from_journal(run)
+        table, plan = self._finished.get(run) or self.journalled(run)
         if table.tag:
             raise UsageFault(f"The run {run} is already saved as {table.tag}.")
         wanted = self.settings.results
@@ -212,7 +236,7 @@ class Lab(Opener):
 
     def size_of(self, run: str) -> int:
         """Bytes that saving a run that ended puts into the repository, before git packs them."""
-        table, plan = self._finished.get(run) or self._from_journal(run)
+        table, plan = self._finished.get(run) or self.journalled(run)
         return sum(map(len, archive.pack(table, plan, self.settings.results.store_outputs).values()))
 
     def publish(self, ref: str) -> Published:

@@ -76,7 +76,7 @@ class Opener(Keeper):
         if summary.id in self._finished:
             return self._finished[summary.id][0]
         if summary.record is None:
-            return self._from_journal(summary.id)[0]
+            return self.journalled(summary.id)[0]
         if summary.id not in self._opened:
             table = archive.unpack(self.results(summary.record), summary.record.tag)
             table.tag, table.time = summary.record.tag, summary.record.time
@@ -120,7 +120,7 @@ class Opener(Keeper):
 
         return read_results(self.repository(), record)
 
-    def _from_journal(self, run: str) -> tuple[RunTable, Plan]:
+    def journalled(self, run: str) -> tuple[RunTable, Plan]:
         root = self.journal_root()
         plan = read_plan(root, run)
         table = archive.reopen(plan, read_outcomes(root, run).lines.values(), read_metrics(root, run))

@@ -14,6 +14,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal
+from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.metrics import score
 from promptlab.scoring.replies import EVEN, Settle
@@ -53,10 +54,11 @@ async def run_plan(
     stop: asyncio.Event,
     use_cache: bool,
     currencies: Mapping[str, str],
+    meter: Meter | None = None,
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
     ended: Ended | None = None
-    events = answers(plan, table, models, cache, journal, stop, use_cache, currencies)
+    events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, meter=meter)
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Ended):
@@ -64,7 +66,7 @@ async def run_plan(
             else:
                 yield event
     assert ended is not None, "the last event is Ended"
-    if ended.state != "cancelled":
+    if ended.state == "complete":
         judged = judge_table(table, judges, cache if use_cache else None, stop)
         async with aclosing(judged):
             async for event in judged:
@@ -83,9 +85,17 @@ async def answers(
     use_cache: bool,
     currencies: Mapping[str, str],
     part: Sequence[Cell] | None = None,
+    meter: Meter | None = None,
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute a plan, or a part of its cells, and score each answer as it arrives. Judges are not asked yet."""
-    events = execute(plan, models, cache, journal, stop=stop, use_cache=use_cache, currencies=currencies, part=part)
+    events = execute(
+        *(plan, models, cache, journal),
+        stop=stop,
+        use_cache=use_cache,
+        currencies=currencies,
+        part=part,
+        meter=meter,
+    )
     async with aclosing(events):
         async for event in events:
             if isinstance(event, CellDone):

@@ -20,6 +20,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.journal import Journal
 from promptlab.runs.options import by_chance
+from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, Ended, Plan, Progress, Sequential, Started
 from promptlab.scoring.catalogue import describe
 
@@ -127,6 +128,7 @@ async def run_until_clear(
     stop: asyncio.Event,
     use_cache: bool,
     currencies: Mapping[str, str],
+    meter: Meter | None = None,
 ) -> AsyncGenerator[LabEvent, None]:
     """As ``run_plan``, part by part, with a look at the verdict after each. The last event is Ended."""
     assert plan.sequential is not None
@@ -135,7 +137,7 @@ async def run_until_clear(
     ended: Ended | None = None
     for part in parts:
         first = ended is None
-        events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, part)
+        events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, part, meter)
         async with aclosing(events):
             async for event in events:
                 match event:
@@ -191,6 +193,8 @@ def _added(before: Progress, now: Progress) -> Progress:
         done=before.done + now.done,
         cached=before.cached + now.cached,
         failed=before.failed + now.failed,
+        tokens=before.tokens + now.tokens,
+        retried=before.retried + now.retried,
         elapsed=before.elapsed + now.elapsed,
         eta=None,
         cost=costs,

@@ -10,7 +10,16 @@ from promptlab.compare.values import DiffSpan, Interval, Verdict
 from promptlab.errors import Problem
 from promptlab.history.values import ColumnLine, Mark, RunRecord, ScoreLine, Version
 from promptlab.models.values import Outcome
-from promptlab.runs.values import CellText, Ended, ModelDied, ModelLoading, Progress, Started, Variant
+from promptlab.runs.values import (
+    CellText,
+    Ended,
+    ModelDied,
+    ModelLoading,
+    Noticed,
+    Progress,
+    Started,
+    Variant,
+)
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Prompt
 
@@ -109,7 +118,7 @@ class CellScored(Struct, frozen=True):
     scores: tuple[Score, ...]
 
 
-LabEvent = Started | ModelLoading | ModelDied | CellText | CellScored | Progress | Ended
+LabEvent = Started | ModelLoading | ModelDied | CellText | CellScored | Noticed | Progress | Ended
 
 
 class ColumnSummary(Struct, frozen=True):

@@ -3,8 +3,8 @@
 The limit starts low and grows by half in every round trip while all is calm. A refusal for sending too much (429)
 begins an *episode*: the limit is cut once by a fifth, and further refusals of requests that were already under way
 then cut nothing. After that it grows quickly to just below the number at which it was refused, and slowly beyond, as
-TCP's CUBIC does. Trouble of the server's own (5xx, a broken connection) stops growth for some seconds, and so
-does a round trip that takes twice as long as it did at first: the server then queues, and more would only wait.
+TCP's CUBIC does. Trouble of the server's own (5xx, a broken connection) stops growth above where it started for some
+seconds. So does a round trip that takes twice as long as it did at first: the server queues, more would only wait.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST = 1000
 LEAST = 1.0
 CUT = 0.8
 CALM = 5.0
-"""Seconds without growth after trouble of the server's own."""
+"""Seconds without growth beyond ``START`` after trouble of the server's own."""
 
 _SLOWER = 2.0
 _WINDOW = 20
@@ -137,7 +137,8 @@ class Pace:
             self._first = self._first or mean
             self._slow = mean > _SLOWER * self._first
             self._sum, self._count = 0.0, 0
-        if self._full_at < slot.sent or now < self._calm_from or self._slow:
+        troubled = now < self._calm_from and self._limit >= START
+        if self._full_at < slot.sent or troubled or self._slow:
             return
         if not self.cuts:
             step = 0.5

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Literal
 
 import msgspec
 
-from promptlab.errors import ModelFault, StorageFault
+from promptlab.errors import StorageFault
 from promptlab.models.cache import Cache
-from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Preparing, Request, Watch, Written
+from promptlab.models.values import Fault, Model, Outcome, Preparing, Request, Written
+from promptlab.runs.asking import Fingerprints, Reader, Turn, arrived, in_order
 from promptlab.runs.journal import Journal
-from promptlab.runs.progress import Tally
+from promptlab.runs.progress import Meter, Tally
 from promptlab.runs.values import (
     Cell,
     CellDone,
@@ -28,6 +29,7 @@ from promptlab.runs.values import (
     JournalLine,
     ModelDied,
     ModelLoading,
+    Noticed,
     Plan,
     Progress,
     RunEvent,
@@ -39,9 +41,6 @@ PROGRESS_EVERY = 0.1
 
 _LAST = 16
 """Cells of a model that are left when the next one is made ready: it writes as many at once."""
-
-_TURN = 0.004
-"""Seconds after which a busy loop lets the event loop's other tasks run."""
 
 _AT_ONCE = 250
 """Cells that are handled in one go, between two turns of other tasks."""
@@ -60,12 +59,13 @@ async def execute(
     use_cache: bool = True,
     currencies: Mapping[str, str] | None = None,
     part: Sequence[Cell] | None = None,
+    meter: Meter | None = None,
 ) -> AsyncGenerator[RunEvent, None]:
     """Carry out a plan and yield what happens; the last event is ``Ended``.
 
-    Known outcomes come first: those of the journal, then those of the cache. Then each model is asked in turn for
+    Known outcomes come first: those of the journal, then those of the cache. Then the models are asked for
     what is left, every key once. A fault of one cell is its outcome; a fault of a whole model is the outcome of all
-    cells it still had, and the next model has its turn. The journal is closed when this ends; models are left open.
+    cells it still had, and the others go on. The journal is closed when this ends; models are left open.
     Whoever leaves before the end closes the generator (``contextlib.aclosing``), which ends the run as stopped.
 
     Args:
@@ -77,11 +77,13 @@ async def execute(
         use_cache: False asks the models even for what the cache knows, and renews it.
         currencies: Model name to the currency of its price; US dollars where it is not named.
         part: Cells of the plan to do now, instead of all. The journal then stays open for the next part.
+        meter: Of what may be spent. Once it is used up nothing further is asked, what is under way comes to an end,
+            and the run ends as partial.
     """
-    run = _Execution(plan, models, cache, journal, use_cache, currencies or {}, part)
+    run = _Execution(plan, models, cache, journal, use_cache, currencies or {}, part, meter or Meter())
     worker = asyncio.create_task(run.work())
     helpers = [asyncio.create_task(run.halt_when(stop)), asyncio.create_task(run.tell_progress())]
-    turn = _Turn()
+    turn = Turn()
     try:
         while (events := await run.events.get()) is not None:
             for event in events:
@@ -95,18 +97,6 @@ async def execute(
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(worker, *helpers, return_exceptions=True)
-
-
-class _Turn:
-    """Lets the event loop's other tasks run, often enough and not at every step."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-
-    async def take(self) -> None:
-        if time.monotonic() - self._since > _TURN:
-            await asyncio.sleep(0)
-            self._since = time.monotonic()
 
 
 class _Execution:
@@ -124,6 +114,7 @@ class _Execution:
         use_cache: bool,
         currencies: Mapping[str, str],
         part: Sequence[Cell] | None,
+        meter: Meter,
     ) -> None:
         self.plan = plan
         self.cells = plan.cells if part is None else part
@@ -139,14 +130,32 @@ class _Execution:
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
         self.told = -1  # cells, in the last Progress
+        self.meter = meter
+        self.fingerprints = Fingerprints()
+        self.spent = ""
         self.halted = False
-        self.reader: asyncio.Task[Fault | None] | None = None
+        self.readers: dict[str, Reader] = {}
+        self.noticed: set[str] = set()
+        self.retried = 0
 
     def halt(self) -> None:
-        """Stop asking; what arrived is still kept."""
+        """Stop asking, at once; what arrived is still kept."""
         self.halted = True
-        if self.reader is not None:
-            self.reader.cancel()
+        for reader in self.readers.values():
+            reader.cancel()
+
+    def look_at_budget(self) -> None:
+        """Ask nothing further once a limit is reached."""
+        in_flight = sum(reader.traffic.in_flight for reader in self.readers.values())
+        if not self.spent and (why := self.meter.used_up(in_flight)):
+            self.spent = why
+            for reader in self.readers.values():
+                reader.end()
+
+    def heard(self, outcome: Outcome) -> None:
+        """An answer has come from a model."""
+        self.meter.add(outcome)
+        self.look_at_budget()
 
     async def halt_when(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -155,9 +164,28 @@ class _Execution:
     async def tell_progress(self) -> None:
         while True:
             await asyncio.sleep(PROGRESS_EVERY)
+            self.look_at_budget()
+            self._notice(*(one for reader in self.readers.values() for one in reader.traffic.notices))
             if self.tally.done != self.told:
                 self.told = self.tally.done
-                self.events.put_nowait((self.tally.progress(),))
+                self.events.put_nowait((self.progress(),))
+
+    def progress(self) -> Progress:
+        """How far the run is, with what goes on at its endpoints."""
+        traffic = [reader.traffic for reader in self.readers.values()]
+        return msgspec.structs.replace(
+            self.tally.progress(),
+            retried=self.retried + sum(one.retried for one in traffic),
+            in_flight=sum(one.in_flight for one in traffic),
+            limit=sum(one.limit for one in traffic),
+        )
+
+    def _notice(self, *messages: str) -> None:
+        """Tell of each thing once."""
+        for message in messages:
+            if message not in self.noticed:
+                self.noticed.add(message)
+                self.events.put_nowait((Noticed(message),))
 
     async def work(self) -> None:
         """The whole run. Puts None behind the last event, whatever happens."""
@@ -175,9 +203,7 @@ class _Execution:
         try:
             await self._take_over()
             await self._look_up()
-            models = list(dict.fromkeys(self.model_of[cell.column] for cell in self.cells))
-            for model, following in zip(models, [*models[1:], ""], strict=True):
-                await self._ask(model, following)
+            await self._ask_all()
         except StorageFault as fault:
             reason = str(fault)
         finally:
@@ -191,12 +217,18 @@ class _Execution:
         return self._ended(reason)
 
     def _ended(self, reason: str) -> Ended:
-        progress = self.tally.progress()
+        progress = self.progress()
         state: Literal["complete", "partial", "cancelled"] = "partial"
         if not reason:
             reason = self.tally.failures()
             state = "complete"
-            if progress.done < progress.total:
+            if progress.done < progress.total and self.spent and not self.halted:
+                state = "partial"
+                used = ", ".join(f"{cost:.4g} {currency}" for currency, cost in progress.cost.items())
+                used = f"{used} and {progress.tokens} tokens used" if used else f"{progress.tokens} tokens used"
+                done = f"{progress.done} of {progress.total} cells done"
+                reason = f"{self.spent}: {used}, {done}. {reason}".rstrip()
+            elif progress.done < progress.total:
                 state = "cancelled"
                 reason = f"Stopped after {progress.done} of {progress.total} cells. {reason}".rstrip()
         return Ended(self.journal.run, state, progress, reason)
@@ -205,7 +237,7 @@ class _Execution:
         """Begin with what the journal has, and with the cells that cannot be asked at all."""
         known = await asyncio.to_thread(self.journal.outcomes)
         resumed: list[CellDone] = []
-        turn = _Turn()
+        turn = Turn()
         for cell in self.cells:
             outcome = known.get((cell.column, cell.example, cell.trial))
             if outcome is not None and outcome.key == cell.key:
@@ -235,21 +267,38 @@ class _Execution:
             found = await asyncio.to_thread(self.cache.get_many, some)
             await self._keep([found[key] for key in some if key in found])
 
-    async def _ask(self, name: str, following: str) -> None:
-        """Ask one model for what is left of its cells; towards the end, have the following one ready."""
-        requests = self._requests(name)
-        if not requests or self.halted:
-            return
+    async def _ask_all(self) -> None:
+        """Ask every model: endpoints side by side, and beside them the models of this machine one after the other."""
+        names = list(dict.fromkeys(self.model_of[cell.column] for cell in self.cells))
+        elsewhere = [name for name in names if self.models[name].capabilities.elsewhere]
+        here = [name for name in names if name not in elsewhere]
+        tasks = [asyncio.create_task(self._ask(*group)) for group in ((here,) if here else ())]
+        tasks += [asyncio.create_task(self._ask(name)) for name in elsewhere]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(self, *names: str) -> None:
+        """Ask models for what is left of their cells, one after the other."""
+        for name, following in zip(names, [*names[1:], ""], strict=True):
+            requests = self._requests(name)
+            if requests and not self.halted and not self.spent:
+                await self._ask_one(name, requests, following)
+
+    async def _ask_one(self, name: str, requests: Sequence[Request], following: str) -> None:
+        """Ask one model; towards the end, have the following one ready."""
         self.tally.begin_model(name)
         self.events.put_nowait((ModelLoading(name),))
         left = len(requests)
-        inbox: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self.reader = asyncio.create_task(_read(self.models[name], requests, inbox, partial(self._hear, name)))
-        # As a callback, since a task that is cancelled before its first step runs none of its own code.
-        self.reader.add_done_callback(lambda _: inbox.put_nowait(None))
+        watch = partial(self._hear, name)
+        reader = self.readers[name] = Reader(self.models[name], requests, self.heard, watch)
         try:
-            while batch := await _arrived(inbox):
+            while batch := await arrived(reader.inbox, _AT_ONCE):
                 self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
+                self._notice(*filter(None, (self.fingerprints.changed(name, outcome) for outcome in batch)))
                 await self._keep(batch, name)
                 left -= len(batch)
                 if left <= _LAST and following:
@@ -258,11 +307,14 @@ class _Execution:
                 if len(self.fresh) >= _AT_ONCE or time.monotonic() - self.cached_at > _CACHE_EVERY:
                     await self._remember()
         finally:
-            self.reader.cancel()
-            (result,) = await asyncio.gather(self.reader, return_exceptions=True)
+            result = await reader.result()
+            self._notice(*reader.traffic.notices)
+            self.retried += reader.traffic.retried
+            del self.readers[name]
+            self.tally.end_model(name)
         if isinstance(result, Exception):
             raise result
-        if not self.halted and not isinstance(result, BaseException):
+        if not self.halted and not self.spent and not isinstance(result, BaseException):
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
             left = [request.key for request in requests if request.key in self.waiting]
             await self._keep_all((_failed(key, fault) for key in left), name)
@@ -273,10 +325,11 @@ class _Execution:
             model.prepare()
 
     def _requests(self, name: str) -> list[Request]:
-        """What is left to ask of a model, each key once, in the plan's order."""
+        """What is left to ask of a model, each key once."""
+        cells = [cell for cell in self.cells if self.model_of[cell.column] == name and cell.key in self.waiting]
         requests: dict[str, Request] = {}
-        for cell in self.cells:
-            if cell.request is not None and cell.key in self.waiting and self.model_of[cell.column] == name:
+        for cell in in_order(cells, self.models[name]):
+            if cell.request is not None:
                 requests[cell.key] = cell.request
         return list(requests.values())
 
@@ -341,60 +394,5 @@ class _Execution:
         self.cached_at = time.monotonic()
 
 
-async def _read(
-    model: Model, requests: Sequence[Request], inbox: asyncio.Queue[Outcome | None], watch: Watch
-) -> Fault | None:
-    """Move what a model gives into the inbox until it ends; the fault that ended it for good, if one did."""
-    try:
-        streaming = model.capabilities.streaming
-        return await _drain(model.generate(requests, watch) if streaming else model.generate(requests), inbox)
-    except ModelFault as fault:
-        return Fault("unavailable", str(fault))
-
-
-async def _drain(stream: AsyncIterator[Outcome], inbox: asyncio.Queue[Outcome | None]) -> Fault | None:
-    turn = _Turn()
-    try:
-        async for outcome in stream:
-            inbox.put_nowait(_storable(outcome))
-            if outcome.fault is not None and outcome.fault.kind in FATAL_FAULTS:
-                return outcome.fault
-            await turn.take()
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
-    return None
-
-
-async def _arrived(inbox: asyncio.Queue[Outcome | None]) -> list[Outcome]:
-    """What arrived since the last time, at least one and not too many; empty when nothing more will come."""
-    outcome = await inbox.get()
-    batch: list[Outcome] = []
-    while outcome is not None:
-        batch.append(outcome)
-        if inbox.empty() or len(batch) == _AT_ONCE:
-            return batch
-        outcome = inbox.get_nowait()
-    if batch:
-        inbox.put_nowait(None)  # The end, for the next time.
-    return batch
-
-
 def _failed(key: str, fault: Fault) -> Outcome:
     return Outcome(key, finish="error", fault=fault)
-
-
-def _storable(outcome: Outcome) -> Outcome:
-    """An outcome that can be written as UTF-8: some endpoints cut an emoji in half at the token limit."""
-    try:
-        msgspec.json.encode(outcome)
-    except UnicodeEncodeError:
-        fault = outcome.fault and Fault(outcome.fault.kind, _whole(outcome.fault.message))
-        return msgspec.structs.replace(
-            outcome, text=_whole(outcome.text), fingerprint=_whole(outcome.fingerprint), fault=fault
-        )
-    return outcome
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

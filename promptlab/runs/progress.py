@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from promptlab.models.values import Outcome
-from promptlab.runs.values import Progress
+from promptlab.models.values import FaultKind, Outcome
+from promptlab.runs.values import UNLIMITED, Budget, Progress
 
 _MEMORY = 10.0
 """Seconds after which an observation counts for about a third in the rate."""
@@ -62,28 +63,38 @@ class Tally:
         self._currencies = currencies
         self._clock = clock
         self._start = clock()
-        self._model = ""
+        self._models: list[str] = []
         self._rate = Rate()
-        self._tokens = Rate()
+        self._work = Rate()
         self._cached = 0
+        self._tokens = 0
+        self._kinds: Counter[FaultKind] = Counter()
         self._cost: dict[str, float] = {}
         self._faults: Counter[str] = Counter()
         self.done = 0
 
     def begin_model(self, model: str) -> None:
-        """The next answers come from this model; its rate is its own."""
-        self._model = model
-        self._rate = Rate()
-        self._tokens = Rate()
+        """Answers come from this model too; models that are asked one after the other have a rate each."""
+        if not self._models:
+            self._rate = Rate()
+            self._work = Rate()
+        self._models.append(model)
+
+    def end_model(self, model: str) -> None:
+        """No further answers come from this model."""
+        self._models.remove(model)
 
     def add(self, model: str, outcome: Outcome) -> None:
         """Count a cell. A cached outcome keeps the price it once had, but costs nothing now."""
         self.done += 1
         if outcome.fault is not None:
             self._faults[outcome.fault.message] += 1
+            self._kinds[outcome.fault.kind] += 1
         if outcome.cached:
             self._cached += 1
-        elif outcome.cost is not None:
+            return
+        self._tokens += outcome.usage.prompt + outcome.usage.completion
+        if outcome.cost is not None:
             currency = self._currencies.get(model, "USD")
             self._cost[currency] = self._cost.get(currency, 0.0) + outcome.cost
 
@@ -93,7 +104,7 @@ class Tally:
 
     def worked(self, tokens: int) -> None:
         """Note that a model worked on so many tokens now."""
-        self._tokens.add(tokens, self._clock())
+        self._work.add(tokens, self._clock())
 
     def progress(self) -> Progress:
         """The counts as a value."""
@@ -106,11 +117,13 @@ class Tally:
             cached=self._cached,
             failed=self._faults.total(),
             rate=rate,
-            token_rate=self._tokens.at(now),
+            token_rate=self._work.at(now),
             eta=0.0 if left == 0 else left / rate if rate else None,
             elapsed=now - self._start,
             cost=dict(self._cost),
-            model=self._model,
+            tokens=self._tokens,
+            faults=dict(self._kinds),
+            model=", ".join(self._models),
         )
 
     def failures(self) -> str:
@@ -121,3 +134,33 @@ class Tally:
         failed = self._faults.total()
         often = "" if len(self._faults) == 1 else f" (most often, {times} times)"
         return f"{failed} of {self._total} cells failed{often}: {sentence}"
+
+
+class Meter:
+    """What a run has spent, counted as answers arrive: before they are written, so that it stops in time."""
+
+    def __init__(self, budget: Budget = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._start = clock()
+        self._cost = 0.0
+        self._tokens = 0
+        self._answers = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an answer that was asked for now."""
+        self._answers += outcome.fault is None
+        self._cost += outcome.cost or 0.0
+        self._tokens += outcome.usage.prompt + outcome.usage.completion
+
+    def used_up(self, in_flight: int) -> str:
+        """Which limit has been reached, as a clause, or "". What is under way is taken to cost what others did."""
+        budget = self._budget
+        share = 1 + in_flight / self._answers if self._answers else 1.0
+        if budget.cost is not None and self._cost * share >= budget.cost:
+            return f"Stopped by the limit of cost, {budget.cost:g}"
+        if budget.tokens is not None and self._tokens * share >= budget.tokens:
+            return f"Stopped by the limit of tokens, {budget.tokens}"
+        if budget.minutes is not None and self._clock() - self._start >= 60 * budget.minutes:
+            return f"Stopped by the limit of time, {budget.minutes:g} min"
+        return ""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from promptlab.models.values import Outcome, Request
+from promptlab.models.values import FaultKind, Outcome, Request
 from promptlab.workspace.values import Decision, Example, MetricSpec, Params
 
 CellId = tuple[str, str, int]
@@ -152,18 +152,50 @@ class Progress(Struct, frozen=True):
         token_rate: Tokens of prompts and answers per second that a local model worked on lately, 0.0 while unknown.
         eta: Seconds left, or None while unknown.
         cost: Sum of known costs per currency, such as ``{"USD": 0.02}``.
+        tokens: Of prompts and answers, as far as models said; those of cached answers do not count.
+        faults: Failed cells by the kind of their fault.
+        retried: Tries after the first that endpoints were asked for.
+        in_flight: Requests under way at endpoints, and ``limit`` how many may be.
     """
 
     total: int
     done: int = 0
     cached: int = 0
     failed: int = 0
+    tokens: int = 0
+    faults: dict[FaultKind, int] = {}
+    retried: int = 0
+    in_flight: int = 0
+    limit: int = 0
     rate: float = 0.0
     token_rate: float = 0.0
     eta: float | None = None
     elapsed: float = 0.0
     cost: dict[str, float] = {}
     model: str = ""
+
+
+class Budget(Struct, frozen=True):
+    """What a run may spend before it stops: what was under way then still comes to its end. None: no limit.
+
+    Attributes:
+        cost: In the currency of the models' prices.
+        tokens: Of prompts and answers together.
+        minutes: From the start of the run.
+    """
+
+    cost: float | None = None
+    tokens: int | None = None
+    minutes: float | None = None
+
+
+UNLIMITED = Budget()
+
+
+class Noticed(Struct, frozen=True):
+    """Something that the person should know and that stops nothing, as a sentence."""
+
+    message: str
 
 
 class Started(Struct, frozen=True):
@@ -214,4 +246,4 @@ class Ended(Struct, frozen=True):
     reason: str = ""
 
 
-RunEvent = Started | ModelLoading | ModelDied | CellText | CellDone | Progress | Ended
+RunEvent = Started | ModelLoading | ModelDied | CellText | CellDone | Noticed | Progress | Ended

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import PromptlabError
 from promptlab.lab.values import CellScored
 from promptlab.lab.wording import seconds
-from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoading, Plan, Progress
+from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
@@ -28,6 +28,7 @@ class Job:
         texts: What a model has written so far for cells without an outcome.
         heard: Grows with every change of ``texts``.
         reason: Why it is not complete, as a sentence, or "".
+        notices: What the person should know of it, each a sentence.
     """
 
     def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False) -> None:
@@ -38,6 +39,7 @@ class Job:
         self.texts: dict[CellId, str] = {}
         self.heard = 0
         self.reason = ""
+        self.notices: list[str] = []
         self.active = True
         self._lab = lab
         self._loading = ""
@@ -77,6 +79,8 @@ class Job:
             case Progress():
                 self.progress = event
                 self._loading = ""
+            case Noticed(message=message):
+                self.notices.append(message)
             case Ended(progress=progress, reason=reason):
                 self.progress, self.reason = progress, reason
             case _:
@@ -100,6 +104,8 @@ class Job:
             parts.append(f"{seconds(progress.eta)} left")
         if progress.failed:
             parts.append(f"{progress.failed} failed")
+        if progress.limit:
+            parts.append(f"{progress.in_flight} of {progress.limit} in flight")
         if self._stop.is_set():
             parts.append("stopping")
         return " · ".join(parts)
@@ -114,6 +120,8 @@ class Job:
             text += f", {progress.cached} from the cache"
         if progress.failed:
             text += f", {progress.failed} failed"
+        if self.notices:
+            text += f". {self.notices[-1]}".removesuffix(".")
         # The figures say already after how many cells it was stopped.
         why = self.reason.removeprefix(f"Stopped after {progress.done} of {progress.total} cells.").strip()
         return f"{text}. {why}".rstrip(". ") + "." if why else text

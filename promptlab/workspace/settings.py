@@ -166,4 +166,10 @@ _RESULTS: dict[str, Check] = {
     "mode": check.one_of("snapshot", "branch"),
     "store_outputs": check.one_of("all", "failures", "none"),
 }
-_DEFAULTS: dict[str, Check] = {"prompt": _name, "models": check.words, "evalset": _name, "judge": _name}
+_DEFAULTS: dict[str, Check] = {
+    "prompt": _name,
+    "models": check.words,
+    "evalset": _name,
+    "judge": _name,
+    "ask_above": check.number(0),
+}

@@ -209,12 +209,17 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
 
 
 class Defaults(Struct, frozen=True):
-    """``[defaults]``: what a run uses when the command does not say, and the prompt that opens first."""
+    """``[defaults]``: what a run uses when the command does not say, and the prompt that opens first.
+
+    Attributes:
+        ask_above: Cost of a run, in the currency of its models, above which the person is asked first.
+    """
 
     prompt: str | None = None
     models: tuple[str, ...] = ()
     evalset: str | None = None
     judge: str | None = None
+    ask_above: float = 1.0
 
 
 StoreOutputs = Literal["all", "failures", "none"]

@@ -1,0 +1,66 @@
+"""What a run may cost: limits, the estimate before it, and the question above a threshold."""
+
+from __future__ import annotations
+
+import click
+
+from promptlab.cli.output import closing, data, is_terminal, line, run_async, say
+from promptlab.errors import Cancelled, ExitCode, UsageFault
+from promptlab.lab import Lab
+from promptlab.lab.estimating import Estimate
+from promptlab.runs.values import UNLIMITED, Budget, Plan
+
+
+def budget_of(cost: float | None, tokens: int | None, minutes: float | None) -> Budget:
+    return Budget(cost, tokens, minutes) if (cost, tokens, minutes) != (None, None, None) else UNLIMITED
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """Such as ``About 1.24 USD for 9,980 cells: 2,120,400 tokens in, 99,800 out (from 20 answers).``"""
+    if estimate.failed and not estimate.sampled:
+        return f"What this will cost is not known: {estimate.failed}"
+    return (
+        f"About {estimate.cost:.4g} {estimate.currency} for {estimate.cells:,} cells: "
+        f"{estimate.prompt_tokens:,} tokens in, {estimate.completion_tokens:,} out (from {estimate.sampled} answers)."
+    )
+
+
+def tell_estimate(lab: Lab, plan: Plan, as_json: bool) -> ExitCode:
+    """Say what a plan will cost."""
+    found = run_async(lambda: _estimated(lab, plan))
+    assert found is not None, "without a threshold there is always an estimate"
+    if as_json:
+        data({"estimate": found})
+    elif found.cells == 0 and not found.sampled:
+        line("Nothing to pay: no model of this run has a price, or every answer is known.")
+    else:
+        line(estimate_text(found))
+    return ExitCode.MODEL_FAILED if found.failed else ExitCode.DONE
+
+
+async def _estimated(lab: Lab, plan: Plan, above: float | None = None) -> Estimate | None:
+    async with closing(lab):
+        return await lab.estimate(plan, above)
+
+
+def agree(lab: Lab, plan: Plan, *, yes: bool, budget: Budget) -> None:
+    """Ask before a run that costs more than the workspace's threshold.
+
+    Raises:
+        Cancelled: The person said no.
+        UsageFault: Nobody is there to be asked.
+    """
+    above = lab.settings.defaults.ask_above
+    if yes or budget != UNLIMITED:
+        return
+    found = run_async(lambda: _estimated(lab, plan, above))
+    if found is None or (found.cost <= above and not found.failed):
+        return
+    text = estimate_text(found)
+    if not is_terminal():
+        raise UsageFault(
+            f"{text} That is above ask_above = {above:g}. Say --yes to go on, or set a limit such as --max-cost."
+        )
+    say(text)
+    if not click.confirm("Go on?", default=False, err=True):
+        raise Cancelled("Not begun. What was asked for the estimate is kept in the cache.")

@@ -1,0 +1,178 @@
+"""Asking one model of a run: reading its answers, and ending it early without losing what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from itertools import chain, zip_longest
+
+import msgspec
+
+from promptlab.errors import ModelFault
+from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Paced, Request, Traffic, Watch
+from promptlab.runs.values import Cell
+
+_TURN = 0.004
+"""Seconds after which a busy loop lets the event loop's other tasks run."""
+
+_DRAINED = 0.02
+"""Seconds between two looks at whether the last request has come back."""
+
+
+class Turn:
+    """Lets the event loop's other tasks run, often enough and not at every step."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def take(self) -> None:
+        if time.monotonic() - self._since > _TURN:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
+
+
+class Reader:
+    """A model that is being asked. Its outcomes go into ``inbox`` as they come; None behind the last one."""
+
+    def __init__(
+        self, model: Model, requests: Sequence[Request], heard: Callable[[Outcome], None], watch: Watch
+    ) -> None:
+        """``heard`` is told of every outcome at the moment it comes, ``watch`` of answers while they are written."""
+        self.model = model
+        self.inbox: asyncio.Queue[Outcome | None] = asyncio.Queue()
+        self._heard = heard
+        self._watch = watch
+        self._count = 0
+        self._task = asyncio.create_task(self._read(requests))
+        # As a callback, since a task that is cancelled before its first step runs none of its own code.
+        self._task.add_done_callback(lambda _: self.inbox.put_nowait(None))
+        self._drain: asyncio.Task[None] | None = None
+        self._before = model.traffic.retried if isinstance(model, Paced) else 0
+
+    @property
+    def traffic(self) -> Traffic:
+        """What goes on at the model's endpoint, with the retries of this run alone."""
+        if not isinstance(self.model, Paced):
+            return Traffic()
+        found = self.model.traffic
+        return msgspec.structs.replace(found, retried=found.retried - self._before)
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        self._task.cancel()
+
+    def end(self) -> None:
+        """Ask nothing further; what an endpoint has under way still comes to its end. A local model is cancelled."""
+        if not isinstance(self.model, Paced):
+            self.cancel()
+        elif self._drain is None:
+            self.model.hold(0)
+            self._drain = asyncio.create_task(self._drained(self.model))
+
+    async def _drained(self, model: Paced) -> None:
+        heard = -1
+        while model.traffic.in_flight or self._count > heard:  # the last answers may not have been read yet
+            heard = self._count
+            await asyncio.sleep(_DRAINED)
+        self.cancel()
+
+    async def result(self) -> Fault | BaseException | None:
+        """Once the inbox has ended: the fault that ended the model for good, what broke it, or None."""
+        self.cancel()
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.gather(self._drain, return_exceptions=True)
+        (found,) = await asyncio.gather(self._task, return_exceptions=True)
+        if self._drain is not None and isinstance(self.model, Paced):
+            self.model.hold(None)
+        return found
+
+    async def _read(self, requests: Sequence[Request]) -> Fault | None:
+        try:
+            streaming = self.model.capabilities.streaming
+            generate = self.model.generate
+            return await self._listen(generate(requests, self._watch) if streaming else generate(requests))
+        except ModelFault as fault:
+            return Fault("unavailable", str(fault))
+
+    async def _listen(self, stream: AsyncIterator[Outcome]) -> Fault | None:
+        turn = Turn()
+        try:
+            async for outcome in stream:
+                self._count += 1
+                self._heard(outcome)
+                self.inbox.put_nowait(storable(outcome))
+                if outcome.fault is not None and outcome.fault.kind in FATAL_FAULTS:
+                    return outcome.fault
+                await turn.take()
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+        return None
+
+
+async def arrived(inbox: asyncio.Queue[Outcome | None], most: int) -> list[Outcome]:
+    """What arrived since the last time, at least one and not too many; empty when nothing more will come."""
+    outcome = await inbox.get()
+    batch: list[Outcome] = []
+    while outcome is not None:
+        batch.append(outcome)
+        if inbox.empty() or len(batch) == most:
+            return batch
+        outcome = inbox.get_nowait()
+    if batch:
+        inbox.put_nowait(None)  # The end, for the next time.
+    return batch
+
+
+def in_order(cells: Sequence[Cell], model: Model) -> list[Cell]:
+    """The order in which a model is asked.
+
+    A local one reads what the prompts of a column have in common once: column by column. An endpoint is asked in
+    turn for each column, so that the grid fills evenly.
+    """
+    if not model.capabilities.elsewhere:
+        return list(cells)
+    columns: dict[str, list[Cell]] = {}
+    for cell in cells:
+        columns.setdefault(cell.column, []).append(cell)
+    return [cell for cell in chain.from_iterable(zip_longest(*columns.values())) if cell is not None]
+
+
+class Fingerprints:
+    """Notes when a model says in the middle of a run that it is another build than before."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+
+    def changed(self, model: str, outcome: Outcome) -> str:
+        """The sentence for a fingerprint that is not the one before, or ""."""
+        now = outcome.fingerprint
+        if not now or outcome.fault is not None:
+            return ""
+        before = self._seen.get(model, now)
+        self._seen[model] = now
+        if before == now:
+            return ""
+        return (
+            f"{model}: the endpoint changed its build during the run (system_fingerprint {before}, now {now}): "
+            "answers before and after are of two models."
+        )
+
+
+def storable(outcome: Outcome) -> Outcome:
+    """An outcome that can be written as UTF-8: some endpoints cut an emoji in half at the token limit."""
+    try:
+        msgspec.json.encode(outcome)
+    except UnicodeEncodeError:
+        fault = outcome.fault and Fault(outcome.fault.kind, _whole(outcome.fault.message))
+        texts: Mapping[str, str] = {
+            name: _whole(getattr(outcome, name)) for name in ("text", "fingerprint", "reasoning")
+        }
+        return msgspec.structs.replace(outcome, fault=fault, **texts)
+    return outcome
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
