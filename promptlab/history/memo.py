@@ -1,13 +1,16 @@
-"""Remembers the content hash of blobs that were parsed once. A file that may be deleted at any time."""
+"""Remembers what reading git gave, one line an entry. Files that may be deleted at any time."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+
+Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 
 class Parsed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -19,26 +22,29 @@ class Parsed(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str = ""
 
 
-def load(file: Path) -> dict[str, Parsed]:
-    """Everything remembered, by blob id. Torn, foreign and damaged lines are passed over."""
-    decode = msgspec.json.Decoder(Parsed).decode
-    known: dict[str, Parsed] = {}
+def load(file: Path, kind: type[Entry]) -> list[Entry]:
+    """Everything remembered, in order. Torn, foreign and damaged lines are passed over."""
+    decoder = msgspec.json.Decoder(kind)
     try:
-        lines = file.read_bytes().split(b"\n")
+        data = file.read_bytes()
     except OSError:
-        return known
-    for line in lines:
+        return []
+    try:
+        return decoder.decode_lines(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    known: list[Entry] = []
+    for line in data.split(b"\n"):
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            parsed = decode(line)
-            known[parsed.blob] = parsed
+            known.append(decoder.decode(line))
     return known
 
 
-def add(file: Path, parsed: Mapping[str, Parsed]) -> None:
+def add(file: Path, entries: Iterable[msgspec.Struct]) -> None:
     """Remembers more, in one append that other processes may interleave with; a read-only repository is no fault."""
     encode = msgspec.json.Encoder().encode
     # The line end in front closes a line that a kill cut short.
-    data = b"\n" + b"".join(encode(entry) + b"\n" for entry in parsed.values())
+    data = b"\n" + b"".join(encode(entry) + b"\n" for entry in entries)
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
         # O_NOFOLLOW: a repository from elsewhere must not lead this write out of itself.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from promptlab import __version__
 from promptlab.errors import NotFound
-from promptlab.history import trailers
+from promptlab.history import memo, trailers
 from promptlab.history.repository import Repository, inside
-from promptlab.history.values import RunRecord
+from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
 
 # The body of a signed tag comes without its signature; `contents` would have it.
 _FIELDS = (
+    "objectname",
     "refname:lstrip=2",
     "objecttype",
     "*objecttype",
@@ -24,18 +29,39 @@ _FIELDS = (
 _FORMAT = "%00".join(f"%({field})" for field in _FIELDS) + "%00"
 _PREFIX = "refs/tags/run/"
 _NAMES = 500  # refs named to one process
+# What is remembered holds for the version that read it.
+_RULE = hashlib.sha256(
+    repr((__version__, *(kind.__struct_fields__ for kind in (RunRecord, ColumnLine, ScoreLine)))).encode()
+).hexdigest()[:8]
+
+
+class _Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a tag object is: a run, or not one. An object never changes."""
+
+    tag_object: str
+    record: RunRecord | None = None
 
 
 def list_runs(repo: Repository) -> list[RunRecord]:
     """Every saved run, newest first. Tags below ``run/`` that promptlab did not make are passed over.
 
+    A tag that was read once is not read again.
+
     Raises:
         HistoryFault: Git failed.
     """
-    answer = repo.git.try_read("for-each-ref", f"--format={_FORMAT}", _PREFIX)
-    # One tag whose object is missing ends the whole list, so the others are asked for by name.
-    listings = [answer.out] if answer.code == 0 else _listings_by_name(repo)
-    records = (record for listing in listings for record in _records(listing))
+    listing = os.fsdecode(repo.git.read("for-each-ref", "--format=%(objectname) %(refname)", _PREFIX)).splitlines()
+    refs = [(tag_object, name) for tag_object, _, name in (line.partition(" ") for line in listing)]
+    file = repo.common_dir / "promptlab" / f"runs-{_RULE}.jsonl"
+    known = {entry.tag_object: entry for entry in memo.load(file, _Known)}
+    if new := [name for tag_object, name in refs if tag_object not in known]:
+        # Most are new where nothing is remembered: one process then reads all of them.
+        read = {entry.tag_object: entry for listed in _listings(repo, new) for entry in _entries(listed)}
+        memo.add(file, (entry for tag_object, entry in read.items() if tag_object not in known))
+        known |= read
+    # A name that somebody gave to a run's tag object makes no second run of it.
+    found = ((name, known[tag_object].record) for tag_object, name in refs if tag_object in known)
+    records = [record for name, record in found if record is not None and name == f"refs/tags/{record.tag}"]
     return sorted(records, key=lambda record: record.id, reverse=True)
 
 
@@ -80,8 +106,14 @@ def read_inputs(repo: Repository, record: RunRecord, paths: Iterable[str]) -> di
     return {names[name]: data for name, data in repo.blobs(names).items()}
 
 
-def _listings_by_name(repo: Repository) -> list[bytes]:
-    names = os.fsdecode(repo.git.read("for-each-ref", "--format=%(refname)", _PREFIX)).splitlines()
+def _listings(repo: Repository, names: list[str]) -> list[bytes]:
+    """What git says of these tags."""
+    everything = repo.git.try_read(
+        "for-each-ref", f"--format={_FORMAT}", *(names if len(names) < _NAMES else [_PREFIX])
+    )
+    if everything.code == 0:
+        return [everything.out]
+    # One tag whose object is missing ends the whole list, so those that are whole are asked for by name.
     asked = "".join(f"{name}^{{commit}}\n" for name in names)
     said = repo.git.read("cat-file", "--batch-check=%(objecttype)", stdin=os.fsencode(asked)).splitlines()
     whole = [name for name, kind in zip(names, said, strict=True) if kind == b"commit"]
@@ -91,13 +123,11 @@ def _listings_by_name(repo: Repository) -> list[bytes]:
     ]
 
 
-def _records(listing: bytes) -> Iterator[RunRecord]:
+def _entries(listing: bytes) -> Iterator[_Known]:
     fields = [field.decode("utf-8", "replace") for field in listing.split(b"\0")]
     width = len(_FIELDS)
     for at in range(0, len(fields) - width, width):
-        record = _record(fields[at : at + width])
-        if record:
-            yield record
+        yield _Known(fields[at].lstrip("\n"), _record(fields[at + 1 : at + width]))
 
 
 def _record(fields: list[str]) -> RunRecord | None:
@@ -106,7 +136,7 @@ def _record(fields: list[str]) -> RunRecord | None:
         return None
     return trailers.parse(
         f"{subject}\n\n{body}",
-        tag=name.lstrip("\n"),
+        tag=name,
         commit=commit,
         parent=parents.partition(" ")[0],
         time=int(time or 0),

@@ -143,7 +143,7 @@ class _Blobs:
     def __init__(self, repo: Repository) -> None:
         self.repo = repo
         self.file = repo.common_dir / "promptlab" / f"contents-{_RULE}.jsonl"
-        self.known = memo.load(self.file)
+        self.known = {entry.blob: entry for entry in memo.load(self.file, Parsed)}
         self.fresh: dict[str, Parsed] = {}
 
     @property
@@ -160,7 +160,7 @@ class _Blobs:
 
     def keep(self) -> None:
         if self.fresh:
-            memo.add(self.file, self.fresh)
+            memo.add(self.file, self.fresh.values())
 
     def until_another(self, changes: list[Change]) -> list[Change]:
         """Up to where git took a prompt with another id for the one before it."""

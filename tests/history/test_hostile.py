@@ -12,6 +12,7 @@ from promptlab.history.repository import Repository
 from promptlab.history.runs import list_runs, read_inputs, read_results
 from promptlab.history.snapshot import recover, save_run
 from promptlab.history.versions import at_revision, version_bytes, versions
+from promptlab.lab import Lab
 
 from .conftest import V1, commit, make, sh, write
 from .saver import FILES, MESSAGE, RUN, SUBJECT
@@ -43,9 +44,56 @@ CONFIGURATION = {
     "pager.log": "{}",
     "pager.status": "{}",
     "pager.tag": "{}",
+    "pager.show": "{}",
     "alias.log": "!{}",
     "alias.status": "!{}",
+    "alias.cat-file": "!{}",
+    "alias.for-each-ref": "!{}",
+    "core.askPass": "{}",
+    "core.gitProxy": "{}",
+    "core.alternateRefsCommand": "{}",
+    "credential.helper": "!{}",
+    "diff.toml.cachetextconv": "true",
+    "diff.guitool": "evil",
+    "difftool.evil.cmd": "{}",
+    "filter.toml.smudge": "{}",
+    "gpg.format": "ssh",
+    "gpg.ssh.program": "{}",
+    "gpg.ssh.defaultKeyCommand": "{}",
+    "gpg.x509.program": "{}",
+    "interactive.diffFilter": "{}",
+    "merge.toml.driver": "{}",
+    "mergetool.evil.cmd": "{}",
+    "remote.origin.url": "ext::{}",
+    "remote.origin.vcs": "evil",
+    "remote.origin.uploadpack": "{}",
+    "remote.origin.receivepack": "{}",
+    "remote.origin.promisor": "true",
+    "remote.origin.partialclonefilter": "blob:none",
+    "remote.pushDefault": "origin",
+    "sequence.editor": "{}",
+    "submodule.part.update": "!{}",
+    "trailer.promptlab-run.command": "{}",
+    "trailer.promptlab-run.cmd": "{}",
+    "uploadpack.packObjectsHook": "{}",
+    "web.browser": "evil",
+    "browser.evil.cmd": "{}",
 }
+# Written into files that the configuration includes, instead of into the configuration itself.
+INCLUDED = '[core]\n\tfsmonitor = {0}\n\tpager = {0}\n[filter "included"]\n\tclean = {0}\n\trequired = true\n'
+HOOKS = (
+    "applypatch-msg",
+    "commit-msg",
+    "fsmonitor-watchman",
+    "post-checkout",
+    "post-commit",
+    "post-index-change",
+    "post-merge",
+    "pre-auto-gc",
+    "pre-commit",
+    "pre-push",
+    "reference-transaction",
+)
 # These run nothing; they would bend what git prints.
 PRESENTATION = {
     "color.ui": "always",
@@ -72,14 +120,25 @@ def configure(top: Path) -> Path:
     """Sets everything above and makes files stale, so that git has a reason to look at their content."""
     write(top, ".gitattributes", "*.toml diff=toml filter=toml\n*.txt filter=a=b\n")
     commit(top, "attributes", triage=V1 + "# ü\n")
+    """Every setting, include and hook that could name a program names one; its mark."""
     path, mark = program(top.parent, "hostile")
     for key, value in {**CONFIGURATION, **PRESENTATION}.items():
         sh(top, "config", key, value.format(path))
-    for hook in ("post-index-change", "reference-transaction", "post-checkout"):
-        file = top / ".git" / "hooks" / hook
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(f'#!/bin/sh\ntouch "{mark}"\n')
-        file.chmod(0o755)
+    elsewhere = top.parent / "included.config"
+    elsewhere.write_text(INCLUDED.format(path))
+    sh(top, "config", "include.path", str(elsewhere))
+    sh(top, "config", f"includeIf.gitdir:{top}/.path", str(elsewhere))
+    sh(top, "config", "extensions.worktreeConfig", "true")
+    (top / ".git" / "config.worktree").write_text(INCLUDED.format(path))
+    sh(top, "config", "core.hooksPath", str(top / "hooks"))
+    for folder in (top / ".git" / "hooks", top / "hooks"):
+        for hook in HOOKS:
+            file = folder / hook
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f'#!/bin/sh\ntouch "{mark}"\n')
+            file.chmod(0o755)
+    write(top, ".git/info/attributes", "*.toml diff=toml filter=toml merge=toml\n*.txt filter=included\n")
+    write(top, ".git/info/exclude", "hooks/\n")
     for name in ("prompts/triage.toml", "other.txt", "third.txt"):
         os.utime(top / name, (1, 1))
     return mark
@@ -107,6 +166,35 @@ def test_reading_runs_nothing_and_reads_right(top: Path) -> None:
 
     # The trap was a real one.
     sh(top, "-c", "alias.status=", "status", ok=False)
+    assert mark.exists()
+
+
+def test_opening_the_program_on_it_runs_nothing(top: Path) -> None:
+    """All that the screens and the command line ask of a workspace before the person does something."""
+    write(top, "promptlab.toml", '[models.mini]\ngguf = "demo:mini"\n')
+    commit(top, "a workspace", triage=V1.replace("Route", "Route this"))
+    save_run(Repository.open(top), RUN, SUBJECT, FILES, MESSAGE)
+    mark = configure(top)
+    lab = Lab.open(top)
+    assert lab.history_problem() == ""
+    assert [row.name for row in lab.prompts()] == ["triage"]
+    state = lab.repo_state()
+    assert state is not None
+    assert (state.branch, state.operation) == ("main", None)
+    assert [version.label for version in lab.versions("triage")] == ["v1", "v2"]
+    assert [run.id for run in lab.runs()] == [RUN]
+    assert lab.recover() == []
+    assert lab.past("triage").current == "v1"
+    assert len(lab.blame("triage@v2").lines) == 3
+    assert lab.subject("triage@HEAD~1").version == "v2"
+    assert [field.field for field in lab.diff("triage@v2", "triage").fields] == ["messages[0].content"]
+    lab.marks()
+    lab.stages()
+    lab.missing_hint()
+    lab.check()
+    lab.watch()
+    assert not mark.exists()
+    sh(top, "status", ok=False)
     assert mark.exists()
 
 

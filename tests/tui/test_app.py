@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tui.sitting import NORMAL, SMALL, WIDE, sitting
 
 import promptlab.tui
 from promptlab.errors import NotFound
+from promptlab.history.git import Git
 from promptlab.lab import Lab
 from promptlab.tui.app import PromptlabApp, run
 
@@ -21,6 +23,29 @@ async def test_the_header_says_where_you_are(folder: Path) -> None:
     async with sitting(folder) as here:
         await here.sees("shop  main*1")
         assert "1 Prompts   3 Results" in here.lines[0]
+
+
+async def test_the_first_screen_waits_for_no_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one git command has come to its end, and the prompt's text is there and can be edited."""
+    real, may_run = Git._run, threading.Event()
+
+    def run(*args: object, **options: object) -> object:
+        assert may_run.wait(20)
+        return real(*args, **options)
+
+    monkeypatch.setattr(Git, "_run", run)
+    try:
+        async with sitting(folder) as here:
+            await here.sees("triage.toml")
+            await here.sees("other: I was charged twice.")
+            await here.press("e")
+            await here.type("first")
+            await here.sees("first")
+            assert "main" not in here.lines[0]
+            may_run.set()
+            await here.sees("shop  main")
+    finally:
+        may_run.set()
 
 
 async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:
