@@ -6,12 +6,16 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import cast
 
 from promptlab.errors import InvalidFile, Problem
 from promptlab.workspace.scan import KeyPath, Place, places
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_DOUBLE, _SINGLE = '"""', "'''"
+_MIXED = re.compile(r'^(?=[^\n]*""")[^\n]*\'', re.MULTILINE)  # a line with both kinds of quotes
 _SHOWN = 60  # characters of a foreign text that a sentence repeats
 
 
@@ -27,7 +31,7 @@ def parse(data: bytes, file: str) -> dict[str, object]:
     """
     text = decode(data, file)
     try:
-        return tomllib.loads(text)
+        return _loads(text)
     except RecursionError:
         problem = Problem("Arrays or tables are nested too deeply.", file, hint="Flatten the file.")
     except ValueError as fault:  # TOMLDecodeError is one; a number with too many digits is a plain one
@@ -43,6 +47,31 @@ def parse(data: bytes, file: str) -> dict[str, object]:
         problem = Problem(f"This is not valid TOML{column}: {reason}.", file, line, hint="Correct the line.")
     # Raised outside the handler: the original fault can carry the whole text of the file.
     raise InvalidFile(problem)
+
+
+def _loads(text: str) -> dict[str, object]:
+    """As ``tomllib.loads``, several times as fast where a text in three double quotes needs no escapes.
+
+    ``tomllib`` reads such a text sign by sign, and one in three single quotes at once. Without a backslash the two
+    mean the same; what else could tell them apart is left to ``tomllib``, and so is every file that is at fault.
+    """
+    alike = "\\" not in text and _SINGLE not in text and '""""' not in text
+    if alike and _DOUBLE in text and not _MIXED.search(text):
+        with suppress(ValueError):
+            found = tomllib.loads(text.replace(_DOUBLE, _SINGLE))
+            # Only inside a text, where no file may have them, could the quotes have been anything else.
+            if not _holds(found, _SINGLE):
+                return found
+    return tomllib.loads(text)
+
+
+def _holds(value: object, part: str) -> bool:
+    """Whether any text of a TOML value has this part."""
+    if isinstance(value, str):
+        return part in value
+    if isinstance(value, dict):
+        return any(part in key or _holds(item, part) for key, item in cast("dict[str, object]", value).items())
+    return isinstance(value, list) and any(_holds(item, part) for item in cast("list[object]", value))
 
 
 def decode(data: bytes, file: str) -> str:

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 import tomli_w
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.errors import InvalidFile
@@ -141,3 +141,42 @@ def test_foreign_texts_are_made_fit_for_a_message() -> None:
     assert shown("a\x1b[31m\n\x9b") == "a\\x1b[31m\\n\\x9b"
     assert shown("x" * 100) == "x" * 59 + "…"
     assert show_path(("models", "gpt 4", "price", 0)) == 'models."gpt 4".price[0]'
+
+
+_QUOTES = ['"""', "'''", '"', "'", '""', "\\", "\\n"]
+_PIECES = [*_QUOTES, "#", " ", "=", "a", "[", "]", "{", "}", ",", "\r", "\t", "\x00", "a = ", "\n"]
+fragments = st.lists(st.sampled_from(_PIECES), max_size=14).map("".join)
+bodies = fragments.map(lambda text: text.replace('"""', ""))
+
+
+@settings(max_examples=300)
+@given(st.lists(fragments | bodies.map(lambda body: f'x = """{body}"""\n'), max_size=4).map("".join))
+def test_a_text_in_three_quotes_is_what_tomllib_makes_of_it(text: str) -> None:
+    try:
+        expected = repr(tomllib.loads(text))
+    except ValueError:
+        with pytest.raises(InvalidFile):
+            parse(text.encode(), "")
+    else:
+        assert repr(parse(text.encode(), "")) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a = """\none "two" three\n"""\nb = """x"""\n',
+        '# """\na = """x"""\n',
+        'a = """it\'s"""\n',
+        'a = \'""" \'\n',
+        'a = ["""x""", """y"""]\n',
+        'a = """\nit\'s\n"""\n',
+        'a = """"x""""\n',
+    ],
+)
+def test_quotes_inside_quotes(text: str) -> None:
+    assert parse(text.encode(), "") == tomllib.loads(text)
+
+
+def test_three_quotes_after_a_text_are_a_fault() -> None:
+    with pytest.raises(InvalidFile):
+        parse(b'a = "x"""y"\n', "")
