@@ -46,6 +46,8 @@ COMMANDS = {
     "publish": Entry("publish", "Commit a summary of a run on the current branch."),
     "setup": Entry("sharing", "Let a plain `git fetch` bring runs too."),
     "prune": Entry("sharing", "Drop old saved runs, after a preview."),
+    "review": Entry("reviews", "What people said of a run's answers, and say something yourself."),
+    "reviews": Entry("reviews", "Import and export what people said."),
     "audit": Entry("judges", "Probe a judge: does it deserve belief?"),
     "models": Entry("models", "List the models of the workspace, look at one, time those on this machine."),
     "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint."),

@@ -9,6 +9,7 @@ import click
 
 from promptlab.cli.completing import runs, runs_and_subjects, subjects
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
+from promptlab.cli.reviews import print_people
 from promptlab.cli.text import (
     print_changes,
     print_comparison,
@@ -24,6 +25,7 @@ from promptlab.lab.measuring import Breakdown, Confusion, breakdown
 from promptlab.lab.measuring import confusion as confusion_of
 from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
+from promptlab.lab.reviewing import people_of
 from promptlab.models.values import NOT_STORED
 from promptlab.workspace.toml import did_you_mean
 
@@ -141,6 +143,7 @@ def show_command(
         data({"run": run_report(run)})
     else:
         print_run(run)
+        print_people(run, people_of(lab, run))
     return ExitCode.DONE
 
 

@@ -137,6 +137,7 @@ class Lab(Opener):
             budget: What it may spend.
             journal: To go on with, in place of that of an unfinished run of the same plan or a new one.
         """
+        from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import run_plan
         from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
@@ -164,6 +165,7 @@ class Lab(Opener):
                         yield event
             finally:
                 journal.close()
+                rate_in(self, table)
                 if not scratch:
                     keep_metrics(root, journal.run, archive.metrics_lines(table))
                     self._finished[table.run] = (table, plan)
@@ -337,6 +339,7 @@ class Lab(Opener):
     async def score(self, ref: str, metrics: Sequence[MetricSpec], stop: asyncio.Event | None = None) -> RunTable:
         """Score the stored outcomes of a run with other metrics. No candidate model is asked; judges are."""
         from promptlab.lab.rescoring import rescored
+        from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import judge_table
 
         metrics = planning.judged_by_default(self.workspace, metrics)
@@ -346,6 +349,7 @@ class Lab(Opener):
         table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges, judge_models)
         async for _ in judge_table(table, judging, self.cache(), stop or asyncio.Event()):
             pass
+        rate_in(self, table)
         return self._audited(table)
 
     async def audit(self, judge: str, evalset: str = "", model: str = "") -> Audit:

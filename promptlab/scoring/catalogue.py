@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
 from msgspec import structs
 
@@ -29,13 +29,22 @@ from promptlab.workspace.values import Judge, MetricSpec
 JUDGE = "judge"
 """The metric that asks a model; the others are computed."""
 
+PEOPLE = "people"
+"""The metric of what people said; it is read from their reviews."""
+
 COMPUTED: dict[str, Metric] = {
     metric.info.id: metric
     for family in (answers, json_answers, labels, references, corpus, previous, checks, detectors, personal)
     for metric in family.METRICS
 }
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {
-    JUDGE: MetricInfo(JUDGE, "max", "numeric", None, None, "", "", 1, "the grade that a judge gives")
+    JUDGE: MetricInfo(JUDGE, "max", "numeric", None, None, "", "", 1, "the grade that a judge gives"),
+    PEOPLE: MetricInfo(PEOPLE, "max", "binary", 0.0, 1.0, "", "", 1, "what people said in their reviews"),
+}
+_ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None]] = {
+    "thumb": ("binary", 1.0),
+    "grade": ("numeric", None),
+    "pairwise": ("preference", 1.0),
 }
 _JUDGE_OPTIONS = {
     "judge": check.word,
@@ -66,6 +75,8 @@ def validate(spec: MetricSpec, source: str) -> list[Problem]:
             )
         if (several := found.get("models")) is not None and len(set(cast("list[str]", several))) < 2:
             sheet.problem(("models",), "A jury needs at least two different models.", "Name one with `model`.")
+    elif spec.id == PEOPLE:
+        sheet.table(dict(spec.options), (), naming | {"kind": check.one_of(*_ASKED)})
     elif metric := COMPUTED.get(spec.id):
         metric.checked(sheet.table(dict(spec.options), (), {**naming, **metric.options}, metric.required), sheet)
     else:
@@ -87,6 +98,9 @@ def describe(spec: MetricSpec, judge: Judge | None = None, currency: str = "") -
     """
     if spec.id == JUDGE:
         return _judged(CATALOGUE[JUDGE], judge) if judge is not None else CATALOGUE[JUDGE]
+    if spec.id == PEOPLE:
+        kind, high = _ASKED[str(spec.options.get("kind", "thumb"))]
+        return structs.replace(CATALOGUE[PEOPLE], kind=kind, low=None if high is None else 0.0, high=high)
     metric = computed(spec.id)
     if spec.id == "cost":
         return structs.replace(metric.info, unit=currency)
