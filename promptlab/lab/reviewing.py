@@ -189,8 +189,13 @@ class Labels:
             key = (review.kind, review.example, review.content, review.answer + review.against)
             self._by_answer.setdefault(key, []).append(review)
 
-    def of(self, kind: Asked, example: Example, answer: str, against: str = "", metric: str = "") -> dict[str, float]:
-        """Reviewer to value, of those that answered this metric's question or that of the answer as a whole."""
+    def of(
+        self, kind: Asked, example: Example, answer: str, against: str = "", metric: str | None = None
+    ) -> dict[str, float]:
+        """Reviewer to value, of those that answered this metric's question or that of the answer as a whole.
+
+        Without a metric: whatever the question was.
+        """
         content, mine = example_hash(example), answer_hash(answer)
         other = answer_hash(against) if against else ""
         found = self._of(kind, example.id, content, mine + other, metric)
@@ -199,9 +204,10 @@ class Labels:
             found |= {by: 1.0 - value for by, value in turned.items()}
         return found
 
-    def _of(self, kind: str, example: str, content: str, answers: str, metric: str) -> dict[str, float]:
+    def _of(self, kind: str, example: str, content: str, answers: str, metric: str | None) -> dict[str, float]:
         found = self._by_answer.get((kind, example, content, answers), [])
-        return {one.by: one.value for one in found if one.value is not None and one.metric in ("", metric)}
+        mine = (one for one in found if metric is None or one.metric in ("", metric))
+        return {one.by: one.value for one in mine if one.value is not None}
 
 
 def kind_for(table: RunTable, metric: str) -> Asked:
@@ -265,7 +271,7 @@ def _said(
     against = _answer(table, table.baseline_of(column), example.id, trial) if kind == "pairwise" else ""
     if kind == "pairwise" and answer.strip() == against.strip():
         return {"equal answers": EVEN}
-    return labels.of(kind, example, answer, against, metric) if answer else {}
+    return labels.of(kind, example, answer, against) if answer else {}
 
 
 class People(Struct, frozen=True):

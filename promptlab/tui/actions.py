@@ -9,7 +9,9 @@ from typing import Literal, NamedTuple
 
 from textual.binding import Binding
 
-Scope = Literal["app", "table", "columns", "text", "editor", "prompts", "results", "diff", "history", "timeline"]
+Scope = Literal[
+    "app", "table", "columns", "text", "editor", "prompts", "results", "diff", "history", "timeline", "review"
+]
 
 
 class Action(NamedTuple):
@@ -53,6 +55,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.results", "3", "", "Go to Results.", group="go", does="go('results')"),
         Action("app.diff", "4", "", "Go to Diff.", group="go", does="go('diff')"),
         Action("app.history", "5", "", "Go to History.", group="go", does="go('history')"),
+        Action("app.review", "8", "", "Go to Review.", group="go", does="go('review')"),
         Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
         Action("app.interrupt", "ctrl+c", "", "Say how to stop the run and how to quit.", group=""),
@@ -158,6 +161,38 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("history.before", "left_square_bracket", "", "The prompt before."),
         Action("history.after", "right_square_bracket", "", "The next prompt."),
         Action("history.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "review": (
+        Action(
+            "review.left",
+            "left",
+            "left",
+            "The left one is better; a single one is wrong.",
+            10,
+            "",
+            does="choose('left')",
+        ),
+        Action(
+            "review.right",
+            "right",
+            "right",
+            "The right one is better; a single one is right.",
+            11,
+            "",
+            does="choose('right')",
+        ),
+        Action("review.even", "equals_sign", "tie", "Neither is better.", 12, "review"),
+        Action("review.bad", "b", "both bad", "Both are bad: a tie, with a note.", 40, "review", does="even('bad')"),
+        Action("review.skip", "s", "skip", "Come back to this one at the end.", 20, "review"),
+        Action("review.note", "n", "note", "Write something down about this case.", 22, "review"),
+        Action("review.correct", "e", "correct", "Write what the answer should have been.", 45, "review"),
+        Action(
+            "review.undo", "u", "undo", "Take the last answer back and ask again.", 18, "review", does="take_back"
+        ),
+        Action("review.words", "i", "", "Show or hide the words that differ.", 60, "view"),
+        Action("review.mode", "m", "question", "Ask the next question: choose, thumbs, grades.", 30, "review"),
+        Action("review.runs", "o", "runs", "Choose a past run.", 35, "run"),
+        Action("review.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "timeline": (
         Action("timeline.mark", "space", "mark", "Mark for a diff, or take the mark away.", 30, does="screen.mark"),

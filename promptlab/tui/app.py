@@ -256,8 +256,9 @@ def _screens() -> tuple[type[Page], ...]:
     from promptlab.tui.screens.history import HistoryScreen
     from promptlab.tui.screens.prompts import PromptsScreen
     from promptlab.tui.screens.results import ResultsScreen
+    from promptlab.tui.screens.review import ReviewScreen
 
-    return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen)
+    return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen, ReviewScreen)
 
 
 async def _undo(page: Page) -> None:

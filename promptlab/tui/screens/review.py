@@ -1,0 +1,309 @@
+"""The Review screen: a person is asked what judges are asked, blind and shuffled, one key an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widget import Widget
+
+from promptlab.errors import NotFound, PromptlabError
+from promptlab.tui.actions import bindings
+from promptlab.tui.background import in_thread
+from promptlab.tui.safe import one_line, plain
+from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.review_modes import (
+    EVEN,
+    LEFT,
+    RIGHT,
+    Mode,
+    bar,
+    case_pieces,
+    done_pieces,
+    modes_of,
+    seed_of,
+)
+from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.session import Session
+from promptlab.tui.typed import app_of
+from promptlab.tui.widgets.dialog import Ask
+from promptlab.tui.widgets.textview import Piece, TextView, diff_pieces
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab, RunTable
+    from promptlab.lab.reviewing import Task
+    from promptlab.workspace.reviews import Review
+
+NO_RUN = "No run to review. R on the Prompts screen makes one; o opens a past one."
+
+
+class Said(NamedTuple):
+    """One answer of this sitting: what was asked and what was stored for it."""
+
+    task: Task
+    review: Review
+
+
+class ReviewScreen(Page):
+    """The case above, one or two answers below."""
+
+    MODE = "review"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("review"),
+        *(Binding(str(grade), f"grade({grade})", f"Grade {grade}", show=False) for grade in range(10)),
+    ]
+    PROSE: ClassVar[dict[str, str]] = {
+        "": "Review: say what you think of answers without knowing whose they are. The order is shuffled, and "
+        "the same when you come back. Every answer is a line of reviews/EVALSET.jsonl at once. What judges said is "
+        "shown when all is answered.",
+    }
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._table: RunTable | None = None
+        self._modes: tuple[Mode, ...] = ()
+        self._at = 0
+        self._by = ""
+        self._waiting: list[Task] = []
+        self._total = 0
+        self._said: list[Said] = []
+        self._words = False
+
+    def panes(self) -> Iterable[Widget]:
+        """The case, and the answers."""
+        case = TextView(id="case", empty=NO_RUN)
+        left, right = TextView(id="left"), TextView(id="right")
+        for pane, title in ((case, "Review"), (left, "Left"), (right, "Right")):
+            pane.add_class("pane")
+            pane.border_title = plain(title)
+        yield case
+        yield Container(left, right, id="answers")
+
+    # -- which run, which question ------------------------------------------------------------------------
+
+    def on_screen_resume(self) -> None:
+        """Ask about the run of the session, or the newest that there is."""
+        self.refresh_chrome()
+        if self.session.table is None:
+            self.run_worker(partial(self._open, "last", quiet=True), group="open", exclusive=True)
+        elif self.session.table is not self._table:
+            self.run_worker(partial(self._begin, self.session.table), group="open", exclusive=True)
+
+    async def _open(self, ref: str, *, quiet: bool = False) -> None:
+        lab = await self.session.lab()
+        try:
+            table = await in_thread(partial(lab.open_run, ref))
+        except PromptlabError as fault:
+            if not (quiet and isinstance(fault, NotFound)):
+                self.session.say(str(fault), bad=True)
+            return
+        self.session.table = table
+        await self._begin(table)
+
+    async def _begin(self, table: RunTable) -> None:
+        self._table, self._at, self._said = table, 0, []
+        self._modes = modes_of(table)
+        await self._ask()
+
+    async def _ask(self) -> None:
+        """What is left to be asked in the mode of the moment."""
+        from promptlab.lab.reviewing import reviewer, reviews_of, tasks
+
+        lab, table, mode = await self.session.lab(), self._table, self._mode
+        if table is None or mode is None:
+            return
+        try:
+            self._by = self._by or await in_thread(partial(reviewer, lab))
+            stored = await in_thread(partial(reviews_of, lab, table.evalset))
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        mine = [review for review in stored if review.metric == mode.metric]
+        seed = seed_of(table.run, self._by)
+        self._total = len(tasks(table, mode.kind, seed))
+        self._waiting = tasks(table, mode.kind, seed, mine, self._by)
+        await self._show(lab)
+
+    @property
+    def _mode(self) -> Mode | None:
+        return self._modes[self._at] if self._modes else None
+
+    @property
+    def _case(self) -> Task | None:
+        return self._waiting[0] if self._waiting else None
+
+    # -- showing ------------------------------------------------------------------------------------------
+
+    async def _show(self, lab: Lab) -> None:
+        task, mode, table = self._case, self._mode, self._table
+        if mode is None or table is None:
+            return
+        case, left, right = (self.query_one(f"#{id}", TextView) for id in ("case", "left", "right"))
+        done = self._total - len(self._waiting)
+        case.border_subtitle = plain(bar(done, self._total))
+        self.set_class(mode.kind != "pairwise", "-single")
+        seed = seed_of(table.run, self._by)
+        self.session.say(f"blind review by {self._by} · {mode.name} · seed {seed} · every answer is saved")
+        if task is None:
+            from promptlab.lab.reviewing import people_of
+
+            case.border_title = plain("Review")
+            case.show(done_pieces(mode, done, await in_thread(partial(people_of, lab, table))))
+            left.show([])
+            right.show([])
+            self._ready()
+            return
+        case.border_title = plain(f"Case {one_line(task.example.id)}")
+        case.show(case_pieces(mode, task))
+        left.border_title = plain("Left" if task.right else "Answer")
+        if self._words and task.right:
+            from promptlab.compare.words import word_diff
+
+            left.show([Piece(task.left)])
+            right.show(diff_pieces(await in_thread(partial(word_diff, task.left, task.right))))
+        else:
+            left.show([Piece(task.left)])
+            right.show([Piece(task.right)])
+        self._ready()
+
+    def _ready(self) -> None:
+        if self.focused is None:
+            self.query_one("#left").focus()
+        self.refresh_bindings()
+        self.refresh_chrome()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only the answers of the question of the moment."""
+        mode, open_ = self._mode, self._case is not None
+        match action:
+            case "grade":
+                return open_ and mode is not None and mode.kind == "grade" and parameters[0] in mode.grades
+            case "choose":
+                return open_ and mode is not None and mode.kind in ("pairwise", "thumb")
+            case "even" | "words":
+                return open_ and mode is not None and mode.kind == "pairwise"
+            case "skip" | "note" | "correct":
+                return open_
+            case "take_back":
+                return bool(self._said)
+            case "mode":
+                return len(self._modes) > 1
+            case _:
+                return super().check_action(action, parameters)
+
+    # -- answers ------------------------------------------------------------------------------------------
+
+    def action_choose(self, side: str) -> None:
+        """The left or the right answer; of a single one, right or wrong."""
+        self._store(LEFT if side == "left" else RIGHT)
+
+    def action_even(self, bad: str = "") -> None:
+        """Neither is better; or both are bad, which is a tie with a note."""
+        self._store(EVEN, text="both bad" if bad else "")
+
+    def action_grade(self, grade: int) -> None:
+        """A grade of the scale."""
+        self._store(float(grade))
+
+    def _store(self, value: float, text: str = "") -> None:
+        self.run_worker(partial(self._stored, value, text), group="store")
+
+    async def _stored(self, value: float, text: str) -> None:
+        from promptlab.lab.reviewing import add
+
+        task, mode, table = self._case, self._mode, self._table
+        if task is None or mode is None or table is None:
+            return
+        review = task.review(mode.kind, self._by, value, metric=mode.metric, text=text)
+        self._waiting.pop(0)  # at once: a quick hand's next key is about the next case
+        lab = await self.session.lab()
+        try:
+            await in_thread(partial(add, lab, table.evalset, [review]))
+        except PromptlabError as fault:
+            self._waiting.insert(0, task)
+            self.session.say(str(fault), bad=True)
+            return
+        self._said.append(Said(task, review))
+        await self._show(lab)
+
+    def action_skip(self) -> None:
+        """Come back to this one at the end."""
+        self._waiting.append(self._waiting.pop(0))
+        self.run_worker(self._show_again, group="show", exclusive=True)
+
+    def action_words(self) -> None:
+        """Show or hide the words that differ."""
+        self._words = not self._words
+        self.run_worker(self._show_again, group="show", exclusive=True)
+
+    async def _show_again(self) -> None:
+        await self._show(await self.session.lab())
+
+    def action_take_back(self) -> None:
+        """Take the last answer of this sitting back, and ask again."""
+        self.run_worker(self._taken_back, group="store")
+
+    async def _taken_back(self) -> None:
+        from promptlab.lab.reviewing import take_back
+
+        table = self._table
+        if table is None or not self._said:
+            return
+        said = self._said.pop()
+        lab = await self.session.lab()
+        try:
+            await in_thread(partial(take_back, lab, table.evalset, said.review, self._by))
+        except PromptlabError as fault:
+            self._said.append(said)
+            self.session.say(str(fault), bad=True)
+            return
+        self._waiting.insert(0, said.task)
+        await self._show(lab)
+
+    def action_note(self) -> None:
+        """Write something down about this case."""
+        self.run_worker(partial(self._written, "note"), group="write")
+
+    def action_correct(self) -> None:
+        """Write what the answer should have been."""
+        self.run_worker(partial(self._written, "correction"), group="write")
+
+    async def _written(self, kind: str) -> None:
+        from promptlab.lab.reviewing import add
+
+        task, mode, table = self._case, self._mode, self._table
+        if task is None or mode is None or table is None:
+            return
+        title, start = ("Note", "") if kind == "note" else ("The right answer", " ".join(task.left.split()))
+        ask = Ask(f"{title} ({one_line(task.example.id)})", "Enter stores it, Esc leaves.", lambda _: "", value=start)
+        text = await app_of(self).push_screen_wait(ask)
+        if not text:
+            return
+        review = task.review("note" if kind == "note" else "correction", self._by, metric=mode.metric, text=text)
+        lab = await self.session.lab()
+        try:
+            await in_thread(partial(add, lab, table.evalset, [review]))
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+        else:
+            self.session.say(f"{kind} stored: {one_line(text)}")
+
+    # -- what is asked ------------------------------------------------------------------------------------
+
+    def action_mode(self) -> None:
+        """Ask the next question of this run."""
+        self._at, self._said = (self._at + 1) % len(self._modes), []
+        self.run_worker(self._ask, group="open", exclusive=True)
+
+    def action_runs(self) -> None:
+        """Choose another run."""
+        self.run_worker(self._choose_run, group="open", exclusive=True)
+
+    async def _choose_run(self) -> None:
+        lab = await self.session.lab()
+        ref = await app_of(self).push_screen_wait(RunsDialog(await in_thread(lab.runs)))
+        if ref:
+            await self._open(ref)
