@@ -8,7 +8,7 @@ import pytest
 import scored
 
 from promptlab.models.values import Outcome
-from promptlab.scoring.catalogue import CATALOGUE, JUDGE, describe, validate
+from promptlab.scoring.catalogue import COMPUTED, describe, validate
 from promptlab.workspace.values import MetricSpec
 
 
@@ -161,8 +161,7 @@ def test_no_answer_takes_a_metric_long(text: str) -> None:
     scored.of("bleu", "a", scored.referring("a"))  # imports sacrebleu
     options = {"values": ["a"], "pattern": "a", "value": "a"}
     example = scored.referring("a b c").__class__("e", expected="1", reference="a b c", previous="a b")
-    for id in CATALOGUE:
-        if id != JUDGE:
-            start = time.perf_counter()
-            scored.of(id, text, example, **options)
-            assert time.perf_counter() - start < 5, id  # a hang, not a busy machine
+    for id in COMPUTED:
+        start = time.perf_counter()
+        scored.of(id, text, example, **options)
+        assert time.perf_counter() - start < 5, id  # a hang, not a busy machine

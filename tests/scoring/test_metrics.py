@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from promptlab.errors import UsageFault
 from promptlab.models.values import Fault, Outcome
-from promptlab.scoring.catalogue import CATALOGUE, JUDGE
+from promptlab.scoring.catalogue import CATALOGUE, COMPUTED, JUDGE
 from promptlab.scoring.metric import PATTERN_LIMIT
 from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
@@ -206,7 +206,7 @@ def test_latency_and_cost_are_what_was_measured() -> None:
     assert [found.missing for found in unknown] == ["the latency is not known", "the model has no price"]
 
 
-@pytest.mark.parametrize("id", [id for id in CATALOGUE if id != JUDGE])
+@pytest.mark.parametrize("id", list(COMPUTED))
 def test_a_fault_is_never_a_zero(id: str) -> None:
     outcome = Outcome("k", finish="error", fault=Fault("timeout", "The model did not answer within 120 s."))
     (found,) = score([MetricSpec(id, id)], Example("e", expected="x"), outcome, None)
@@ -243,7 +243,7 @@ def test_a_json_value_is_exactly_itself(value: object) -> None:
     assert one("json_valid", json.dumps(value)).value == 1
 
 
-@given(st.sampled_from([id for id in CATALOGUE if id != JUDGE]), st.text(), JSON)
+@given(st.sampled_from(list(COMPUTED)), st.text(), JSON)
 def test_every_score_is_a_number_in_range_or_a_reason(id: str, text: str, expected: object) -> None:
     found = one(id, text, expected, pattern="a|b", choices=["a"], schema={"type": "object"})
     assert (found.value is None) == bool(found.missing)
