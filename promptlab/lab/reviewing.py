@@ -174,7 +174,7 @@ def _question(review: Review) -> tuple[str, ...]:
 
 def _answer(table: RunTable, column: str, example: str, trial: int = 0) -> str:
     outcome = table.outcome(column, example, trial)
-    return outcome.text if outcome is not None and outcome.fault is None else ""
+    return outcome.text if outcome is not None and outcome.fault is None and outcome.stored else ""
 
 
 # -- what was said --------------------------------------------------------------------------------

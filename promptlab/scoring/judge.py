@@ -13,7 +13,7 @@ from promptlab.errors import ModelFault
 from promptlab.models.cache import Cache
 from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Request, Usage
 from promptlab.runs.plan import cell_key, cell_seed
-from promptlab.scoring.questions import NotAsked, Question, constraint_for, questions, table_of
+from promptlab.scoring.questions import NotAsked, Question, constraint_for, is_weighed, questions, table_of
 from promptlab.scoring.replies import Settle, read_reply, settle
 from promptlab.scoring.values import JudgeItem, Reply, Score
 from promptlab.workspace.faults import TemplateFault
@@ -149,12 +149,13 @@ async def _outcomes(
             yield place, Outcome("", finish="error", fault=Fault("unavailable", str(fault)))
         return
     constraint = constraint_for(judge, model.capabilities)
+    weighed = is_weighed(judge, model.capabilities)
     requests: dict[str, Request] = {}
     places: dict[str, list[tuple[int, str]]] = {}
     for place, (_, question) in left.items():
-        key = cell_key(identity, question.messages, judge.params, constraint)
+        key = cell_key(identity, question.messages, judge.params, constraint, choice_probabilities=weighed)
         seed = cell_seed(question.messages, judge.params.seed)
-        requests[key] = Request(key, question.messages, judge.params, seed, constraint)
+        requests[key] = Request(key, question.messages, judge.params, seed, constraint, choice_probabilities=weighed)
         places.setdefault(key, []).append(place)
     async with aclosing(_replies(model, requests, cache)) as replies:
         async for outcome in replies:

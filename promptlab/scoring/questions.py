@@ -134,6 +134,11 @@ def _listed(variables: Variables) -> str:
     return "\n".join(f"{name}: {text}" for name, text in texts.items())
 
 
+def is_weighed(judge: Prompt, capabilities: Capabilities) -> bool:
+    """Whether the model is asked for the probabilities of the grades in place of one of them."""
+    return table_of(judge).expected and capabilities.choice_probabilities
+
+
 def constraint_for(judge: Prompt, capabilities: Capabilities) -> Constraint | None:
     """What a judge's reply is held to, as far as the model can: the grades and nothing else, or behind a reason."""
     table = table_of(judge)

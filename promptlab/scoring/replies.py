@@ -17,6 +17,7 @@ from promptlab.scoring.values import Reply, Score
 from promptlab.workspace.values import Judge
 
 Settle = Literal["mean", "median", "majority"]
+LEAST_MASS = 0.5
 EVEN = 0.5
 """The value of a tie between two answers."""
 
@@ -24,7 +25,8 @@ EVEN = 0.5
 def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Outcome]) -> Reply:
     """What the last of several tries at one question says, with the figures of all of them."""
     last = tries[-1]
-    grade = _grade(judge, last)
+    expected = expected_grade(judge, last)
+    grade = _grade(judge, last) if expected is None else Grade(expected)
     value = grade.value
     if value is not None and question.about == "AB":
         value = 1.0 - value  # A is the baseline's answer; the value is the candidate's
@@ -35,12 +37,29 @@ def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Out
         text=last.text.strip(),
         value=value,
         missing=grade.missing,
+        expected=expected is not None,
         calls=len(tries),
         cached=sum(one.cached for one in tries),
         tokens_in=sum(one.usage.prompt for one in tries),
         tokens_out=sum(one.usage.completion for one in tries),
         cost=sum(costs) if costs else None,
     )
+
+
+def expected_grade(judge: Judge, outcome: Outcome) -> float | None:
+    """The mean of the grades weighed by the model's probabilities (Liu 2023, arXiv 2303.16634); None without them.
+
+    Nor is there one where the grades have less than half of the probability: then the model would rather have said
+    something else, and what it did say counts.
+    """
+    found = outcome.choices
+    if not judge.expected or found is None or found.mass < LEAST_MASS:
+        return None
+    return sum(weight * _value(judge, word) for word, weight in found.of.items()) / sum(found.of.values())
+
+
+def _value(judge: Judge, word: str) -> float:
+    return float(word) if judge.scale is not None else (judge.choices or {})[word]
 
 
 def _grade(judge: Judge, outcome: Outcome) -> Grade:
@@ -116,7 +135,7 @@ def _one(judge: Judge, metric: str, replies: Sequence[Reply]) -> Score:
 
 
 def _how(reply: Reply) -> str:
-    return "the mean over the probabilities of the grades" if reply.expected else ""
+    return f"expected over the probabilities of the grades; most probable {reply.text}" if reply.expected else ""
 
 
 def is_inconsistent(replies: Sequence[Reply]) -> bool:

@@ -14,7 +14,8 @@ from promptlab.errors import ModelFault, UsageFault
 from promptlab.models.cache import Cache
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
-from promptlab.models.values import Capabilities, Constraint, Model, Outcome, Request
+from promptlab.models.values import Capabilities, ChoiceProbabilities, Constraint, Model, Outcome, Request
+from promptlab.scoring.criteria import builtin
 from promptlab.scoring.judge import judge_outcomes
 from promptlab.scoring.questions import NotAsked, Question, claims_of, constraint_for, questions
 from promptlab.scoring.replies import Settle, is_inconsistent
@@ -380,3 +381,58 @@ async def test_equal_questions_cost_once(endpoint: Endpoint, server: LoopbackSer
     found = await judged(judge(), [endpoint], [item("a"), item("b")])
     assert [sum(r.tokens_in for r in found[id].replies) for id in ("a", "b")] == [8, 0]
     assert len(server.asked) == 1
+
+
+class Weighing(Odd):
+    """Gives probabilities of the grades as it is told; the packaged model is asked below."""
+
+    capabilities = Capabilities(choices=True, choice_probabilities=True)
+
+    def __init__(self, of: dict[str, float], mass: float) -> None:
+        super().__init__(max(of, key=lambda word: of[word]))
+        self.found = ChoiceProbabilities(of, mass)
+
+    async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
+        for request in requests:
+            assert request.choice_probabilities
+            assert request.constraint is not None
+            yield Outcome(request.key, self.text, choices=self.found)
+
+
+@pytest.mark.parametrize(
+    ("mass", "value", "expected"),
+    [(0.9, 0.25 * 2 + 0.75 * 4, True), (0.4, 4.0, False)],
+    ids=["sure", "would not grade"],
+)
+async def test_an_expected_grade(mass: float, value: float, expected: bool) -> None:
+    prompt = judge(table=Judge(scale=(1, 5), criterion="?", expected=True))
+    found = await judged(prompt, [Weighing({"2": 0.25, "4": 0.75}, mass)], [item("a")])
+    assert found["a"].value == value
+    assert found["a"].replies[0].expected is expected
+    said = "expected over the probabilities of the grades; most probable 4"
+    assert found["a"].detail == (said if expected else "")
+
+
+async def test_an_endpoint_without_probabilities_gives_the_grade_it_gave(endpoint: Endpoint) -> None:
+    prompt = judge(table=Judge(scale=(1, 5), criterion="?", expected=True))
+    found = await judged(prompt, [endpoint], [item("a")])
+    assert (found["a"].value, found["a"].detail, found["a"].replies[0].expected) == (4.0, "", False)
+
+
+@pytest.mark.local
+async def test_the_packaged_model_weighs_its_grades() -> None:
+    from promptlab.models.registry import open_model
+
+    model = open_model(ModelEntry("nano", gguf=str(NANO)), NANO.parent)
+    asked = [
+        JudgeItem(
+            str(n), Example(str(n), {"ticket": f"Order {n} is late."}, expected="shipping"), f"It is about {n}."
+        )
+        for n in range(20)
+    ]
+    try:
+        found = await judged(builtin("builtin:correctness"), [model], asked)
+    finally:
+        await model.close()
+    assert [score.missing for score in found.values() if score.missing] == []
+    assert all(1 <= (score.value or 0) <= 5 for score in found.values())
