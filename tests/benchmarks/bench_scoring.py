@@ -11,7 +11,7 @@ import pytest
 from benchmarks.clock import least, ratio
 
 from promptlab.models.values import Outcome
-from promptlab.scoring.catalogue import CATALOGUE, JUDGE
+from promptlab.scoring.catalogue import COMPUTED
 from promptlab.scoring.grades import read_grade
 from promptlab.scoring.metrics import score
 from promptlab.workspace.values import Example, Judge, MetricSpec
@@ -27,7 +27,7 @@ OPTIONS: dict[str, dict[str, object]] = {"regex": {"pattern": r"\bdue\b"}, "json
 
 
 def test_every_metric_of_a_thousand_outcomes() -> None:
-    specs = [MetricSpec(id, id, OPTIONS.get(id, {})) for id in CATALOGUE if id != JUDGE]
+    specs = [MetricSpec(id, id, OPTIONS.get(id, {})) for id in COMPUTED]
     example, outcome = Example("e", expected="3"), Outcome("k", '{"id": 3, "team": "other"}', latency=0.1)
     found = ratio(
         f"{len(specs)} metrics of 1,000 outcomes",

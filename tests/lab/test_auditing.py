@@ -11,9 +11,12 @@ import pytest
 from gguf_support import NANO
 from loopback import LoopbackServer, status
 
+from promptlab.compare.agreement import agreement
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.lab import Lab, RunTable
+from promptlab.lab.auditing import family_of, people_finding
 from promptlab.lab.audits import Audit, known
+from promptlab.lab.reviewing import People, add, tasks
 from promptlab.lab.values import RunRequest
 
 JUDGE = """[judge]
@@ -62,6 +65,7 @@ async def test_a_fair_judge_passes(folder: Path, server: LoopbackServer) -> None
         "range": "passed",
         "nonsense": "passed",
         "family": "warned",
+        "people": "warned",
     }
     assert (found.answers, found.calls, found.doubt) == (8, 56, "")
     assert known(lab.journal_root() / "audits", found.content, "api") == found
@@ -206,6 +210,7 @@ async def test_a_fair_judge_of_pairs_passes(folder: Path, server: LoopbackServer
         "padding": "passed",
         "same": "passed",
         "family": "warned",
+        "people": "warned",
     }
     assert table.doubts == {}
     verdict = table.verdict("b")
@@ -237,3 +242,42 @@ async def test_a_planted_judge_of_pairs_is_caught(
     verdict = table.verdict("b")
     assert verdict is not None
     assert verdict.status in ("INCONCLUSIVE", "INVALID")
+
+
+def people_said(pairs: list[tuple[object, object]]) -> People:
+    return People("judge", len(pairs), ("Ann",), agreement(pairs) if pairs else None, None, None, {})
+
+
+@pytest.mark.parametrize(
+    ("pairs", "result"),
+    [
+        ([], "warned"),
+        ([(1, 1), (0, 0)] * 5, "warned"),
+        ([(1, 1), (0, 0)] * 10, "passed"),
+        ([(1, 0), (0, 1), (1, 1), (0, 0)] * 5, "failed"),
+        ([(1, 1)] * 20, "passed"),
+    ],
+    ids=["nobody", "few", "agrees", "as by chance", "always the same"],
+)
+def test_a_judge_must_agree_with_people(pairs: list[tuple[object, object]], result: str) -> None:
+    found = people_finding(people_said(pairs))
+    assert (found.probe, found.result) == ("people", result)
+
+
+async def test_an_audit_asks_what_people_said(folder: Path, server: LoopbackServer) -> None:
+    lab = judged(folder, server, fair)
+    table = await finish(lab)
+    add(lab, "tickets", [task.review("grade", "Ann", 5.0) for task in tasks(table, "grade", 1)])
+    found = await lab.audit("fair")
+    await lab.close()
+    said = {finding.probe: finding.sentence for finding in found.findings}["people"]
+    assert said.startswith("judge against Ann: the same on ")
+    assert said.endswith("20 answers or more would tell.")
+
+
+@pytest.mark.parametrize(
+    ("target", "family"),
+    [("gpt-4.1-mini", "gpt"), ("Qwen/Qwen3-8B", "qwen"), ("models/llama.gguf", "llama"), ("7b", "")],
+)
+def test_families(target: str, family: str) -> None:
+    assert family_of(target) == family
