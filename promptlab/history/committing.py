@@ -59,15 +59,15 @@ def commit(repo: Repository, paths: Sequence[str], message: str, *, screen: bool
     unknown = [path for path in full if not before[path].mode and not before[path].intent and texts[path] is not None]
     if unknown:
         repo.git.write_index("add", "--intent-to-add", "--", *unknown)
-    done = False
     try:
         limit = PATIENCE if screen else None
         answer = repo.git.own("commit", "--quiet", "--only", f"--message={message}", "--", *named, limit=limit)
-        done = answer.code == 0
     finally:
-        if unknown and not done:
+        # Not by its exit status: a Ctrl-C or a hook that hangs afterwards does not take a commit back.
+        made = repo.head() != head
+        if unknown and not made:
             put(repo, [Entry(path) for path in unknown])
-    if not done:
+    if not made:
         raise _refused(repo, answer.err or answer.out.decode("utf-8", "replace"), texts)
     return _made(repo, full, head, branch, before, texts)
 

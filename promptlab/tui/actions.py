@@ -134,6 +134,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("diff.run", "r", "run both", "Run both versions, so that their scores can be compared.", 10, "run"),
         Action("diff.model", "m", "model", "Show the scores of the next model.", 25, "view"),
         Action("diff.style", "s", "split/inline", "Old and new beside each other, or in one text.", 30, "view"),
+        Action("diff.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 35, "git"),
         Action("diff.pick", "p", "prompt", "Choose the prompt to show.", 40, "view"),
         Action("diff.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),

@@ -266,4 +266,5 @@ def test_a_hook_that_hangs_is_ended_and_leaves_no_lock(top: Path, monkeypatch: p
     assert refused.value.output == "no answer within 0.5 seconds"
     assert not (top / ".git" / "index.lock").exists()
     hook(top, "pre-commit", "exit 0")
-    commit(Repository.open(top), [TRIAGE], "two")
+    hook(top, "post-commit", "sleep 60")
+    assert commit(Repository.open(top), [TRIAGE], "two", screen=True).title == "two", "it was made before the hook"

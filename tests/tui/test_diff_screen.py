@@ -349,5 +349,5 @@ async def test_no_git_no_commit_no_prompt_say_what_to_do(tmp_path: Path) -> None
 
 def test_one_text_is_no_pair() -> None:
     past = PromptPast(name="p", versions=(), current="*", trend=(), metric="")
-    assert lone(past, "").startswith("No version of p is committed yet. `git add prompts/p.toml`")
+    assert lone(past, "").startswith("No version of p is committed yet. c commits it")
     assert lone(past, "no git") == "no git"

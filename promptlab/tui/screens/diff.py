@@ -312,10 +312,7 @@ def lone(past: PromptPast, problem: str) -> str:
         return problem
     if past.versions:
         return f"{past.name} has one text so far. Edit it (1, then e): the change shows here."
-    return (
-        f"No version of {past.name} is committed yet. `git add prompts/{past.name}.toml` and `git commit` make v1 "
-        "of it; the next change shows here."
-    )
+    return f"No version of {past.name} is committed yet. c commits it, which makes v1; the next change shows here."
 
 
 def label(subject: Subject) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OPENED = 3
 """Runs of a version that are opened to tell their means with intervals; the others are named."""
-NO_COMMITS = "No version of {name} is committed yet. `git add prompts/{name}.toml` and `git commit` make v1 of it."
+NO_COMMITS = "No version of {name} is committed yet. c commits it, which makes v1."
 NO_RUN = "No run has measured this text: r runs it."
 _TONES: dict[str, Tone] = {"BETTER": "good", "WORSE": "bad", "INVALID": "warn"}
 
