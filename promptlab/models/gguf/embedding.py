@@ -5,6 +5,7 @@ Lives in the child process only.
 
 from __future__ import annotations
 
+import ctypes
 from collections import deque
 from collections.abc import Collection, Sequence
 
@@ -80,7 +81,9 @@ class Embedder:
         if memory:
             native.llama_memory_clear(memory, False)
         array = (native.llama_token * len(tokens))(*tokens)
-        code = native.llama_decode(self._context, native.llama_batch_get_one(array, len(tokens)))
+        batch = native.llama_batch_get_one(array, len(tokens))
+        batch.logits = (ctypes.c_int8 * len(tokens))(*[1] * len(tokens))  # else it is done, with a warning a text
+        code = native.llama_decode(self._context, batch)
         found = native.llama_get_embeddings_seq(self._context, 0) if code == 0 else None
         if not found:
             raise RuntimeError(f"llama_decode of {len(tokens)} tokens to embed answered {code}")
