@@ -7,6 +7,7 @@ Run it with: pytest -s -m benchmark tests/benchmarks/bench_engine.py
 is left out, and says so.
 ``PROMPTLAB_BENCH_THREADS``: 1, unless given, and then CPU seconds count, which other programs disturb little; with
 more threads wall seconds count, on a machine that does nothing else.
+``PROMPTLAB_BENCH_SHAPES``: letters of the shapes to measure, such as ``ab``; all of them, unless given.
 ``PROMPTLAB_BENCH_KERNELS=all``: with rearranged weights and matrix units. Some virtual machines announce a unit (AMX)
 that they do not run, so that nobody uses these unless told; a library built without it, named by
 ``LLAMA_CPP_LIB_PATH``, has the others.
@@ -99,12 +100,14 @@ def shapes(scale: float) -> list[Shape]:
     versions = [f"{beginning} {text(long - half, version)}" for version in (2, 3, 4)]
     three = plan_of(versions, own, 32)
     edited = plan_of([versions[0] + " now be brief", *versions[1:]], own, 32)
-    return [
+    found = [
         Shape("(a) a beginning of 400 tokens shared, 32 out", (plan_of(versions[:1], own, 32),)),
         Shape("(b) nothing shared, 64 out", (plan_of([""], own, 64),)),
         Shape("(c) three versions", (three,)),
         Shape("(d) (c) again, one version's last sentence edited", (three, edited)),
     ]
+    wanted = os.environ.get("PROMPTLAB_BENCH_SHAPES", "abcd")
+    return [shape for shape in found if shape.name[1] in wanted]
 
 
 @contextmanager

@@ -58,7 +58,7 @@ SCHEMA: dict[str, object] = {
 
 
 def asked(number: int, tokens: int, constraint: Constraint | None = None) -> Request:
-    text = f"Ticket {number}: my parcel is {number} days late. Write a polite reply to this ticket as JSON."
+    text = f"Write a polite reply to this ticket.\n\nMy parcel is {number} days late."
     return ask(
         text, key=str(number), params=Params(temperature=0.8, max_tokens=tokens), seed=number, constraint=constraint
     )
