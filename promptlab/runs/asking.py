@@ -71,10 +71,11 @@ class Reader:
             self._drain = asyncio.create_task(self._drained(self.model))
 
     async def _drained(self, model: Paced) -> None:
-        heard = -1
-        while model.traffic.in_flight or self._count > heard:  # the last answers may not have been read yet
+        quiet = 0
+        while quiet < 2:  # once is not enough: the last answers may have come, and not been read yet
             heard = self._count
             await asyncio.sleep(_DRAINED)
+            quiet = 0 if model.traffic.in_flight or self._count > heard else quiet + 1
         self.cancel()
 
     async def result(self) -> Fault | BaseException | None:
