@@ -21,6 +21,7 @@ from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.storing import saved_note, size_note
 from promptlab.lab.values import RunRequest
 from promptlab.lab.wording import plural, seconds
+from promptlab.models.cluster import check_executor
 from promptlab.runs.journal import Journal
 from promptlab.runs.values import Budget, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress, Started
 from promptlab.scoring.catalogue import describe
@@ -67,6 +68,7 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option(
     "--retry-errors", "retry", default="", metavar="RUN", help="Ask again for the failed cells of RUN alone."
 )
+@click.option("--executor", default="local", metavar="WHERE", help="local, or ray or ray://HOST:PORT for a cluster.")
 @click.option("--estimate", is_flag=True, help="Say what the run will cost, from a few answers, and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask, whatever it costs.")
 @click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="Stop when this much is spent.")
@@ -98,6 +100,7 @@ def run_command(
     no_cache: bool,
     no_commit: bool,
     retry: str,
+    executor: str,
     estimate: bool,
     yes: bool,
     max_cost: float | None,
@@ -117,6 +120,7 @@ def run_command(
     _recover(lab)
     if max_examples is not None and not until_clear:
         raise UsageFault("--max-examples goes with --until-clear; --sample runs a fixed number of examples.")
+    where = check_executor(executor)
     request = RunRequest(
         subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
     )
@@ -133,7 +137,9 @@ def run_command(
     else:
         budget = budget_of(max_cost, max_tokens, max_minutes)
         agree(lab, plan, yes=yes, budget=budget)
-        table, failed = run_async(lambda: _run(lab, plan, use_cache=not no_cache, budget=budget, journal=journal))
+        table, failed = run_async(
+            lambda: _run(lab, plan, use_cache=not no_cache, budget=budget, journal=journal, executor=where)
+        )
         if table.state == "cancelled":
             say("Cancelled. What was answered is kept: the same command goes on from there.")
             return ExitCode.CANCELLED
@@ -174,7 +180,7 @@ def _minimum(name: str, text: str) -> float:
 
 
 async def _run(
-    lab: Lab, plan: Plan, *, use_cache: bool, budget: Budget, journal: Journal | None
+    lab: Lab, plan: Plan, use_cache: bool, budget: Budget, journal: Journal | None, executor: str
 ) -> tuple[RunTable, bool]:
     """Do the plan with progress on stderr. Ctrl-C once stops after what is in flight; twice stops at once."""
     table = lab.table(plan)
@@ -183,7 +189,7 @@ async def _run(
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     narrator = Narrator(plan)
-    running = lab.run(plan, table, stop=stop, use_cache=use_cache, budget=budget, journal=journal)
+    running = lab.run(plan, table, stop=stop, use_cache=use_cache, budget=budget, journal=journal, executor=executor)
     async with closing(lab), aclosing(running) as events:
         async for event in events:
             narrator.tell(event)

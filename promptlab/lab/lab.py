@@ -127,6 +127,7 @@ class Lab(Opener):
         cache: Cache | None = None,
         budget: Budget = UNLIMITED,
         journal: Journal | None = None,
+        executor: str = "",
     ) -> AsyncGenerator[LabEvent, None]:
         """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
 
@@ -136,13 +137,14 @@ class Lab(Opener):
             cache: Where known answers are looked up, in place of the person's own cache.
             budget: What it may spend.
             journal: To go on with, in place of that of an unfinished run of the same plan or a new one.
+            executor: Where models answer: "" here, ``ray`` or ``ray://HOST:PORT`` on a cluster.
         """
         from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import run_plan
         from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
 
-        models = {name: self.model(name) for name in dict.fromkeys(v.model for v in plan.variants)}
+        models = {name: self._placed(name, executor) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = self._judging(plan.metrics, table.judges)
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
@@ -169,6 +171,15 @@ class Lab(Opener):
                 if not scratch:
                     keep_metrics(root, journal.run, archive.metrics_lines(table))
                     self._finished[table.run] = (table, plan)
+
+    def _placed(self, name: str, executor: str) -> Model:
+        """A model where it is to answer."""
+        if not executor:
+            return self.model(name)
+        from promptlab.models.cluster import Spread
+
+        entry = self.settings.models[name]
+        return Spread(self.model(name), entry, self.root, trust.is_trusted(self.root, entry), executor)
 
     def _judging(self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> list[Judging]:
         from promptlab.lab.running import Judging
