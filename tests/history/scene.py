@@ -26,6 +26,8 @@ TAG = f"run/{SUBJECT}/{RUN}"
 RESULTS = f"results/{SUBJECT}/{RUN}"
 SUMMARY = f"{RESULTS}/summary.toml"
 TO_PUBLISH = {SUMMARY: b'run = "20261121T195012Z-4f2a9c"\n'}
+BOTH = RunFiles(FILES.results, FILES.inputs, TO_PUBLISH)
+"""A run that is to go on the branch, too."""
 QUIET = {"GIT_OPTIONAL_LOCKS": "0"}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from . import faults_files, faults_past, faults_races, faults_settings, faults_state
-from .faults_races import killed_at_random
+from .faults_kills import killed_at_random
 from .scene import Fault, Scene, template
 
 FAULTS = [
