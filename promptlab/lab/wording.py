@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from promptlab.compare.values import Interval
 from promptlab.scoring.values import MetricInfo, Reply, Score
 
+PREFERRED = {1.0: "wins", 0.5: "tie", 0.0: "loses"}
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -51,6 +52,8 @@ def score(value: Score, info: MetricInfo | None) -> str:
         return f"{value.value:.4g}"
     if info.kind == "binary":
         return f"{value.value:g}"
+    if info.kind == "preference" and value.value in PREFERRED:
+        return PREFERRED[value.value]
     return number(value.value, info)
 
 

@@ -92,6 +92,10 @@ class ReviewScreen(Page):
         elif self.session.table is not self._table:
             self.run_worker(partial(self._begin, self.session.table), group="open", exclusive=True)
 
+    def on_screen_suspend(self) -> None:
+        """Take the line about this sitting away: on another screen it says nothing."""
+        self.session.say("")
+
     async def _open(self, ref: str, *, quiet: bool = False) -> None:
         lab = await self.session.lab()
         try:
@@ -146,7 +150,8 @@ class ReviewScreen(Page):
         case.border_subtitle = plain(bar(done, self._total))
         self.set_class(mode.kind != "pairwise", "-single")
         seed = seed_of(table.run, self._by)
-        self.session.say(f"blind review by {self._by} · {mode.name} · seed {seed} · every answer is saved")
+        if app_of(self).screen is self:  # the person may be elsewhere by now
+            self.session.say(f"blind · {mode.name} · by {self._by} · seed {seed} · every answer is saved")
         if task is None:
             from promptlab.lab.reviewing import people_of
 
