@@ -50,7 +50,7 @@ COMMANDS = {
     "reviews": Entry("reviews", "Import and export what people said."),
     "audit": Entry("judges", "Probe a judge: does it deserve belief?"),
     "models": Entry("models", "List the models of the workspace, look at one, time those on this machine."),
-    "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint."),
+    "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint, or to run its own metrics."),
     "completion": Entry("start", "Print the shell completion script."),
     "open": Entry("start", "Open the terminal program on a workspace."),
 }

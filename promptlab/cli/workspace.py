@@ -49,18 +49,28 @@ def _tell(problems: list[Problem], counts: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def trust_command(ctx: click.Context, model: str | None, yes: bool) -> int:
-    """Allow this workspace to send a key to the endpoints that its promptlab.toml names, or to MODEL's alone."""
+    """Allow this workspace to send a key to the endpoints that its promptlab.toml names, or to MODEL's alone.
+
+    Without MODEL also: to run the Python of its own metrics, each file as it is now.
+    """
     lab = open_lab(ctx)
     entries = lab.untrusted()
+    code = lab.untrusted_code() if model is None else []
     if model is not None:
         if model not in lab.settings.models:
             raise NotFound(f"There is no model “{model}”. Models here: {', '.join(lab.settings.models)}.")
         entries = [entry for entry in entries if entry.name == model]
-    if not entries:
+    if not entries and not code:
         say("Nothing here needs to be trusted.")
     for entry in entries:
         question = f"Send the key in {entry.api_key_env} to {entry.base_url} for the model “{entry.name}”?"
         if yes or click.confirm(question, err=True):
             lab.trust(entry)
             say(f"Trusted: {entry.name} may send the key in {entry.api_key_env} to {entry.base_url}.")
+    for one in code:
+        if not yes:
+            line(one.data.decode("utf-8", "replace"))
+        if yes or click.confirm(f"Run {one.file} ({one.content}) to score answers?", err=True):
+            lab.trust_code(one)
+            say(f"Trusted: {one.file} may run as it is now ({one.content}).")
     return ExitCode.DONE

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from promptlab.lab.audits import Audit
     from promptlab.lab.committing import Proposal
     from promptlab.lab.estimating import Estimate
-    from promptlab.lab.running import Judging
+    from promptlab.lab.running import Judging, Scorer
     from promptlab.lab.undoing import Undo
     from promptlab.runs.journal import Journal
 
@@ -145,7 +145,7 @@ class Lab(Opener):
         from promptlab.runs.journal import open_journal
 
         models = {name: self._placed(name, executor) for name in dict.fromkeys(v.model for v in plan.variants)}
-        judges = self._judging(plan.metrics, table.judges)
+        judges = self._scorers(plan.metrics, table.judges, plan.sources)
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
@@ -180,6 +180,14 @@ class Lab(Opener):
 
         entry = self.settings.models[name]
         return Spread(self.model(name), entry, self.root, trust.is_trusted(self.root, entry), executor)
+
+    def _scorers(
+        self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt], code: Mapping[str, bytes]
+    ) -> list[Scorer]:
+        """Whatever is asked for scores: processes of the workspace's own code, then judges."""
+        from promptlab.lab.custom import custom_metrics
+
+        return [*custom_metrics(self.workspace, metrics, code), *self._judging(metrics, judges)]
 
     def _judging(self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> list[Judging]:
         from promptlab.lab.running import Judging
@@ -349,16 +357,22 @@ class Lab(Opener):
 
     async def score(self, ref: str, metrics: Sequence[MetricSpec], stop: asyncio.Event | None = None) -> RunTable:
         """Score the stored outcomes of a run with other metrics. No candidate model is asked; judges are."""
+        from promptlab.lab.custom import code_in, with_content
         from promptlab.lab.rescoring import rescored
         from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import judge_table
 
         metrics = planning.judged_by_default(self.workspace, metrics)
         judges = planning.judge_prompts(self.workspace, metrics)
+        code = code_in(self.workspace, metrics)
+        metrics = with_content(metrics, code)
         judging = self._judging(metrics, judges)
+        asked = self._scorers(metrics, judges, {file: one.data for file, one in code.items()})
         judge_models = {one.spec.name: planning.identity_of(one.models) for one in judging}
-        table = rescored(await asyncio.to_thread(self.open_run, ref), metrics, judges, judge_models)
-        async for _ in judge_table(table, judging, self.cache(), stop or asyncio.Event()):
+        old = await asyncio.to_thread(self.open_run, ref)
+        # In a thread: ten thousand answers under ten metrics take a second, and the screen goes on meanwhile.
+        table = await asyncio.to_thread(rescored, old, metrics, judges, judge_models)
+        async for _ in judge_table(table, asked, self.cache(), stop or asyncio.Event()):
             pass
         rate_in(self, table)
         return self._audited(table)

@@ -9,6 +9,7 @@ from typing import cast
 from msgspec import structs
 
 from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
+from promptlab.lab.custom import code_in, require_trust, with_content
 from promptlab.lab.values import RunRequest, Subject
 from promptlab.models.values import Model
 from promptlab.runs.options import apply_overrides, choose_examples
@@ -50,6 +51,9 @@ def build(
     metrics = judged_by_default(workspace, evalset.metrics or default_metrics(evalset.examples))
     if problems := metric_problems(evalset, metrics):
         raise InvalidFile(*problems)
+    code = code_in(workspace, metrics)
+    require_trust(workspace, code.values())
+    metrics = with_content(metrics, code)
     for subject in subjects:
         _check_variables(subject, evalset)
     models = [model_of(name) for name in model_names(workspace, request.models)]
@@ -77,7 +81,7 @@ def build(
         baseline="a",
         metrics=metrics,
         decision=evalset.decision,
-        sources=_sources(workspace, ordered, evalset, metrics),
+        sources=_sources(workspace, ordered, evalset, metrics) | {file: one.data for file, one in code.items()},
     )
     plan = _with_judges(workspace, plan, model_of)
     overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)

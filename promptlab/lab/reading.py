@@ -30,6 +30,7 @@ from promptlab.workspace.values import EvalSet, ModelEntry, Prompt, Rendered, Se
 
 if TYPE_CHECKING:
     from promptlab.history.actions import What
+    from promptlab.lab.custom import Code
 
 
 class Reader:
@@ -185,6 +186,16 @@ class Reader:
     def trust(self, entry: ModelEntry) -> None:
         """Remember, outside the workspace, that this endpoint may receive its key."""
         trust.trust(self.root, entry)
+
+    def untrusted_code(self) -> list[Code]:
+        """Python of this workspace that its eval sets would run and that the person has not trusted as it is now."""
+        from promptlab.lab.custom import untrusted_code
+
+        return untrusted_code(self.workspace)
+
+    def trust_code(self, code: Code) -> None:
+        """Remember, outside the workspace, that this file may run with exactly this content."""
+        trust.trust_code(self.root, code.file, code.data)
 
     def check(self) -> list[Problem]:
         """Everything that is wrong in the workspace's files, metrics and judges included."""

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import cast
 
 from promptlab.errors import ModelFault
+from promptlab.lab.custom import score_table
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored, LabEvent
 from promptlab.models.cache import Cache
@@ -16,6 +17,7 @@ from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
+from promptlab.scoring.custom import CustomMetric
 from promptlab.scoring.metrics import score
 from promptlab.scoring.replies import EVEN, Settle
 from promptlab.scoring.values import JudgeItem, Score
@@ -43,11 +45,15 @@ class Judging:
         return cast("Settle", self.spec.options.get("aggregate", "mean"))
 
 
+Scorer = Judging | CustomMetric
+"""Whatever is asked for a score of every answer when the answers are there."""
+
+
 async def run_plan(
     plan: Plan,
     table: RunTable,
     models: Mapping[str, Model],
-    judges: Sequence[Judging],
+    judges: Sequence[Scorer],
     cache: Cache,
     journal: Journal,
     *,
@@ -112,14 +118,22 @@ def _scored(event: CellDone, table: RunTable) -> CellScored:
 
 
 async def judge_table(
-    table: RunTable, judges: Sequence[Judging], cache: Cache | None, stop: asyncio.Event
+    table: RunTable, judges: Sequence[Scorer], cache: Cache | None, stop: asyncio.Event
 ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
-    """Ask every judge about every answer of the table. A judge that cannot be used gives missing scores."""
+    """Ask every judge, and every process of own code, about every answer of the table that lacks its score.
+
+    A judge that cannot be used gives missing scores.
+    """
     if not judges:
         return
     from promptlab.scoring.judge import judge_outcomes
 
     for judging in judges:
+        if isinstance(judging, CustomMetric):
+            async with aclosing(score_table(table, judging, stop)) as scored:
+                async for event in scored:
+                    yield event
+            continue
         items: list[JudgeItem] = []
         for item in _items(table, judging):
             if item.against is not None and item.against.strip() == item.answer.strip():

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from promptlab.errors import UsageFault
 from promptlab.lab.measuring import bounds_of
 from promptlab.lab.planning import judges_of
-from promptlab.lab.running import Judging, answers, judge_table
+from promptlab.lab.running import Scorer, answers, judge_table
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import LabEvent, RunRequest
 from promptlab.lab.wording import plural
@@ -121,7 +121,7 @@ async def run_until_clear(
     plan: Plan,
     table: RunTable,
     models: Mapping[str, Model],
-    judges: Sequence[Judging],
+    judges: Sequence[Scorer],
     cache: Cache,
     journal: Journal,
     *,

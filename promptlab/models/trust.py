@@ -1,7 +1,8 @@
-"""Which addresses may receive a key: what the person allowed, remembered outside every workspace.
+"""Which addresses may receive a key, and which code of a workspace may run: what the person allowed.
 
-One small file per answer, named by the hash of all that was agreed to: the workspace, the address and the variable
-that holds the key. Whoever changes one of them asks again.
+It is remembered outside every workspace, one small file per answer, named by the hash of all that was agreed to: the
+workspace, the address and the variable that holds the key, or the file and its content. Whoever changes one of them
+asks again.
 """
 
 from __future__ import annotations
@@ -36,10 +37,27 @@ def trust(root: Path, entry: ModelEntry) -> None:
         ModelFault: When its base_url is no address.
         StorageFault: When it cannot be written.
     """
-    record = _record(root, entry)
+    _remember(_record(root, entry), _agreed(root, entry))
+
+
+def is_code_trusted(root: Path, file: str, data: bytes) -> bool:
+    """True when the person allowed this workspace to run this file with exactly this content."""
+    return _code_record(root, file, data).is_file()
+
+
+def trust_code(root: Path, file: str, data: bytes) -> None:
+    """Remember that the person allows this workspace to run this file as it is now.
+
+    Raises:
+        StorageFault: When it cannot be written.
+    """
+    _remember(_code_record(root, file, data), _agreed_code(root, file, data))
+
+
+def _remember(record: Path, agreed: tuple[str, ...]) -> None:
     try:
         record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        record.write_text("\n".join(_agreed(root, entry)) + "\n", encoding="utf-8")
+        record.write_text("\n".join(agreed) + "\n", encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise StorageFault(
@@ -63,3 +81,12 @@ def _agreed(root: Path, entry: ModelEntry) -> tuple[str, str, str]:
 def _record(root: Path, entry: ModelEntry) -> Path:
     name = hashlib.sha256("\0".join(_agreed(root, entry)).encode("utf-8", "surrogateescape")).hexdigest()
     return state_folder() / "trusted-endpoints" / name
+
+
+def _agreed_code(root: Path, file: str, data: bytes) -> tuple[str, str, str]:
+    return str(root.resolve()), file, hashlib.sha256(data).hexdigest()
+
+
+def _code_record(root: Path, file: str, data: bytes) -> Path:
+    name = hashlib.sha256("\0".join(_agreed_code(root, file, data)).encode("utf-8", "surrogateescape")).hexdigest()
+    return state_folder() / "trusted-code" / name

@@ -7,6 +7,7 @@ from typing import Literal, cast
 from msgspec import structs
 
 from promptlab.errors import Problem, UsageFault
+from promptlab.scoring import custom
 from promptlab.scoring.families import (
     answers,
     checks,
@@ -40,12 +41,15 @@ COMPUTED: dict[str, Metric] = {
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {
     JUDGE: MetricInfo(JUDGE, "max", "numeric", None, None, "", "", 1, "the grade that a judge gives"),
     PEOPLE: MetricInfo(PEOPLE, "max", "binary", 0.0, 1.0, "", "", 1, "what people said in their reviews"),
+    custom.PYTHON: custom.INFO,
 }
 _ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None]] = {
     "thumb": ("binary", 1.0),
     "grade": ("numeric", None),
     "pairwise": ("preference", 1.0),
 }
+OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON})
+"""Metrics whose scores come from elsewhere: a model, people, or a process of the workspace's own code."""
 _JUDGE_OPTIONS = {
     "judge": check.word,
     "model": check.word,
@@ -77,6 +81,8 @@ def validate(spec: MetricSpec, source: str) -> list[Problem]:
             sheet.problem(("models",), "A jury needs at least two different models.", "Name one with `model`.")
     elif spec.id == PEOPLE:
         sheet.table(dict(spec.options), (), naming | {"kind": check.one_of(*_ASKED)})
+    elif spec.id == custom.PYTHON:
+        custom.check_range(sheet.table(dict(spec.options), (), naming | custom.OPTIONS, ("python",)), sheet)
     elif metric := COMPUTED.get(spec.id):
         metric.checked(sheet.table(dict(spec.options), (), {**naming, **metric.options}, metric.required), sheet)
     else:
@@ -101,6 +107,8 @@ def describe(spec: MetricSpec, judge: Judge | None = None, currency: str = "") -
     if spec.id == PEOPLE:
         kind, high = _ASKED[str(spec.options.get("kind", "thumb"))]
         return structs.replace(CATALOGUE[PEOPLE], kind=kind, low=None if high is None else 0.0, high=high)
+    if spec.id == custom.PYTHON:
+        return custom.described(spec.options)
     metric = computed(spec.id)
     if spec.id == "cost":
         return structs.replace(metric.info, unit=currency)

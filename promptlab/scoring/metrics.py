@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptlab.models.values import Outcome
-from promptlab.scoring.catalogue import JUDGE, PEOPLE, computed
+from promptlab.scoring.catalogue import OUTSIDE, computed
 from promptlab.scoring.metric import Case, Missing
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Example, MetricSpec, Output
@@ -18,7 +18,7 @@ from promptlab.workspace.values import Example, MetricSpec, Output
 def score(
     specs: Sequence[MetricSpec], example: Example, outcome: Outcome, output: Output | None
 ) -> tuple[Score, ...]:
-    """Score one outcome with every computed metric; what judges and people say is left out.
+    """Score one outcome with every computed metric; what judges, people and own code say is left out.
 
     Args:
         specs: Valid entries of an eval set.
@@ -30,7 +30,7 @@ def score(
         UsageFault: A metric is not in the catalogue.
     """
     return tuple(
-        _score_one(spec, Case.of(spec, example, outcome, output)) for spec in specs if spec.id not in (JUDGE, PEOPLE)
+        _score_one(spec, Case.of(spec, example, outcome, output)) for spec in specs if spec.id not in OUTSIDE
     )
 
 

@@ -67,3 +67,23 @@ def test_all_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "Only 8 examples with a score in every column: the order is a guess." in out
     ranking = json.loads(said(capsys, "show", "last", "--pairs", "--metric", "contains", "--json")[1])["ranking"]
     assert [len(ranking[part]) for part in ("pairs", "standings", "notes")] == [3, 3, 2]
+
+
+def test_trusting_own_metrics(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PROMPTLAB_STATE", str(tmp_path / "state"))
+    (folder / "metrics").mkdir()
+    (folder / "metrics" / "own.py").write_text("def score(example, output):\n    return len(output) < 20\n")
+    entry = '[[metrics]]\nid = "python"\nname = "short"\npython = "metrics/own.py:score"\nbinary = true\n'
+    tickets = folder / "evalsets" / "tickets.toml"
+    tickets.write_text(tickets.read_text().replace("[decision]", f"{entry}[decision]"))
+    code, _, err = said(capsys, "run", "triage")
+    assert (code, "Read it, then run `promptlab trust`." in err) == (2, True)
+    code, _, err = said(capsys, "trust", "--yes")
+    assert (code, err.startswith("Trusted: metrics/own.py may run as it is now (")) == (0, True)
+    assert said(capsys, "trust")[2] == "Nothing here needs to be trusted.\n"
+    code, out, _ = said(capsys, "run", "triage", "--no-commit", "--json")
+    assert code == 0
+    assert json.loads(out)["run"]["columns"][0]["metrics"]["short"]["mean"] == 1.0

@@ -175,6 +175,7 @@ class Page(Screen[None]):
             if not await self.trusted(lab, request.models or await in_thread(lab.default_models)):
                 self.session.say("Not started: the endpoint is not trusted.")
                 return None
+            await self._ask_about_code(lab)
             plan = await in_thread(lambda: lab.plan(request, drafts))
             job = Job(lab, plan, scratch=scratch)
         except PromptlabError as fault:
@@ -197,6 +198,17 @@ class Page(Screen[None]):
                 return False
             await in_thread(partial(lab.trust, entry))
         return True
+
+    async def _ask_about_code(self, lab: Lab) -> None:
+        """Ask, once for each content, whether Python of the workspace may run; without it the plan says why not."""
+        for code in await in_thread(lab.untrusted_code):
+            body = (
+                f"An eval set of this workspace scores answers with {code.file}. It runs as you, with your files.\n\n"
+            )
+            pieces = [Piece(body), Piece(code.data.decode("utf-8", "replace"), "dim")]
+            question = Question("Run this Python?", pieces, [Answer("trust", "T", "Trust it")])
+            if await app_of(self).push_screen_wait(question) == "trust":
+                await in_thread(partial(lab.trust_code, code))
 
     # -- help ---------------------------------------------------------------------------------------------
 
