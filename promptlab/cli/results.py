@@ -21,8 +21,8 @@ from promptlab.cli.text import (
 )
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
-from promptlab.lab.measuring import Breakdown, Confusion, breakdown
-from promptlab.lab.measuring import confusion as confusion_of
+from promptlab.lab.parts import Breakdown, Confusion, breakdown
+from promptlab.lab.parts import confusion as confusion_of
 from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
 from promptlab.lab.reviewing import people_of

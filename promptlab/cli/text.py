@@ -10,7 +10,7 @@ from promptlab.cli.output import line, safe, styled, table
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
 from promptlab.lab.judged import judgings
-from promptlab.lab.measuring import Breakdown, Confusion
+from promptlab.lab.parts import Breakdown, Confusion
 from promptlab.lab.ranking import Changes, Ranking
 from promptlab.lab.sequential import saving_of
 from promptlab.lab.values import Comparison, SubjectDiff
@@ -65,7 +65,7 @@ def print_parts(parts: Breakdown, run: RunTable) -> None:
     for part in parts.parts:
         change = "–"
         if part.effect is not None:
-            effect, low, high = (wording.points(value, info) for value in part.effect)
+            effect, low, high = (wording.effect(value, info, part.scale) for value in part.effect)
             change = f"{effect} [{low}, {high}], {part.better} better, {part.worse} worse"
         mean = wording.mean(part.mean, info)
         rows.append((part.value or f"no {parts.by}", str(part.examples), part.column, mean, change))
@@ -78,7 +78,8 @@ def print_ranking(ranking: Ranking, run: RunTable) -> None:
     rows: list[Sequence[str]] = []
     for pair in ranking.pairs:
         verdict = pair.verdict
-        effect, low, high = (wording.points(value, info) for value in (verdict.effect, verdict.low, verdict.high))
+        ends = (verdict.effect, verdict.low, verdict.high)
+        effect, low, high = (wording.effect(value, info, verdict.scale) for value in ends)
         rows.append((f"{pair.after} against {pair.before}", verdict.status, f"{effect} [{low}, {high}]"))
     table((ranking.metric, "verdict", "difference"), rows)
     for variant in run.variants:

@@ -12,24 +12,36 @@ class Measure(NamedTuple):
     Attributes:
         points: The metric is a share, and a difference of 0.05 is said as "5.0 points".
         unit: Follows the number where the metric is no share.
+        ratio: Values are logarithms of candidate ÷ baseline, and said as factors: "× 1.12".
         even: The metric is a share of wins, held against one half and not against another share.
     """
 
     points: bool
     unit: str
     even: bool = False
+    ratio: bool = False
 
     def plain(self, value: float) -> str:
-        """``5.0 points``, ``0.42 s``: without a sign."""
+        """``5.0 points``, ``0.42 s``, ``a factor of 1.12``: without a sign."""
+        if self.ratio:
+            return f"a factor of {three_digits(math.exp(abs(value)))}"
         return f"{self.number(abs(value))}{self.suffix}"
 
+    def mattering(self, value: float) -> str:
+        """The smallest difference that matters: ``the 2.0 points that matter``."""
+        return f"{self.plain(value)}, which matters" if self.ratio else f"the {self.plain(value)} that matter"
+
     def signed(self, value: float) -> str:
-        """``+5.0``, ``−0.42``: without a unit."""
+        """``+5.0``, ``−0.42``, ``× 0.80``: without a unit."""
+        if self.ratio:
+            return f"× {three_digits(math.exp(value))}"
         sign = "−" if value < 0 else "+"
         return f"{sign}{self.number(abs(value))}"
 
     def apart(self, value: float) -> str:
-        """``5.0 points higher``, ``12.5 points below even``."""
+        """``5.0 points higher``, ``12.5 points below even``, ``× 0.80 of the baseline's``."""
+        if self.ratio:
+            return f"{self.signed(value)} of the baseline's"
         if self.even:
             return f"{self.plain(value)} {'above' if value > 0 else 'below'} even"
         return f"{self.plain(value)} {'higher' if value > 0 else 'lower'}"

@@ -49,6 +49,8 @@ class Verdict(Struct, frozen=True):
         needed: Examples that would settle an effect of ``min_effect``, or None.
         unpaired: Example ids that only one side has, or that lack a value.
         method: Test and interval in words: "McNemar mid-p, Bonett–Price interval".
+        scale: Whether ``effect``, ``low``, ``high`` and ``mde`` are differences, or factors: the geometric mean of
+            candidate ÷ baseline.
         sentence: The whole verdict in one plain sentence.
         notes: Further plain sentences: unpaired rows, few clusters, other eval set content …
     """
@@ -71,6 +73,7 @@ class Verdict(Struct, frozen=True):
     unpaired: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     deltas: tuple[ExampleDelta, ...] = ()
+    scale: Literal["difference", "ratio"] = "difference"
 
 
 class GuardrailVerdict(Struct, frozen=True):

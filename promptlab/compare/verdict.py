@@ -33,6 +33,7 @@ def decide(
     clusters: Mapping[str, str] | None = None,
     trials: int = 1,
     unit: str = "",
+    ratio: bool = False,
 ) -> Verdict:
     """Say whether the candidate is better than the baseline, and how sure that is.
 
@@ -53,6 +54,8 @@ def decide(
         clusters: Example id to cluster; an example that is not in it stands alone. None where all do.
         trials: Samples per example behind each value.
         unit: Of the metric, for the sentence.
+        ratio: The metric is an amount such as seconds: candidate ÷ baseline counts, by the differences of logarithms,
+            and ``min_effect`` is a share of the baseline. Only where every value is above 0.
 
     Raises:
         UsageFault: The metric has no better and worse.
@@ -67,8 +70,30 @@ def decide(
     verdict = undecided(metric, decision, pairs, why)
     if not pairs.can_estimate(clusters):
         return verdict
+    if ratio and all(old > 0 and new > 0 for old, new in pairs.values()):
+        return _as_ratio(verdict, pairs, why, clusters, decision, direction)
     estimate = pairs.estimate(kind, clusters, trials)
     return conclude(verdict, estimate, why, pairs, clusters, decision, direction, measure_of(kind, unit))
+
+
+def _as_ratio(
+    verdict: Verdict, pairs: Pairs, why: str, clusters: Mapping[str, str] | None, decision: Decision, direction: str
+) -> Verdict:
+    """The verdict on candidate ÷ baseline: concluded on logarithms, and given as factors."""
+    logs = [math.log(new / old) for old, new in pairs.values()]
+    estimate = paired.numeric(logs, pairs.groups(clusters), bounded=False)
+    decision = structs.replace(decision, min_effect=math.log1p(decision.min_effect))
+    measure = Measure(points=False, unit="", ratio=True)
+    found = conclude(verdict, estimate, why, pairs, clusters, decision, direction, measure)
+    return structs.replace(
+        found,
+        effect=math.exp(found.effect),
+        low=math.exp(found.low),
+        high=math.exp(found.high),
+        mde=math.exp(found.mde) if found.mde is not None and found.mde < 700 else None,
+        method=f"{found.method} of the logarithms",
+        scale="ratio",
+    )
 
 
 def measure_of(kind: Literal["binary", "numeric", "preference"], unit: str) -> Measure:
@@ -323,13 +348,11 @@ def _notes(
         notes.append(f"Only {estimate.units} groups: intervals from fewer than {FEW_CLUSTERS} are rough.")
     if status in ("BETTER", "WORSE") and decision.min_effect > 0:
         nearest_end = min(abs(low), abs(high))
-        margin = measure.plain(decision.min_effect)
+        margin = measure.mattering(decision.min_effect)
         if nearest_end > decision.min_effect:
-            notes.append(
-                f"The difference is at least {measure.plain(nearest_end)}, more than the {margin} that matter."
-            )
+            notes.append(f"The difference is at least {measure.plain(nearest_end)}, more than {margin}.")
         elif max(abs(low), abs(high)) < decision.min_effect:
-            notes.append(f"The difference is real but smaller than the {margin} that matter.")
+            notes.append(f"The difference is real but smaller than {margin}.")
     if estimate.se == 0 and estimate.effect:
         notes.append("Every example differs by the same amount, so the interval has no width; judge it by p.")
     return notes

@@ -1,25 +1,23 @@
-"""What a table's columns measure: one column's mean, two columns' verdict, the same by tag or group, and which label
-was taken for which."""
+"""What a table's columns measure: one column's mean, two columns' verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from promptlab.compare.paired import DRAWS
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.errors import UsageFault
 from promptlab.scoring.values import MetricInfo
-from promptlab.workspace.values import Example, Guardrail, MetricSpec
+from promptlab.workspace.values import Guardrail, MetricSpec
 
 if TYPE_CHECKING:
     from promptlab.compare.anytime import Range
     from promptlab.lab.table import RunTable
     from promptlab.models.values import Outcome
 
-By = Literal["tag", "group", "split"]
 LEVEL = 0.95
 
 
@@ -76,6 +74,7 @@ def verdict_of(
         UsageFault: The metric has no better and worse.
     """
     from promptlab.compare.verdict import decide
+    from promptlab.scoring.catalogue import AMOUNTS
 
     table, (other, column) = before[0], after
     info, clusters = table.infos[metric], table.clusters()
@@ -114,6 +113,7 @@ def verdict_of(
         clusters=clusters,
         trials=max(table.trials, other.trials),
         unit=info.unit,
+        ratio=info.kind == "numeric" and info.id in AMOUNTS,
     )
     return _doubted(verdict, doubt)
 
@@ -222,12 +222,12 @@ def _rows(
     """What each example adds to the totals: the mean of its trials. ``labels`` is the table whose labels count."""
     from promptlab.scoring.sets import row_of
 
-    row = row_of(_spec(table, metric), (labels or table).examples)
+    row = row_of(spec_of(table, metric), (labels or table).examples)
     as_stored = labels is None or labels.examples == table.examples
     rows: dict[str, list[float]] = {}
     for id in ids:
         trials: list[list[float]] = []
-        for trial, outcome in _answers(table, column, id, metric):
+        for trial, outcome in scored_answers(table, column, id, metric):
             if outcome.stored:
                 trials.append(row(table.example(id), outcome.text))
             elif as_stored:
@@ -256,11 +256,12 @@ def counted(table: RunTable, column: str, example: str, trial: int) -> dict[str,
     }
 
 
-def _spec(table: RunTable, metric: str) -> MetricSpec:
+def spec_of(table: RunTable, metric: str) -> MetricSpec:
+    """The entry of a metric."""
     return next(spec for spec in table.metrics if spec.name == metric)
 
 
-def _answers(table: RunTable, column: str, example: str, metric: str) -> list[tuple[int, Outcome]]:
+def scored_answers(table: RunTable, column: str, example: str, metric: str) -> list[tuple[int, Outcome]]:
     """The trials that have a score, and what came back."""
     found: list[tuple[int, Outcome]] = []
     for trial in range(table.trials):
@@ -269,133 +270,3 @@ def _answers(table: RunTable, column: str, example: str, metric: str) -> list[tu
         if outcome is not None and score is not None and score.value is not None:
             found.append((trial, outcome))
     return found
-
-
-# -- which label was taken for which --------------------------------------------------------------
-
-
-class Confusion(Struct, frozen=True):
-    """How often each label was answered where another, or the same, was right.
-
-    Attributes:
-        labels: The rows, right labels, in order; the columns are the same and one more for other answers.
-        counts: ``counts[right][answered]``, over all trials.
-        missing: Answers without a score.
-    """
-
-    column: str
-    label: str
-    labels: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
-    missing: int
-
-
-def confusion(table: RunTable, column: str) -> Confusion:
-    """The confusion matrix of a column, by the table's first label metric, else by ``exact``.
-
-    Raises:
-        UsageFault: The run has no metric of labels.
-    """
-    from promptlab.scoring.families.labels import STATISTICS, Reader, label_or_none, labels_of
-
-    metric = next((name for name, info in table.infos.items() if info.id in STATISTICS), "")
-    metric = metric or next((name for name, info in table.infos.items() if info.id == "exact"), "")
-    if not metric:
-        raise UsageFault(
-            "The run has no metric of labels. `promptlab score RUN -M macro_f1` scores it with one, where its "
-            "examples have `expected`."
-        )
-    reader = Reader(labels_of(_spec(table, metric).options, table.examples))
-    counts = [[0] * (len(reader.labels) + 1) for _ in reader.labels]
-    scored = 0
-    for example, value in table.values(column, metric).items():
-        if value is None or not (expected := label_or_none(table.example(example))):
-            continue
-        right = reader.place(expected)
-        for _, outcome in _answers(table, column, example, metric):
-            if not outcome.stored:
-                raise UsageFault(
-                    f"Outputs of the run {table.run} were not stored, so there is nothing to count which label was "
-                    'answered from. A run with store_outputs = "all" keeps them.'
-                )
-            counts[right][reader.place(outcome.text)] += 1
-            scored += 1
-    cells = sum(
-        table.outcome(column, example.id, trial) is not None
-        for example in table.examples
-        for trial in range(table.trials)
-    )
-    label = table.variant(column).label
-    return Confusion(column, label, reader.labels, tuple(map(tuple, counts)), cells - scored)
-
-
-# -- parts of the examples ------------------------------------------------------------------------
-
-
-class Part(Struct, frozen=True):
-    """One column on the examples of one tag, group or split.
-
-    Attributes:
-        value: The tag, group or split; "" for the examples that have none.
-        mean: Of the metric over these examples.
-        effect: Mean paired difference to the baseline with its interval, None for the baseline itself.
-    """
-
-    value: str
-    column: str
-    examples: int
-    mean: Interval | None
-    effect: tuple[float, float, float] | None
-    better: int
-    worse: int
-
-
-class Breakdown(Struct, frozen=True):
-    """A metric by tag, group or split. Parts are looked at, not tested: no verdict is drawn from them."""
-
-    by: By
-    metric: str
-    parts: tuple[Part, ...]
-
-
-def breakdown(table: RunTable, by: By, metric: str = "") -> Breakdown:
-    """A metric of every column on every part of the examples, the largest part first.
-
-    Raises:
-        UsageFault: No example has a tag (group, split), or the run has no such metric.
-    """
-    metric = metric or table.primary
-    if metric not in table.infos:
-        raise UsageFault(f"The run has no metric “{metric}”. Its metrics: {', '.join(table.infos)}.")
-    parts: dict[str, list[str]] = {}
-    for example in table.examples:
-        for value in _values(example, by) or ("",):
-            parts.setdefault(value, []).append(example.id)
-    if not parts.keys() - {""}:
-        raise UsageFault(f"No example of this run has a {by}.")
-    ordered = sorted(parts.items(), key=lambda part: (not part[0], -len(part[1]), part[0]))
-    found = [_part(table, v.column, value, ids, metric) for value, ids in ordered for v in table.variants]
-    return Breakdown(by, metric, tuple(found))
-
-
-def _values(example: Example, by: By) -> tuple[str, ...]:
-    match by:
-        case "tag":
-            return example.tags
-        case "group":
-            return (example.group,) if example.group else ()
-        case "split":
-            return (example.split,) if example.split else ()
-
-
-def _part(table: RunTable, column: str, value: str, ids: list[str], metric: str) -> Part:
-    among = frozenset(ids)
-    mean = mean_of(table, column, metric, among)
-    base = table.baseline_of(column)
-    if column == base or table.infos[metric].direction == "info":
-        return Part(value, column, len(ids), mean, None, 0, 0)
-    verdict = verdict_of((table, base), (table, column), metric, among)
-    if verdict is None or verdict.effect != verdict.effect:
-        return Part(value, column, len(ids), mean, None, 0, 0)
-    effect = (verdict.effect, verdict.low, verdict.high)
-    return Part(value, column, len(ids), mean, effect, verdict.better, verdict.worse)

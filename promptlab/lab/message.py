@@ -22,7 +22,7 @@ def title(table: RunTable) -> str:
     info = table.infos[table.primary]
     text = f"{head}: {table.primary} {wording.number(mean.mean, info)} {table.variant(best).label}"
     verdict = table.verdict(best)
-    return f"{text}, {_outcome(verdict, wording.points(verdict.effect, info))}" if verdict else text
+    return f"{text}, {_outcome(verdict, wording.effect(verdict.effect, info, verdict.scale))}" if verdict else text
 
 
 def _outcome(verdict: Verdict, effect: str) -> str:

@@ -44,6 +44,11 @@ def points(delta: float, info: MetricInfo) -> str:
     return f"{100 * delta:+.1f} points" if is_share(info) else f"{delta:+.4g} {info.unit}".rstrip()
 
 
+def effect(value: float, info: MetricInfo, scale: str) -> str:
+    """An end or the middle of a verdict's effect: a signed difference, or a factor."""
+    return f"× {value:.3g}" if scale == "ratio" else points(value, info)
+
+
 def score(value: Score, info: MetricInfo | None) -> str:
     """One score, or why it is missing."""
     if value.value is None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from promptlab.compare.values import Verdict
 from promptlab.compare.verdict import decide
@@ -307,3 +308,27 @@ def test_false_positives_of_yes_or_no_scores() -> None:
         )
         wrong += verdict.status in ("BETTER", "WORSE")
     assert 0.02 <= wrong / runs <= 0.06
+
+
+def test_amounts_are_compared_as_ratios() -> None:
+    """Against scipy's t interval of the logarithms."""
+    dice = np.random.default_rng(5)
+    old = dice.lognormal(0, 0.5, 40)
+    new = old * dice.lognormal(0.3, 0.2, 40)
+    before, after = ({f"e{at}": float(value) for at, value in enumerate(side)} for side in (old, new))
+    found = decide(before, after, "latency", "min", "numeric", Decision(min_effect=0.1), unit="s", ratio=True)
+    low, high = stats.ttest_1samp(np.log(new / old), 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((np.exp(low), np.exp(high)))
+    assert found.effect == pytest.approx(stats.gmean(new / old))
+    assert (found.status, found.scale) == ("WORSE", "ratio")
+    assert found.sentence.startswith(f"WORSE: latency is × {found.effect:.2f} of the baseline's (95 % interval × ")
+    assert "at least a factor of" in found.notes[0]
+    halves = {example: value / 2 for example, value in before.items()}
+    assert decide(before, halves, "latency", "min", "numeric", Decision(), unit="s", ratio=True).status == "BETTER"
+    noise = {example: value * 1.01 ** (at % 2) for at, (example, value) in enumerate(before.items())}
+    same = decide(before, noise, "latency", "min", "numeric", Decision(min_effect=0.1), unit="s", ratio=True)
+    assert same.status == "WORSE"
+    assert same.notes[0] == "The difference is real but smaller than a factor of 1.10, which matters."
+    free, dear = {"a": 0.0, "b": 1.0, "c": 2.0}, {"a": 1.0, "b": 1.0, "c": 2.0}
+    nothing = decide(free, dear, "cost", "min", "numeric", Decision(), ratio=True)
+    assert nothing.scale == "difference"

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 
 from promptlab.errors import InvalidFile, UsageFault
 from promptlab.lab import Lab, RunTable
-from promptlab.lab.measuring import breakdown, confusion
+from promptlab.lab.parts import breakdown, confusion
 from promptlab.lab.values import RunRequest
 
 LABELS = '[[metrics]]\nid = "macro_f1"\n[[metrics]]\nid = "exact"\n[decision]\nprimary = "macro_f1"\n'

@@ -70,7 +70,7 @@ async def test_what_needs_a_text_says_that_it_was_not_stored(folder: Path) -> No
     compared = lab.compare(f"{first.run}:a", f"{first.run}:b")
     assert "32 outputs were not stored with the runs: their words cannot be compared." in compared.notes
     assert {span.text for change in compared.changed for span in change.spans} == {NOT_STORED}
-    from promptlab.lab.measuring import confusion
+    from promptlab.lab.parts import confusion
 
     with pytest.raises(UsageFault, match=f"^Outputs of the run {first.run} were not stored"):
         confusion(table, "b")

@@ -95,6 +95,8 @@ class ColumnRows:
         mark, tone = VERDICTS[verdict.status]
         if column == "verdict":
             return Cell(verdict.status, tone)
+        if verdict.scale == "ratio":
+            return Cell(f"{mark} ×{verdict.effect:.3g}", tone)
         effect = f"{100 * verdict.effect:+.1f}" if wording.is_share(info) else f"{verdict.effect:+.3g}"
         return Cell(f"{mark} {effect}", tone)
 
