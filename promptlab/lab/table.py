@@ -54,6 +54,7 @@ class RunTable:
         currency: str = "",
     ) -> None:
         from promptlab.scoring.catalogue import describe
+        from promptlab.scoring.families.trials import OVER_TRIALS
 
         self.run = ""
         self.tag = ""
@@ -81,6 +82,7 @@ class RunTable:
         }
         self.versions = {name: info.version for name, info in self.infos.items()}
         self.primary = decision.primary or next(iter(self.infos), "")
+        self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
         self._examples = {example.id: example for example in self.examples}
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
@@ -157,7 +159,7 @@ class RunTable:
 
     def scores(self, column: str, example: str) -> dict[str, Score]:
         """Scores of a cell by metric; with several trials the mean of those that have a value."""
-        if self.trials == 1:
+        if self.trials == 1 and not self._together:
             return self.trial_scores(column, example, 0)
         return {
             metric: self._mean_score(metric, column, example)
@@ -166,6 +168,12 @@ class RunTable:
         }
 
     def _mean_score(self, metric: str, column: str, example: str) -> Score:
+        if metric in self._together:
+            from promptlab.lab.repeats import over_trials
+
+            return over_trials(self, self._together[metric], column, example)
+        if self.trials == 1:
+            return self.trial_scores(column, example, 0)[metric]
         found = [self.trial_scores(column, example, trial).get(metric) for trial in range(self.trials)]
         values = [score.value for score in found if score is not None and score.value is not None]
         if values:

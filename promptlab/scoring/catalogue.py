@@ -18,6 +18,7 @@ from promptlab.scoring.families import (
     personal,
     previous,
     references,
+    trials,
 )
 from promptlab.scoring.metric import Metric
 from promptlab.scoring.values import MetricInfo
@@ -35,7 +36,7 @@ PEOPLE = "people"
 
 COMPUTED: dict[str, Metric] = {
     metric.info.id: metric
-    for family in (answers, json_answers, labels, references, corpus, previous, checks, detectors, personal)
+    for family in (answers, json_answers, labels, references, corpus, previous, checks, detectors, personal, trials)
     for metric in family.METRICS
 }
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {

@@ -138,3 +138,37 @@ async def test_a_corpus_metric_is_no_mean(folder: Path) -> None:
     assert (errors.status, errors.better) == ("BETTER", 8)
     with pytest.raises(UsageFault, match="The run has no metric of labels"):
         confusion(table, "b")
+
+
+async def test_trials_together_are_no_mean_of_trials(folder: Path, server: LoopbackServer) -> None:
+    path = folder / "evalsets" / "tickets.toml"
+    more = "".join(
+        f'[[metrics]]\nid = "{id}"\n{options}'
+        for id, options in (("pass_at_k", "k = 2\n"), ("pass_hat_k", "k = 2\n"), ("vote", ""), ("agreement", ""))
+    )
+    path.write_text(path.read_text().replace("[decision]", f"{more}[decision]"))
+    turns: dict[str, int] = {}
+
+    def reply(text: str) -> str:
+        turns[text] = turns.get(text, 0) + 1
+        return "billing" if turns[text] == 1 else places.route(text)
+
+    server.reply = reply
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=("triage",), trials=3))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    saved = lab.save(table.run)
+    await lab.close()
+    for found in (table, Lab.open(folder).open_run(saved.tag)):
+        values = {name: found.value("a", "t2", name) for name in table.infos if name != "latency"}
+        assert values["exact"] == pytest.approx(2 / 3)
+        assert values["pass_at_k"] == 1.0
+        assert values["pass_hat_k"] == pytest.approx(1 / 3)
+        assert values["vote"] == 1.0
+        assert values["agreement"] == pytest.approx(2 / 3)
+        assert found.value("a", "t1", "agreement") == 1.0
+    once = await finish(folder, "triage")
+    assert once.scores("a", "t1")["pass_at_k"].missing == "k = 2 needs 2 trials with a score, and there are 1 (-k)"
+    assert once.scores("a", "t1")["exact"].value == 1.0
