@@ -115,7 +115,36 @@ def verdict_of(
         unit=info.unit,
         ratio=info.kind == "numeric" and info.id in AMOUNTS,
     )
-    return _doubted(verdict, doubt)
+    return _doubted(_with_trials(verdict, before, after, metric), doubt)
+
+
+def _with_trials(verdict: Verdict, before: tuple[RunTable, str], after: tuple[RunTable, str], metric: str) -> Verdict:
+    """The verdict with what more trials an example could do where more examples could settle it."""
+    from promptlab.compare.power import spread_within, trials_needed
+    from promptlab.scoring.families.trials import OVER_TRIALS
+
+    trials = min(before[0].trials, after[0].trials)
+    open_ = verdict.status == "INCONCLUSIVE" and verdict.needed is not None and verdict.needed > verdict.n
+    info = before[0].infos[metric]
+    if (
+        not open_
+        or trials < 2
+        or before[0].clusters()
+        or verdict.scale == "ratio"
+        or info.id in OVER_TRIALS
+        or info.kind == "preference"
+    ):
+        return verdict
+    differences = [delta.delta for delta in verdict.deltas if delta.delta is not None]
+    within = sum(
+        spread_within([side.trial_values(column, delta.example, metric) for delta in verdict.deltas])
+        for side, column in (before, after)
+    )
+    found = trials_needed(differences, within, trials, before[0].decision.min_effect, verdict.alpha)
+    note = "No number of trials an example would settle it: the examples themselves differ too much."
+    if found is not None:
+        note = f"Or about {max(found, trials + 1)} trials of each of these examples."
+    return structs.replace(verdict, notes=(*verdict.notes, note))
 
 
 def _anytime(

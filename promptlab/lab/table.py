@@ -181,6 +181,11 @@ class RunTable:
         reason = next((score.missing for score in found if score is not None), "no outcome yet")
         return Score(metric=metric, missing=reason)
 
+    def trial_values(self, column: str, example: str, metric: str) -> list[float]:
+        """The values of a metric on the trials that have one."""
+        found = (self.trial_scores(column, example, trial).get(metric) for trial in range(self.trials))
+        return [score.value for score in found if score is not None and score.value is not None]
+
     def value(self, column: str, example: str, metric: str = "") -> float | None:
         score = self.scores(column, example).get(metric or self.primary)
         return score.value if score else None

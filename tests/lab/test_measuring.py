@@ -172,3 +172,26 @@ async def test_trials_together_are_no_mean_of_trials(folder: Path, server: Loopb
     once = await finish(folder, "triage")
     assert once.scores("a", "t1")["pass_at_k"].missing == "k = 2 needs 2 trials with a score, and there are 1 (-k)"
     assert once.scores("a", "t1")["exact"].value == 1.0
+
+
+async def test_what_more_trials_would_do_is_said(folder: Path, server: LoopbackServer) -> None:
+    turns: dict[str, int] = {}
+
+    def reply(text: str) -> str:
+        turns[text] = turns.get(text, 0) + 1
+        return places.route(text) if (turns[text] + len(text)) % 2 else "I cannot say."
+
+    server.reply = reply
+    path = folder / "prompts" / "triage.toml"
+    path.write_text(path.read_text().replace("Label this as", "Label this as one of"))
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=("triage@v2", "triage"), trials=4))
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    await lab.close()
+    verdict = table.verdict("b")
+    assert verdict is not None
+    assert verdict.status == "INCONCLUSIVE"
+    told = [note for note in verdict.notes if "trials" in note]
+    assert told == ["Or about 1636 trials of each of these examples."]
