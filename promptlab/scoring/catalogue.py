@@ -44,6 +44,11 @@ CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.i
     PEOPLE: MetricInfo(PEOPLE, "max", "binary", 0.0, 1.0, "", "", 1, "what people said in their reviews"),
     custom.PYTHON: custom.INFO,
 }
+_ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None]] = {
+    "thumb": ("binary", 1.0),
+    "grade": ("numeric", None),
+    "pairwise": ("preference", 1.0),
+}
 AMOUNTS = frozenset({"latency", "cost", "tokens_in", "tokens_out", "length"})
 """Metrics whose numbers are compared as ratios: a second more is much of one and little of sixty."""
 OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON})
