@@ -27,6 +27,7 @@ COMMANDS = {
     "init": Entry("start", "Create a workspace."),
     "check": Entry("workspace", "Load and validate everything, say what is wrong."),
     "run": Entry("run", "Run prompts side by side over an eval set."),
+    "attach": Entry("attaching", "Watch a run that another process does; stop it or hold it back."),
     "compare": Entry("results", "Compare two columns of stored runs."),
     "diff": Entry("results", "Words that changed between two versions, and in their outputs."),
     "log": Entry("results", "Versions of a prompt with date, author, message, scores."),

@@ -70,7 +70,7 @@ class Opener(Keeper):
         Raises:
             NotFound: None, or several, are meant.
         """
-        return self._audited(self._open(self._find(ref)))
+        return self._audited(self._open(self.find_run(ref)))
 
     def _open(self, summary: RunSummary) -> RunTable:
         if summary.id in self._finished:
@@ -90,7 +90,7 @@ class Opener(Keeper):
             if table.tag == tag:
                 table.tag = ""
 
-    def _find(self, ref: str) -> RunSummary:
+    def find_run(self, ref: str) -> RunSummary:
         runs = self.runs()
         if not runs:
             raise NotFound("There is no run yet. `promptlab run PROMPT` makes one.")

@@ -44,6 +44,7 @@ class Reader:
         self._heard = heard
         self._watch = watch
         self._count = 0
+        self._held: int | None = None
         self._task = asyncio.create_task(self._read(requests))
         # As a callback, since a task that is cancelled before its first step runs none of its own code.
         self._task.add_done_callback(lambda _: self.inbox.put_nowait(None))
@@ -61,6 +62,12 @@ class Reader:
     def cancel(self) -> None:
         """Give up what is under way."""
         self._task.cancel()
+
+    def hold(self, most: int | None) -> None:
+        """Have at most so many requests in flight at an endpoint; None: as many as it takes."""
+        if isinstance(self.model, Paced) and self._drain is None and most != self._held:
+            self.model.hold(most)
+            self._held = most
 
     def end(self) -> None:
         """Ask nothing further; what an endpoint has under way still comes to its end. A local model is cancelled."""
@@ -85,7 +92,7 @@ class Reader:
             self._drain.cancel()
             await asyncio.gather(self._drain, return_exceptions=True)
         (found,) = await asyncio.gather(self._task, return_exceptions=True)
-        if self._drain is not None and isinstance(self.model, Paced):
+        if isinstance(self.model, Paced) and (self._drain is not None or self._held is not None):
             self.model.hold(None)
         return found
 
@@ -160,6 +167,11 @@ class Fingerprints:
             f"{model}: the endpoint changed its build during the run (system_fingerprint {before}, now {now}): "
             "answers before and after are of two models."
         )
+
+
+def failed(key: str, fault: Fault) -> Outcome:
+    """The outcome of a request that has no answer."""
+    return Outcome(key, finish="error", fault=fault)
 
 
 def storable(outcome: Outcome) -> Outcome:

@@ -18,7 +18,8 @@ import msgspec
 from promptlab.errors import StorageFault
 from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Model, Outcome, Preparing, Request, Written
-from promptlab.runs.asking import Fingerprints, Reader, Turn, arrived, in_order
+from promptlab.runs.asking import Fingerprints, Reader, Turn, arrived, failed, in_order
+from promptlab.runs.control import Control, heard
 from promptlab.runs.journal import Journal
 from promptlab.runs.progress import Meter, Tally
 from promptlab.runs.values import (
@@ -165,10 +166,18 @@ class _Execution:
         while True:
             await asyncio.sleep(PROGRESS_EVERY)
             self.look_at_budget()
+            self._obey(await asyncio.to_thread(heard, self.journal.folder))
             self._notice(*(one for reader in self.readers.values() for one in reader.traffic.notices))
             if self.tally.done != self.told:
                 self.told = self.tally.done
                 self.events.put_nowait((self.progress(),))
+
+    def _obey(self, control: Control) -> None:
+        """Do what another process asks of this run."""
+        if control.stop:
+            self.halt()
+        for reader in self.readers.values():
+            reader.hold(control.most)
 
     def progress(self) -> Progress:
         """How far the run is, with what goes on at its endpoints."""
@@ -224,10 +233,9 @@ class _Execution:
             state = "complete"
             if progress.done < progress.total and self.spent and not self.halted:
                 state = "partial"
-                used = ", ".join(f"{cost:.4g} {currency}" for currency, cost in progress.cost.items())
-                used = f"{used} and {progress.tokens} tokens used" if used else f"{progress.tokens} tokens used"
-                done = f"{progress.done} of {progress.total} cells done"
-                reason = f"{self.spent}: {used}, {done}. {reason}".rstrip()
+                costs = [f"{cost:.4g} {currency}" for currency, cost in progress.cost.items()]
+                used = " and ".join([*costs, f"{progress.tokens} tokens used"])
+                reason = f"{self.spent}: {used}, {progress.done} of {progress.total} cells done. {reason}".rstrip()
             elif progress.done < progress.total:
                 state = "cancelled"
                 reason = f"Stopped after {progress.done} of {progress.total} cells. {reason}".rstrip()
@@ -254,7 +262,7 @@ class _Execution:
         shared = [done.outcome for done in resumed if done.outcome.key in self.waiting]
         await self._keep_all(msgspec.structs.replace(outcome, cached=True) for outcome in shared)
         await self._keep_all(
-            _failed(cell.key, Fault("template", cell.problem))
+            failed(cell.key, Fault("template", cell.problem))
             for cells in list(self.waiting.values())
             for cell in cells
             if cell.request is None
@@ -270,10 +278,9 @@ class _Execution:
     async def _ask_all(self) -> None:
         """Ask every model: endpoints side by side, and beside them the models of this machine one after the other."""
         names = list(dict.fromkeys(self.model_of[cell.column] for cell in self.cells))
-        elsewhere = [name for name in names if self.models[name].capabilities.elsewhere]
-        here = [name for name in names if name not in elsewhere]
-        tasks = [asyncio.create_task(self._ask(*group)) for group in ((here,) if here else ())]
-        tasks += [asyncio.create_task(self._ask(name)) for name in elsewhere]
+        here = [name for name in names if not self.models[name].capabilities.elsewhere]
+        groups = (here, *([name] for name in names if name not in here))
+        tasks = [asyncio.create_task(self._ask(*group)) for group in groups if group]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -317,7 +324,7 @@ class _Execution:
         if not self.halted and not self.spent and not isinstance(result, BaseException):
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
             left = [request.key for request in requests if request.key in self.waiting]
-            await self._keep_all((_failed(key, fault) for key in left), name)
+            await self._keep_all((failed(key, fault) for key in left), name)
 
     def _prepare(self, name: str) -> None:
         model = self.models[name]
@@ -352,8 +359,7 @@ class _Execution:
         ]
         if not done:
             return
-        at = time.time()
-        lines = [JournalLine(one.column, one.example, one.trial, one.outcome, at) for one in done]
+        lines = [JournalLine(one.column, one.example, one.trial, one.outcome, time.time()) for one in done]
         await asyncio.to_thread(self.journal.append, lines)
         for one in done:
             self.tally.add(self.model_of[one.column], one.outcome)
@@ -392,7 +398,3 @@ class _Execution:
         if fresh:
             await asyncio.to_thread(self.cache.put_many, fresh)
         self.cached_at = time.monotonic()
-
-
-def _failed(key: str, fault: Fault) -> Outcome:
-    return Outcome(key, finish="error", fault=fault)

@@ -32,6 +32,7 @@ import msgspec
 
 from promptlab.errors import NotFound, StorageFault, UsageFault
 from promptlab.models.values import Outcome
+from promptlab.runs.control import forget
 from promptlab.runs.storage import (
     cut_torn_tail,
     faults_of,
@@ -182,6 +183,7 @@ class Journal:
             digest=plan.digest,
         )
         bare = msgspec.structs.replace(plan, cells=tuple(map(_without_request, plan.cells)))
+        forget(self.folder)
         state = f"running {os.getpid()} {socket.gethostname()} {int(time.time())}\n"
         replace_file(self.folder / "plan.json", _encoder.encode(bare))
         replace_file(self.folder / "state", state.encode())

@@ -200,3 +200,28 @@ def test_the_key_is_nowhere_after_a_run_full_of_failures(tmp_path: Path) -> None
     for text in (done.stdout, done.stderr, blobs):
         assert KEY not in text
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_a_run_is_watched_held_back_and_stopped_from_another_process(tmp_path: Path) -> None:
+    with Serving(latency=0.1) as server:
+        folder = workspace(tmp_path / "w", server, 2000)
+        process = start(folder, "--yes", "--no-commit")
+        deadline = time.monotonic() + 30
+        while not server.stats()["answers"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        attach = [sys.executable, "-m", "promptlab", "attach", "last"]
+        subprocess.run([*attach, "--most", "0"], cwd=folder, check=True, capture_output=True)
+        time.sleep(0.7)
+        before = server.stats()["requests"]
+        time.sleep(0.5)
+        assert server.stats()["requests"] == before < 2000, "it is paused"
+        with subprocess.Popen(
+            attach, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as watcher:
+            subprocess.run([*attach, "--stop"], cwd=folder, check=True, capture_output=True)
+            _, err = process.communicate(timeout=30)
+            out, seen = watcher.communicate(timeout=30)
+    assert process.returncode == 4, err
+    assert f"Stopped after {before} of 2000 cells." in err
+    assert "partial. `promptlab show" in out
+    assert f"{before}/2000" in seen or not seen
