@@ -18,7 +18,8 @@ from promptlab.history.versions import version_bytes, versions
 from promptlab.models.registry import open_model
 from promptlab.models.values import Request
 from promptlab.scoring.catalogue import validate
-from promptlab.scoring.judge import judge_messages
+from promptlab.scoring.questions import questions
+from promptlab.scoring.values import JudgeItem
 from promptlab.workspace.folder import Workspace, check
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.templates import render, variables_of
@@ -81,7 +82,8 @@ def test_the_judge_says_that_the_packaged_models_judge_poorly(workspace: Workspa
     assert judge.judge.scale == (1, 5)
     assert "The packaged models are poor judges" in judge.description
     example, *_ = workspace.load_evalset("replies").examples
-    [message] = judge_messages(judge, example, "Hi there.").messages
+    [question] = questions(judge, JudgeItem("e", example, "Hi there."))
+    [message] = question.messages
     assert message.content.endswith(f"Ticket: {example.vars['ticket']}\n\nReply:\nHi there.")
     assert "judge" not in {metric.id for metric in workspace.load_evalset("replies").metrics}
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from . import faults_files, faults_past, faults_races, faults_settings, faults_state
-from .faults_kills import killed_at_random
 from .scene import Fault, Scene, template
 
 FAULTS = [
@@ -46,10 +45,3 @@ def test_fault(scene: Scene, fault: Fault) -> None:
 
 def test_no_line_is_left_out() -> None:
     assert [fault.number for fault in FAULTS] == list(range(1, 81))
-
-
-@pytest.mark.benchmark
-def test_200_kills(scene: Scene) -> None:
-    """After the next start each has run, tag and branch whole, and all of the person's unchanged."""
-    counts = killed_at_random(scene, 200)
-    print(f"\n200 of 200 whole after the next start; left to do then: {counts}")
