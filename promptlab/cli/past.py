@@ -118,6 +118,6 @@ def _print(found: Bisection) -> None:
     if len(found.flips) > SHOWN_FLIPS:
         line(f"… and {len(found.flips) - SHOWN_FLIPS} more; --json has all.")
     say(
-        f"{plural(found.looked_at, 'version')} between the ends and {found.cells} cells looked at, {found.asked}"
+        f"{plural(found.looked_at, 'version')} and {found.cells} cells looked at, {found.asked}"
         f" asked; full runs of the same versions take {found.full}."
     )

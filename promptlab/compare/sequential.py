@@ -29,3 +29,23 @@ def clear_side(signs: Iterable[float], alpha: float = 0.01) -> int:
             if sum(fortunes) / len(BETS) >= 1 / alpha:
                 return side
     return 0
+
+
+def clearly_no_drop(signs: Iterable[float], drop: float = 0.15, alpha: float = 0.1) -> bool:
+    """Whether it is clear that negative signs do not prevail by as much as ``drop``.
+
+    The same bets, against the claim that the signs' mean is ``-drop`` or less: where it is, the fortune is a
+    supermartingale. While all signs are 0, some thirty examples are enough.
+
+    Args:
+        signs: Differences in the order they came; only their signs count.
+        drop: Share of examples by which those that got worse outnumber those that got better.
+        alpha: How often a drop of that size may be overlooked.
+    """
+    fortunes = [1.0] * len(BETS)
+    for value in signs:
+        sign = (value > 0) - (value < 0)
+        fortunes = [fortune * (1 + bet * (sign + drop)) for fortune, bet in zip(fortunes, BETS, strict=True)]
+        if sum(fortunes) / len(BETS) >= 1 / alpha:
+            return True
+    return False

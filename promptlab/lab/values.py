@@ -300,7 +300,7 @@ class Bisection(Struct, frozen=True):
         first_bad: The first version on the bad side.
         last_good: The last version on the good side.
         between: Versions between the two that could not be run: each of them may be the first bad one as well.
-        looked_at: How many versions between the two ends were looked at.
+        looked_at: How many versions were looked at, the two ends too where they were.
         cells: Cells that were looked at; ``asked`` of them went to a model.
         full: Cells that full runs of the versions that were looked at would take.
         flips: The examples that got worse between the two, with their outputs.

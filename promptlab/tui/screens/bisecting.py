@@ -40,7 +40,7 @@ class Searching(Reading):
         super().__init__(f"Bisect {request.subject}", (), "Esc stops it; what was answered is kept in the cache")
         self._lab = lab
         self._request = request
-        self._told: list[Piece] = [Piece("running the two ends …\n", "dim")]
+        self._told: list[Piece] = [Piece("running the good end …\n", "dim")]
         self._stop = asyncio.Event()
 
     def on_mount(self) -> None:
@@ -138,7 +138,7 @@ def found_pieces(found: Bisection) -> list[Piece]:
     rest = len(found.flips) - SHOWN
     pieces += [Piece(f"and {rest} more\n", "dim")] if rest > 0 else []
     versions = plural(found.looked_at, "version")
-    figures = f"{versions} between the ends and {found.cells} cells looked at, {found.asked} asked; "
+    figures = f"{versions} and {found.cells} cells looked at, {found.asked} asked; "
     figures += f"full runs of these versions take {found.full}."
     return [*pieces, Piece(f"\n{figures}\n", "dim")]
 
