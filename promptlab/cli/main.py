@@ -49,6 +49,7 @@ COMMANDS = {
     "prune": Entry("sharing", "Drop old saved runs, after a preview."),
     "review": Entry("reviews", "What people said of a run's answers, and say something yourself."),
     "reviews": Entry("reviews", "Import and export what people said."),
+    "export": Entry("exporting", "Write a prompt or chain and all it uses to one file, for Python."),
     "audit": Entry("judges", "Probe a judge: does it deserve belief?"),
     "models": Entry("models", "List the models of the workspace, look at one, time those on this machine."),
     "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint, or to run its own metrics."),

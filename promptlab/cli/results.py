@@ -19,6 +19,7 @@ from promptlab.cli.text import (
     print_run,
     print_subject_diff,
 )
+from promptlab.cli.tracing import print_trace
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.parts import Breakdown, Confusion, breakdown
@@ -215,6 +216,8 @@ def _print_example(report: ExampleReport) -> None:
         cached = " · cached" if cell.cached else ""
         line(f"── {cell.column} {cell.label}{trial} · {wording.seconds(cell.latency)}{cached}")
         line(f"! {cell.fault}" if cell.fault else cell.text if cell.stored else NOT_STORED)
+        if cell.trace is not None:
+            print_trace(cell.trace)
         for metric, value in cell.scores.items():
             said = f"{value:g}" if value is not None else f"missing: {cell.missing[metric]}"
             line(f"   {metric} {said}{f' · {detail}' if (detail := cell.details.get(metric)) else ''}")

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import click
 
 from promptlab.cli.output import line, safe, styled, table
+from promptlab.cli.tracing import print_steps
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
 from promptlab.lab.judged import judgings
 from promptlab.lab.parts import Breakdown, Confusion
 from promptlab.lab.ranking import Changes, Ranking
 from promptlab.lab.sequential import saving_of
+from promptlab.lab.stepping import steps_of
 from promptlab.lab.values import Comparison, SubjectDiff
 
 SHOWN = 40  # changed outputs that are printed; the rest is counted
@@ -39,6 +41,7 @@ def print_run(run: RunTable) -> None:
         )
     heads = [f"{metric} †" if metric in run.doubts else metric for metric in metrics]
     table(("", "column", *heads, "p50", "cost", "failed"), rows)
+    print_steps({variant.column: steps_of(run, variant.column) for variant in run.variants})
     if saving := saving_of(run):
         line(f"until clear: {saving.sentence}")
     for metric, doubt in run.doubts.items():

@@ -12,8 +12,10 @@ from msgspec import Struct
 from promptlab import __version__
 from promptlab.errors import InvalidFile, Problem
 from promptlab.lab.table import RunTable
+from promptlab.lab.tracing import scores_of
 from promptlab.lab.values import CellScored
 from promptlab.models.values import Outcome, Usage
+from promptlab.runs.traces import Trace
 from promptlab.runs.values import JournalLine, Plan, Sequential, Variant
 from promptlab.scoring.values import Reply, Score
 from promptlab.workspace.prompts import parse_prompt
@@ -22,6 +24,7 @@ from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt, St
 FORMAT = 1
 Line = TypeVar("Line")
 RUN, METRICS, OUTPUTS, EXAMPLES = "run.toml", "metrics.jsonl", "outputs.jsonl", "examples.jsonl"
+TRACES = "traces.jsonl"
 
 
 class MetricsLine(Struct, omit_defaults=True):
@@ -50,6 +53,15 @@ class OutputsLine(Struct, omit_defaults=True):
     column: str
     example: str
     outcome: Outcome
+    trial: int = 0
+
+
+class TracesLine(Struct, omit_defaults=True):
+    """One line of ``traces.jsonl``: how a chain came to the outcome of one cell."""
+
+    column: str
+    example: str
+    trace: Trace
     trial: int = 0
 
 
@@ -108,6 +120,7 @@ def pack(table: RunTable, plan: Plan, store: StoreOutputs = "all") -> dict[str, 
         METRICS: _jsonl(line for line, _ in lines),
         OUTPUTS: _jsonl(line for _, line in lines),
         EXAMPLES: _jsonl(table.examples),
+        **({TRACES: traces} if (traces := _jsonl(_traces(table, lines))) else {}),
         **{prompt_file(name): data for name, data in plan.prompts.items()},
     }
 
@@ -147,18 +160,16 @@ def reopen(plan: Plan, outcomes: Iterable[JournalLine], metrics: bytes) -> RunTa
         metrics: What ``metrics_lines`` gave when the run ended; cells that are not in it are scored again,
             but for judges, whose scores are then missing.
     """
-    from promptlab.scoring.metrics import score
-
     table = RunTable.of_plan(plan)
     measured = {(m.column, m.example, m.trial): m for m in _read(metrics, MetricsLine)}
     for line in outcomes:
         found = measured.get((line.column, line.example, line.trial))
         if found is None:
-            contract = table.prompts[line.column].output
-            scores = score(table.metrics, table.example(line.example), line.outcome, contract)
-            table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores))
+            prompt = table.prompts[line.column]
+            scores = scores_of(table.metrics, table.example(line.example), line.outcome, prompt, line.trace)
+            table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores, line.trace))
         else:
-            table.add(_cell(OutputsLine(line.column, line.example, line.outcome, line.trial), found))
+            table.add(_cell(OutputsLine(line.column, line.example, line.outcome, line.trial), found, line.trace))
     table.state = "complete" if table.revision >= len(plan.cells) else "partial"
     return table
 
@@ -174,6 +185,7 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
         examples = [msgspec.json.decode(line, type=Example) for line in files[EXAMPLES].splitlines()]
         metrics = {(m.column, m.example, m.trial): m for m in _read(files[METRICS], MetricsLine)}
         outputs = list(_read(files[OUTPUTS], OutputsLine))
+        traces = {(t.column, t.example, t.trial): t.trace for t in _read(files.get(TRACES, b""), TracesLine)}
         prompts = {v.column: _prompt_of(files, f"{v.prompt}@{v.content}") for v in head.columns}
         judges = {metric: _prompt_of(files, version) for metric, version in head.judges.items()}
     except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, msgspec.DecodeError) as e:
@@ -200,7 +212,7 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
     table.sequential = head.sequential
     for line in outputs:
         measured = metrics.get((line.column, line.example, line.trial))
-        table.add(_cell(line, measured))
+        table.add(_cell(line, measured, traces.get((line.column, line.example, line.trial))))
         if measured is not None and measured.rows:
             table.keep_rows(line.column, line.example, line.trial, measured.rows)
     table.state = "complete" if head.state == "complete" else "partial"
@@ -253,7 +265,15 @@ def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
                 )
 
 
-def _cell(line: OutputsLine, measured: MetricsLine | None) -> CellScored:
+def _traces(table: RunTable, lines: Iterable[tuple[MetricsLine, OutputsLine]]) -> Iterator[TracesLine]:
+    """The traces of the cells whose text is stored: a trace holds that text and more."""
+    for _, line in lines:
+        trace = table.trace(line.column, line.example, line.trial)
+        if trace is not None and line.outcome.stored:
+            yield TracesLine(line.column, line.example, trace, line.trial)
+
+
+def _cell(line: OutputsLine, measured: MetricsLine | None, trace: Trace | None = None) -> CellScored:
     outcome, scores = line.outcome, ()
     if measured is not None:
         outcome = msgspec.structs.replace(
@@ -269,7 +289,7 @@ def _cell(line: OutputsLine, measured: MetricsLine | None) -> CellScored:
             )
             for one in found
         )
-    return CellScored(line.column, line.example, line.trial, outcome, scores)
+    return CellScored(line.column, line.example, line.trial, outcome, scores, trace)
 
 
 def _prompt_of(files: Mapping[str, bytes], version: str) -> Prompt:

@@ -14,7 +14,7 @@ from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
 from promptlab.lab.wording import plural
 from promptlab.models.values import NOT_STORED, Outcome
-from promptlab.workspace.values import MetricSpec, Prompt
+from promptlab.workspace.values import MetricSpec, Prompt, Step
 
 
 def compare(before: RunTable, before_column: str, after: RunTable, after_column: str) -> Comparison:
@@ -137,6 +137,22 @@ def _fields(prompt: Prompt) -> dict[str, str]:
                 item = getattr(value, field)
                 if item is not None and item != ():
                     found[f"{table}.{field}"] = item if isinstance(item, str) else msgspec.json.encode(item).decode()
+    for step in prompt.steps:
+        found |= _step_fields(step)
+    return found
+
+
+def _step_fields(step: Step) -> dict[str, str]:
+    """The same of one step of a chain; of a prompt that it uses the fields that reach a model."""
+    at = f"steps.{step.name}"
+    found = {f"{at}.{key}": text for key, text in (("when", step.when), ("foreach", step.foreach)) if text}
+    found |= {f"{at}.inputs.{name}": template for name, template in step.inputs.items()}
+    for field in step.does.__struct_fields__:
+        value: object = getattr(step.does, field)
+        if isinstance(value, Prompt):
+            found |= {f"{at}.{field}.{key}": text for key, text in _fields(value).items()}
+        elif value is not None:
+            found[f"{at}.{field}"] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return found
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from promptlab.lab.running import Judging, Scorer
     from promptlab.lab.undoing import Undo
     from promptlab.runs.journal import Journal
+    from promptlab.scoring.steps import StepGrades
 
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
@@ -160,6 +161,7 @@ class Lab(Opener):
                 use_cache=use_cache,
                 currencies=self._currencies(),
                 meter=Meter(budget),
+                grades=self._grades(plan),
             )
             try:
                 async with aclosing(events):
@@ -197,6 +199,15 @@ class Lab(Opener):
             for spec in metrics
             if spec.name in judges
         ]
+
+    def _grades(self, plan: Plan) -> StepGrades | None:
+        """What the chains of a plan need of scoring and of the workspace's files."""
+        if not plan.chains:
+            return None
+        from promptlab.scoring.steps import StepGrades
+        from promptlab.workspace.corpora import Corpora
+
+        return StepGrades(Corpora(self.workspace).find)
 
     def _currencies(self) -> dict[str, str]:
         return {entry.name: entry.price.currency for entry in self.settings.models.values() if entry.price}

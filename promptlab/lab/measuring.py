@@ -10,6 +10,7 @@ from msgspec import structs
 from promptlab.compare.paired import DRAWS
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.errors import UsageFault
+from promptlab.lab.tracing import seen_by
 from promptlab.scoring.values import MetricInfo
 from promptlab.workspace.values import Guardrail, MetricSpec
 
@@ -275,13 +276,15 @@ def counted(table: RunTable, column: str, example: str, trial: int) -> dict[str,
     from promptlab.scoring.sets import row_of
 
     outcome, scores = table.outcome(column, example, trial), table.trial_scores(column, example, trial)
+    trace = table.trace(column, example, trial)
     return {
-        spec.name: row_of(spec, table.examples)(table.example(example), outcome.text)
+        spec.name: row_of(spec, table.examples)(table.example(example), seen.text)
         for spec in table.metrics
         if table.infos[spec.name].kind == "set"
         and outcome is not None
         and (score := scores.get(spec.name)) is not None
         and score.value is not None
+        and not isinstance(seen := seen_by(spec, outcome, trace), str)
     }
 
 
@@ -297,5 +300,6 @@ def scored_answers(table: RunTable, column: str, example: str, metric: str) -> l
         outcome = table.outcome(column, example, trial)
         score = table.trial_scores(column, example, trial).get(metric)
         if outcome is not None and score is not None and score.value is not None:
-            found.append((trial, outcome))
+            seen = seen_by(_spec(table, metric), outcome, table.trace(column, example, trial))
+            found.append((trial, outcome if isinstance(seen, str) else seen))
     return found

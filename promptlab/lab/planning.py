@@ -12,20 +12,23 @@ from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
 from promptlab.lab.custom import code_in, require_trust, with_content
 from promptlab.lab.values import RunRequest, Subject
 from promptlab.models.values import Model
-from promptlab.runs.options import apply_overrides, choose_examples
+from promptlab.runs.options import apply_overrides, choose_examples, override_steps
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
 from promptlab.scoring.criteria import builtin, builtin_bytes, is_builtin
 from promptlab.scoring.defaults import default_metrics
 from promptlab.scoring.sets import STATISTICS
+from promptlab.scoring.steps import chain_problems
+from promptlab.workspace.chains import prompts_in
+from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.identity import examples_hash
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.templates import missing_variables, render
 from promptlab.workspace.toml import did_you_mean
-from promptlab.workspace.values import EvalSet, Example, MetricSpec, Prompt
+from promptlab.workspace.values import EvalSet, Example, MetricSpec, Prompt, Retrieve
 
 JURY = " + "
 """Stands between the identities of several models that judge together."""
@@ -49,7 +52,9 @@ def build(
     subjects = [subject_of(text) for text in request.subjects or _default_prompt(workspace)]
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
     metrics = judged_by_default(workspace, evalset.metrics or default_metrics(evalset.examples))
-    if problems := metric_problems(evalset, metrics):
+    problems = metric_problems(evalset, metrics)
+    problems += [problem for subject in subjects for problem in chain_problems(subject.prompt)]
+    if problems:
         raise InvalidFile(*problems)
     code = code_in(workspace, metrics)
     require_trust(workspace, code.values())
@@ -61,7 +66,7 @@ def build(
     columns = [
         ColumnSpec(
             subject=subject.asked,
-            prompt=subject.prompt,
+            prompt=override_steps(subject.prompt, request.overrides),
             version=subject.version,
             model=model.name,
             identity=model.identity,
@@ -93,7 +98,7 @@ def build(
         variants=tuple(
             structs.replace(variant, overrides=words[at % len(words)]) for at, variant in enumerate(plan.variants)
         ),
-        prompts=plan.prompts | {_version(subject.prompt): subject.data for subject in ordered},
+        prompts=plan.prompts | {_version(subject.prompt): subject.whole for subject in ordered},
         currency=_currency(workspace, (model.name for model in models)),
     )
     if not request.until_clear:
@@ -336,8 +341,22 @@ def _sources(
     for subject in subjects:
         if "@" not in subject.asked:
             sources[subject.source] = subject.data
+            sources |= {file: workspace.read(file) for file in _used(workspace, subject.prompt)}
     sources["promptlab.toml"] = workspace.read("promptlab.toml")
     return sources
+
+
+def _used(workspace: Workspace, chain: Prompt) -> list[str]:
+    """The files of the working copy that a chain uses."""
+    corpora = Corpora(workspace)
+    files = [
+        file
+        for step in chain.steps
+        if isinstance(step.does, Retrieve)
+        for file in corpora.corpus(step.does.corpus).files
+    ]
+    names = [prompt.name for prompt in prompts_in(chain) if prompt.content and "@" not in prompt.name]
+    return [workspace.prompt_path(name).relative_to(workspace.root).as_posix() for name in names] + files
 
 
 def _hint(word: str, known: Iterable[str]) -> str:

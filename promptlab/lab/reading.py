@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,11 @@ from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRo
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelDetails, ModelInfo
-from promptlab.workspace import edit, folder, starters, templates, watch
+from promptlab.workspace import edit, folder, starters, templates, toml, watch
 from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
-from promptlab.workspace.names import is_name
+from promptlab.workspace.identity import content_hash
+from promptlab.workspace.names import CORPUS, is_name
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import EvalSet, ModelEntry, Prompt, Rendered, Settings, Variables
 
@@ -75,7 +77,7 @@ class Reader:
             return PromptRow(name=name, kind="prompt", problems=fault.problems)
         except PromptlabError as fault:
             return PromptRow(name=name, kind="prompt", problems=(Problem(str(fault)),))
-        kind = "judge" if prompt.judge else "prompt"
+        kind = "judge" if prompt.judge else "chain" if prompt.steps else "prompt"
         return PromptRow(name=name, kind=kind, description=prompt.description, content=prompt.content)
 
     def read_file(self, name: str) -> FileText:
@@ -135,7 +137,7 @@ class Reader:
         Raises:
             InvalidFile: With every problem of the text.
         """
-        return parse_prompt(text.encode(), name, self._source(name))
+        return parse_prompt(text.encode(), name, self._source(name), lambda used: self._follow(None, used, "").data)
 
     def render(self, prompt: Prompt, variables: Variables) -> Rendered:
         return templates.render(prompt, variables)
@@ -277,7 +279,9 @@ class Reader:
         """Versions of a prompt with the trend of the metric that its newest run was decided by."""
         versions = self.versions(name)
         try:
-            current = subjects.label_of(self.workspace.load_prompt(name).content, versions)
+            current = subjects.working_copy(
+                self.workspace, name, name, versions, None, partial(self._follow, None)
+            ).version
         except (InvalidFile, NotFound):
             current = "*"
         found = trend_of(name, self.records())
@@ -322,8 +326,21 @@ class Reader:
         versions = self.versions(name)
         if not at:
             draft = (drafts or {}).get(name)
-            return subjects.working_copy(self.workspace, name, text, versions, draft)
-        return subjects.at_version(self.repository(), name, at, versions)
+            return subjects.working_copy(self.workspace, name, text, versions, draft, partial(self._follow, drafts))
+        return subjects.at_version(self.repository(), name, at, versions, partial(self._follow, drafts))
+
+    def _follow(self, drafts: dict[str, str] | None, reference: str, commit: str) -> subjects.Used:
+        """What a chain uses: a version, or the prompt as the drafts, a commit or the disk have it."""
+        if reference.startswith(CORPUS):
+            return subjects.Used(self.workspace.working_copy(reference) or b"", True)
+        if "@" in reference or commit:
+            word, at = subjects.split(reference)
+            found = subjects.at_version(self.repository(), word, at or commit, self.versions(word), subjects.no_chain)
+            return subjects.Used(found.data, True)
+        data = (drafts or {}).get(reference, "").encode() or self.workspace.working_copy(reference) or b""
+        versions = self.versions(reference)
+        content = content_hash(toml.parse(data, reference))
+        return subjects.Used(data, subjects.label_of(content, versions) != "*")
 
     def blame(self, text: str) -> Blame:
         """The file of a subject by line: since which version each line is there, and what that did to the score.

@@ -9,7 +9,9 @@ from msgspec import Struct
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.judged import Judging, judgings
 from promptlab.lab.sequential import Saving, saving_of
+from promptlab.lab.stepping import StepSummary, steps_of
 from promptlab.lab.table import RunTable
+from promptlab.runs.traces import Trace
 from promptlab.scoring.values import Reply
 
 
@@ -35,6 +37,7 @@ class ColumnReport(Struct, frozen=True):
     against: str
     verdict: Verdict | None
     guardrails: tuple[GuardrailVerdict, ...]
+    steps: list[StepSummary] = []
 
 
 class RunReport(Struct, frozen=True):
@@ -62,7 +65,10 @@ class RunReport(Struct, frozen=True):
 
 
 class CellReport(Struct, frozen=True):
-    """One cell: what came back and what it scored. ``text`` is "" where it was not stored with the run."""
+    """One cell: what came back and what it scored.
+
+    ``text`` is "" where it was not stored with the run; ``trace`` tells how a chain came to it.
+    """
 
     column: str
     label: str
@@ -76,6 +82,7 @@ class CellReport(Struct, frozen=True):
     replies: dict[str, tuple[Reply, ...]]
     latency: float
     cached: bool
+    trace: Trace | None = None
 
 
 class ExampleReport(Struct, frozen=True):
@@ -129,6 +136,7 @@ def _column(table: RunTable, column: str) -> ColumnReport:
         against=table.baseline_of(column) if summary.verdict else "",
         verdict=summary.verdict,
         guardrails=table.guardrails(column),
+        steps=steps_of(table, column),
     )
 
 
@@ -160,6 +168,7 @@ def example_report(table: RunTable, example: str) -> ExampleReport:
                     replies={score.metric: score.replies for score in scores if score.replies},
                     latency=outcome.latency,
                     cached=outcome.cached,
+                    trace=table.trace(variant.column, example, trial),
                 )
             )
     return ExampleReport(example, value.vars, value.expected, list(value.tags), cells)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from promptlab.errors import InvalidFile
 from promptlab.lab.comparing import scorer_of
 from promptlab.lab.table import RunTable
+from promptlab.lab.tracing import scores_of
 from promptlab.lab.values import CellScored
 from promptlab.scoring import catalogue
-from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Decision, MetricSpec, Prompt
 
@@ -57,16 +57,17 @@ def rescored(
     fresh.judge_models = dict(judge_models)
     fresh.run, fresh.tag, fresh.time, fresh.state = table.run, table.tag, table.time, table.state
     for variant in table.variants:
-        contract = table.prompts[variant.column].output
+        prompt = table.prompts[variant.column]
         for example in table.examples:
             for trial in range(table.trials):
                 outcome = table.outcome(variant.column, example.id, trial)
                 if outcome is not None:
+                    trace = table.trace(variant.column, example.id, trial)
                     if outcome.stored:
-                        scores = score(metrics, example, outcome, contract)
+                        scores = scores_of(metrics, example, outcome, prompt, trace)
                     else:
                         scores = _as_before(table, fresh, variant.column, example.id, trial)
-                    fresh.add(CellScored(variant.column, example.id, trial, outcome, scores))
+                    fresh.add(CellScored(variant.column, example.id, trial, outcome, scores, trace))
     return fresh
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import cast
+from typing import NamedTuple, cast
 
 from promptlab.errors import ModelFault
 from promptlab.lab.custom import score_table
 from promptlab.lab.table import RunTable
+from promptlab.lab.tracing import scores_of, seen_by
 from promptlab.lab.values import CellScored, LabEvent
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
@@ -18,8 +19,8 @@ from promptlab.runs.journal import Journal
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.custom import CustomMetric
-from promptlab.scoring.metrics import score
 from promptlab.scoring.replies import EVEN, Settle
+from promptlab.scoring.steps import StepGrades
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.templates import variables_of
@@ -61,10 +62,11 @@ async def run_plan(
     use_cache: bool,
     currencies: Mapping[str, str],
     meter: Meter | None = None,
+    grades: StepGrades | None = None,
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
     ended: Ended | None = None
-    events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, meter=meter)
+    events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, meter=meter, grades=grades)
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Ended):
@@ -92,6 +94,7 @@ async def answers(
     currencies: Mapping[str, str],
     part: Sequence[Cell] | None = None,
     meter: Meter | None = None,
+    grades: StepGrades | None = None,
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute a plan, or a part of its cells, and score each answer as it arrives. Judges are not asked yet."""
     events = execute(
@@ -101,6 +104,7 @@ async def answers(
         currencies=currencies,
         part=part,
         meter=meter,
+        grades=grades,
     )
     async with aclosing(events):
         async for event in events:
@@ -113,8 +117,9 @@ async def answers(
 
 
 def _scored(event: CellDone, table: RunTable) -> CellScored:
-    scores = score(table.metrics, table.example(event.example), event.outcome, table.prompts[event.column].output)
-    return CellScored(event.column, event.example, event.trial, event.outcome, scores)
+    prompt, example = table.prompts[event.column], table.example(event.example)
+    scores = scores_of(table.metrics, example, event.outcome, prompt, event.trace)
+    return CellScored(event.column, event.example, event.trial, event.outcome, scores, event.trace)
 
 
 async def judge_table(
@@ -135,8 +140,10 @@ async def judge_table(
                     yield event
             continue
         items: list[JudgeItem] = []
-        for item in _items(table, judging):
-            if item.against is not None and item.against.strip() == item.answer.strip():
+        for item, missing in _items(table, judging):
+            if missing:
+                yield _add(table, item.id, Score(judging.spec.name, missing=missing))
+            elif item.against is not None and item.against.strip() == item.answer.strip():
                 yield _add(table, item.id, Score(judging.spec.name, EVEN, detail="the two answers are the same"))
             else:
                 items.append(item)
@@ -157,12 +164,12 @@ async def judge_table(
                 yield _add(table, item.id, Score(judging.spec.name, missing=str(fault)))
 
 
-def _items(table: RunTable, judging: Judging) -> list[JudgeItem]:
+def _items(table: RunTable, judging: Judging) -> list[tuple[JudgeItem, str]]:
     """Every answer of the table that this judge was not asked about yet, named by its place in it.
 
-    A judge of pairs gets the baseline's answer beside it.
+    A judge of pairs gets the baseline's answer beside it. Beside each why it cannot be asked: a step has no text.
     """
-    found: list[JudgeItem] = []
+    found: list[tuple[JudgeItem, str]] = []
     pairs = table.infos[judging.spec.name].kind == "preference"
     told = "instructions" in variables_of(judging.prompt)
     for column in (variant.column for variant in table.variants):
@@ -172,18 +179,29 @@ def _items(table: RunTable, judging: Judging) -> list[JudgeItem]:
             for trial in range(table.trials):
                 if judging.spec.name in table.trial_scores(column, example.id, trial):
                     continue
-                answer = _answer(table, column, example.id, trial)
-                against = _answer(table, base, example.id, trial) if pairs else None
+                answer = _answer(table, judging.spec, column, example.id, trial)
+                against = _answer(table, judging.spec, base, example.id, trial) if pairs else None
                 if answer is None or (pairs and (column == base or against is None)):
                     continue
                 place = _place(column, example.id, trial)
-                found.append(JudgeItem(place, example, answer, against, instructions))
+                missing = answer.missing or (against.missing if against else "")
+                item = JudgeItem(place, example, answer.text, against.text if against else None, instructions)
+                found.append((item, missing))
     return found
 
 
-def _answer(table: RunTable, column: str, example: str, trial: int) -> str | None:
+class _Answer(NamedTuple):
+    text: str
+    missing: str = ""
+
+
+def _answer(table: RunTable, spec: MetricSpec, column: str, example: str, trial: int) -> _Answer | None:
+    """What a judge looks at, or why it has nothing to look at; None where nothing is to be said of it."""
     outcome = table.outcome(column, example, trial)
-    return outcome.text if outcome is not None and outcome.fault is None and outcome.stored else None
+    if outcome is None or (outcome.fault is not None and not spec.on) or not outcome.stored:
+        return None
+    seen = seen_by(spec, outcome, table.trace(column, example, trial))
+    return _Answer("", seen) if isinstance(seen, str) else _Answer(seen.text)
 
 
 def _instructions(table: RunTable, column: str, example: str) -> str:

@@ -23,6 +23,7 @@ from promptlab.runs.options import by_chance
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, Ended, Plan, Progress, Sequential, Started
 from promptlab.scoring.catalogue import describe
+from promptlab.scoring.steps import StepGrades
 
 BLOCK = 16
 """Examples that are asked at least before the next look, to keep models busy; later a quarter of those done."""
@@ -129,6 +130,7 @@ async def run_until_clear(
     use_cache: bool,
     currencies: Mapping[str, str],
     meter: Meter | None = None,
+    grades: StepGrades | None = None,
 ) -> AsyncGenerator[LabEvent, None]:
     """As ``run_plan``, part by part, with a look at the verdict after each. The last event is Ended."""
     assert plan.sequential is not None
@@ -137,7 +139,7 @@ async def run_until_clear(
     ended: Ended | None = None
     for part in parts:
         first = ended is None
-        events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, part, meter)
+        events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, part, meter, grades)
         async with aclosing(events):
             async for event in events:
                 match event:

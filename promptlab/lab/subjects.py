@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from promptlab.errors import HistoryFault, NotFound, UsageFault
 from promptlab.history.repository import Repository
 from promptlab.history.values import Mark, Version
 from promptlab.lab.values import Subject
+from promptlab.workspace.chains import closed
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.toml import did_you_mean
+
+
+class Used(NamedTuple):
+    """What a chain's reference leads to: its bytes, and whether they are a committed version."""
+
+    data: bytes
+    committed: bool
+
+
+Follow = Callable[[str, str], Used]
+"""Follows a reference of a chain, ``triage`` or ``triage@v3``, as of a commit ("" is the working copy)."""
 
 VERSION = re.compile(r"v([1-9][0-9]*)")
 HASH = re.compile(r"[0-9a-f]{4,12}")
@@ -49,12 +63,43 @@ def name_of(workspace: Workspace, text: str) -> str:
     raise NotFound(f"There is no prompt “{text}”. {_hint(text, names)}Prompts here: {there}.")
 
 
-def working_copy(workspace: Workspace, name: str, asked: str, versions: list[Version], text: str | None) -> Subject:
+def working_copy(
+    workspace: Workspace, name: str, asked: str, versions: list[Version], text: str | None, follow: Follow
+) -> Subject:
     """The file as it is on disk, or ``text`` in its place."""
     source = workspace.prompt_path(name).relative_to(workspace.root).as_posix()
     data = workspace.read(source) if text is None else text.encode()
-    prompt = parse_prompt(data, name, source)
-    return Subject(asked=asked, prompt=prompt, version=label_of(prompt.content, versions), data=data, source=source)
+    return _subject(asked, name, source, data, versions, follow)
+
+
+def no_chain(reference: str, commit: str) -> Used:
+    """Follows nothing: for what a chain refers to, which is no chain itself."""
+    raise UsageFault("it is a chain, and a step asks one prompt.")
+
+
+def _subject(
+    asked: str, name: str, source: str, data: bytes, versions: list[Version], follow: Follow, at: str = ""
+) -> Subject:
+    """A prompt of these bytes. The number of a chain is that of its own file, unless it uses what has none.
+
+    Args:
+        at: The commit whose files a chain uses, "" for those on disk.
+    """
+    own = parse_prompt(data, name, source)
+    version = label_of(own.content, versions)
+    if not own.steps:
+        return Subject(asked, own, version, data, source.partition("@")[0], data)
+    used: list[Used] = []
+
+    def fetch(reference: str) -> bytes | None:
+        used.append(follow(reference, at))
+        return used[-1].data
+
+    prompt = parse_prompt(data, name, source, fetch)
+    whole = closed(data, source, fetch)
+    if not all(each.committed for each in used):
+        version = "*"
+    return Subject(asked, prompt, version, data, source.partition("@")[0], whole)
 
 
 def label_of(content: str, versions: list[Version]) -> str:
@@ -62,7 +107,7 @@ def label_of(content: str, versions: list[Version]) -> str:
     return next((version.label for version in versions if version.content == content and version.number), "*")
 
 
-def at_version(repository: Repository, name: str, at: str, versions: list[Version]) -> Subject:
+def at_version(repository: Repository, name: str, at: str, versions: list[Version], follow: Follow) -> Subject:
     """A prompt at a version number, a content hash, a stage or a git revision.
 
     Raises:
@@ -72,22 +117,33 @@ def at_version(repository: Repository, name: str, at: str, versions: list[Versio
     if version is not None:
         if version.error:
             raise NotFound(f"{name}@{at} cannot be used: {version.error}")
-        return _of_blob(repository, name, at, version.blob, version.content, version.label)
+        blob = Blob(version.blob, version.content, version.commit)
+        return _of_blob(repository, name, at, blob, versions, follow)
     mark = _on_stage(repository, name, at)
     if mark is not None:
-        return _of_blob(repository, name, at, mark.blob, mark.content, label_of(mark.content, versions))
-    return _at_revision(repository, name, at, versions)
+        return _of_blob(repository, name, at, Blob(mark.blob, mark.content, mark.commit), versions, follow)
+    return _at_revision(repository, name, at, versions, follow)
 
 
-def _of_blob(repository: Repository, name: str, at: str, blob: str, content: str, label: str) -> Subject:
-    source = f"prompts/{name}.toml"
-    data = repository.blobs([blob]).get(blob)
+class Blob(NamedTuple):
+    """Bytes in git, the content that they are known to have, and a commit that has the files beside them."""
+
+    blob: str
+    content: str
+    commit: str
+
+
+def _of_blob(
+    repository: Repository, name: str, at: str, blob: Blob, versions: list[Version], follow: Follow
+) -> Subject:
+    data = repository.blobs([blob.blob]).get(blob.blob)
     if data is None:
         raise NotFound(f"The text of {name}@{at} is not in this clone. `promptlab pull` may bring it.")
-    prompt = parse_prompt(data, name, f"{source}@{at}")
-    if prompt.content != content:
-        raise NotFound(f"The tag of {name}@{at} is damaged: it says {content}, and the text is {prompt.content}.")
-    return Subject(asked=f"{name}@{at}", prompt=prompt, version=label, data=data, source=source)
+    source = f"prompts/{name}.toml@{at}"
+    own = parse_prompt(data, name, source).content
+    if own != blob.content:
+        raise NotFound(f"The tag of {name}@{at} is damaged: it says {blob.content}, and the text is {own}.")
+    return _subject(f"{name}@{at}", name, source, data, versions, follow, blob.commit)
 
 
 def _on_stage(repository: Repository, name: str, at: str) -> Mark | None:
@@ -115,7 +171,7 @@ def find_version(name: str, at: str, versions: list[Version]) -> Version | None:
     return None
 
 
-def _at_revision(repository: Repository, name: str, at: str, versions: list[Version]) -> Subject:
+def _at_revision(repository: Repository, name: str, at: str, versions: list[Version], follow: Follow) -> Subject:
     from promptlab.history.versions import at_revision
 
     source = f"prompts/{name}.toml"
@@ -125,10 +181,7 @@ def _at_revision(repository: Repository, name: str, at: str, versions: list[Vers
         data = at_revision(repository, at, paths)
     except HistoryFault as fault:
         raise NotFound(f"There is no {name}@{at}: {fault}") from fault
-    prompt = parse_prompt(data, name, f"{source}@{at}")
-    return Subject(
-        asked=f"{name}@{at}", prompt=prompt, version=label_of(prompt.content, versions), data=data, source=source
-    )
+    return _subject(f"{name}@{at}", name, f"{source}@{at}", data, versions, follow, repository.rev_parse(at))
 
 
 def _hint(word: str, known: list[str]) -> str:

@@ -11,6 +11,7 @@ from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
+from promptlab.runs.traces import Trace
 from promptlab.runs.values import Plan, Sequential, Variant
 from promptlab.scoring.replies import EVEN
 from promptlab.scoring.values import MetricInfo, Score
@@ -87,6 +88,7 @@ class RunTable:
         self._outcomes: dict[tuple[str, str, int], Outcome] = {}
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
         self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
+        self._traces: dict[tuple[str, str, int], Trace] = {}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
         self._verdicts: dict[str, tuple[Moment, dict[str, Verdict]]] = {}
 
@@ -117,6 +119,8 @@ class RunTable:
         """Take in a cell; a second event for the same cell adds its scores to those already there."""
         place = (event.column, event.example, event.trial)
         self._outcomes[place] = event.outcome
+        if event.trace is not None:
+            self._traces[place] = event.trace
         self._scores.setdefault(place, {}).update({score.metric: score for score in event.scores})
         self.revision += 1
 
@@ -144,6 +148,10 @@ class RunTable:
 
     def outcome(self, column: str, example: str, trial: int = 0) -> Outcome | None:
         return self._outcomes.get((column, example, trial))
+
+    def trace(self, column: str, example: str, trial: int = 0) -> Trace | None:
+        """How a chain came to its outcome; None for a prompt, and where nothing came yet."""
+        return self._traces.get((column, example, trial))
 
     def trial_scores(self, column: str, example: str, trial: int) -> dict[str, Score]:
         return self._scores.get((column, example, trial), {})

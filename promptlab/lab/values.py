@@ -10,6 +10,7 @@ from promptlab.compare.values import DiffSpan, Interval, Verdict
 from promptlab.errors import Problem
 from promptlab.history.values import ColumnLine, Mark, RunRecord, ScoreLine, Version
 from promptlab.models.values import Outcome
+from promptlab.runs.traces import Trace
 from promptlab.runs.values import (
     CellText,
     Ended,
@@ -28,7 +29,7 @@ class PromptRow(Struct, frozen=True):
     """One line of the prompt tree, known without git. ``problems`` say why the file does not load."""
 
     name: str
-    kind: Literal["prompt", "judge"]
+    kind: Literal["prompt", "judge", "chain"]
     description: str = ""
     content: str = ""
     problems: tuple[Problem, ...] = ()
@@ -77,6 +78,7 @@ class Subject(Struct, frozen=True):
         version: ``v3``, or ``*`` for a working copy that is no committed version.
         data: The file's bytes at that point.
         source: Path relative to the workspace root.
+        whole: A chain's text with all that it uses written out, as a run keeps it; of a prompt the same as ``data``.
     """
 
     asked: str
@@ -84,6 +86,7 @@ class Subject(Struct, frozen=True):
     version: str
     data: bytes
     source: str
+    whole: bytes = b""
 
 
 class RunRequest(Struct, frozen=True):
@@ -116,6 +119,7 @@ class CellScored(Struct, frozen=True):
     trial: int
     outcome: Outcome
     scores: tuple[Score, ...]
+    trace: Trace | None = None
 
 
 LabEvent = Started | ModelLoading | ModelDied | CellText | CellScored | Noticed | Progress | Ended

@@ -23,6 +23,7 @@ FaultKind = Literal[
     "context",  # the prompt does not fit the context
     "crashed",  # the model's child process died twice on this request
     "template",  # the messages could not be rendered
+    "step",  # a step of a chain has no result: nothing to extract, not valid after all attempts
 ]
 
 FATAL_FAULTS: frozenset[FaultKind] = frozenset({"unavailable", "auth", "not_found"})

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from promptlab.errors import StorageFault
 from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Model, Outcome, Preparing, Request, Written
-from promptlab.runs.asking import Fingerprints, Reader, Turn, arrived, failed, in_order
+from promptlab.runs.asking import Reader, Turn, arrived, failed, in_order
 from promptlab.runs.control import Control, heard
 from promptlab.runs.journal import Journal
-from promptlab.runs.progress import Meter, Tally
+from promptlab.runs.keeping import AT_ONCE, Keeping
+from promptlab.runs.progress import Meter
 from promptlab.runs.values import (
     Cell,
     CellDone,
     CellText,
     Ended,
-    JournalLine,
     ModelDied,
     ModelLoading,
     Noticed,
@@ -37,14 +38,15 @@ from promptlab.runs.values import (
     Started,
 )
 
+if TYPE_CHECKING:
+    from promptlab.runs.chains.waves import Wanted
+    from promptlab.runs.chains.work import Grades
+
 PROGRESS_EVERY = 0.1
 """Seconds between two Progress events at least."""
 
 _LAST = 16
 """Cells of a model that are left when the next one is made ready: it writes as many at once."""
-
-_AT_ONCE = 250
-"""Cells that are handled in one go, between two turns of other tasks."""
 
 _CACHE_EVERY = 2.0
 """Seconds after which fresh outcomes go into the cache, however few they are."""
@@ -61,6 +63,7 @@ async def execute(
     currencies: Mapping[str, str] | None = None,
     part: Sequence[Cell] | None = None,
     meter: Meter | None = None,
+    grades: Grades | None = None,
 ) -> AsyncGenerator[RunEvent, None]:
     """Carry out a plan and yield what happens; the last event is ``Ended``.
 
@@ -80,8 +83,9 @@ async def execute(
         part: Cells of the plan to do now, instead of all. The journal then stays open for the next part.
         meter: Of what may be spent. Once it is used up nothing further is asked, what is under way comes to an end,
             and the run ends as partial.
+        grades: What chains need of the rooms above; a plan without chains needs none.
     """
-    run = _Execution(plan, models, cache, journal, use_cache, currencies or {}, part, meter or Meter())
+    run = _Execution(plan, models, cache, journal, use_cache, currencies or {}, part, meter or Meter(), grades)
     worker = asyncio.create_task(run.work())
     helpers = [asyncio.create_task(run.halt_when(stop)), asyncio.create_task(run.tell_progress())]
     turn = Turn()
@@ -100,44 +104,8 @@ async def execute(
         await asyncio.gather(worker, *helpers, return_exceptions=True)
 
 
-class _Execution:
-    """One run under way.
-
-    ``waiting`` holds the cells without an outcome by key: all cells of a key share its answer.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        models: Mapping[str, Model],
-        cache: Cache,
-        journal: Journal,
-        use_cache: bool,
-        currencies: Mapping[str, str],
-        part: Sequence[Cell] | None,
-        meter: Meter,
-    ) -> None:
-        self.plan = plan
-        self.cells = plan.cells if part is None else part
-        self.whole = part is None
-        self.models = models
-        self.cache = cache
-        self.journal = journal
-        self.use_cache = use_cache
-        self.events: asyncio.Queue[Sequence[RunEvent] | None] = asyncio.Queue()
-        self.tally = Tally(len(self.cells), currencies, time.monotonic)
-        self.model_of = {variant.column: variant.model for variant in plan.variants}
-        self.waiting: dict[str, list[Cell]] = {}
-        self.fresh: list[Outcome] = []
-        self.cached_at = time.monotonic()
-        self.told = -1  # cells, in the last Progress
-        self.meter = meter
-        self.fingerprints = Fingerprints()
-        self.spent = ""
-        self.halted = False
-        self.readers: dict[str, Reader] = {}
-        self.noticed: set[str] = set()
-        self.retried = 0
+class _Execution(Keeping):
+    """One run under way."""
 
     def halt(self) -> None:
         """Stop asking, at once; what arrived is still kept."""
@@ -243,19 +211,20 @@ class _Execution:
 
     async def _take_over(self) -> None:
         """Begin with what the journal has, and with the cells that cannot be asked at all."""
-        known = await asyncio.to_thread(self.journal.outcomes)
+        known = await asyncio.to_thread(self.journal.known)
+        self.answers = known.answers
         resumed: list[CellDone] = []
         turn = Turn()
         for cell in self.cells:
-            outcome = known.get((cell.column, cell.example, cell.trial))
-            if outcome is not None and outcome.key == cell.key:
-                resumed.append(CellDone(cell.column, cell.example, cell.trial, outcome))
+            line = known.lines.get((cell.column, cell.example, cell.trial))
+            if line is not None and line.outcome.key == cell.key:
+                resumed.append(CellDone(cell.column, cell.example, cell.trial, line.outcome, line.trace))
             else:
                 self.waiting.setdefault(cell.key, []).append(cell)
             await turn.take()
         self.events.put_nowait((Started(self.journal.run, self.plan, len(resumed)),))
         for done in resumed:
-            self.tally.add(self.model_of[done.column], done.outcome)
+            self._count(done)
             await turn.take()
         self.events.put_nowait(resumed)
         # A crash may have come between two cells that share a key: the answer is here, so nobody is asked.
@@ -265,13 +234,14 @@ class _Execution:
             failed(cell.key, Fault("template", cell.problem))
             for cells in list(self.waiting.values())
             for cell in cells
-            if cell.request is None
+            if cell.problem
         )
 
     async def _look_up(self) -> None:
         """Take what the cache has."""
-        keys = iter(list(self.waiting) if self.use_cache else ())
-        while not self.halted and (some := list(islice(keys, _AT_ONCE))):
+        asked = [key for key, cells in self.waiting.items() if cells[0].request is not None]
+        keys = iter(asked if self.use_cache else ())
+        while not self.halted and (some := list(islice(keys, AT_ONCE))):
             found = await asyncio.to_thread(self.cache.get_many, some)
             await self._keep([found[key] for key in some if key in found])
 
@@ -291,40 +261,91 @@ class _Execution:
     async def _ask(self, *names: str) -> None:
         """Ask models for what is left of their cells, one after the other."""
         for name, following in zip(names, [*names[1:], ""], strict=True):
-            requests = self._requests(name)
-            if requests and not self.halted and not self.spent:
-                await self._ask_one(name, requests, following)
+            requests, chains = self._requests(name), self._chains(name)
+            if not (requests or chains) or self.halted or self.spent:
+                continue
+            self.tally.begin_model(name)
+            self.events.put_nowait((ModelLoading(name),))
+            try:
+                await self._ask_one(name, requests, "" if chains else following)
+                await self._walk(name, chains)
+            finally:
+                self.tally.end_model(name)
 
     async def _ask_one(self, name: str, requests: Sequence[Request], following: str) -> None:
         """Ask one model; towards the end, have the following one ready."""
-        self.tally.begin_model(name)
-        self.events.put_nowait((ModelLoading(name),))
         left = len(requests)
-        watch = partial(self._hear, name)
-        reader = self.readers[name] = Reader(self.models[name], requests, self.heard, watch)
-        try:
-            while batch := await arrived(reader.inbox, _AT_ONCE):
-                self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
-                self._notice(*filter(None, (self.fingerprints.changed(name, outcome) for outcome in batch)))
+        async with aclosing(self._asked(name, requests)) as coming:
+            async for batch in coming:
                 await self._keep(batch, name)
                 left -= len(batch)
                 if left <= _LAST and following:
                     self._prepare(following)
                     following = ""
-                if len(self.fresh) >= _AT_ONCE or time.monotonic() - self.cached_at > _CACHE_EVERY:
+
+    async def _asked(self, name: str, requests: Sequence[Request]) -> AsyncGenerator[list[Outcome], None]:
+        """What a model answers, as it arrives, and a fault for each answer that never came. Less when halted."""
+        if not requests:
+            return
+        left = dict.fromkeys(request.key for request in requests)
+        watch = partial(self._hear, name)
+        reader = self.readers[name] = Reader(self.models[name], requests, self.heard, watch)
+        try:
+            while batch := await arrived(reader.inbox, AT_ONCE):
+                self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
+                self._notice(*filter(None, (self.fingerprints.changed(name, outcome) for outcome in batch)))
+                for outcome in batch:
+                    left.pop(outcome.key, None)
+                yield batch
+                if len(self.fresh) >= AT_ONCE or time.monotonic() - self.cached_at > _CACHE_EVERY:
                     await self._remember()
         finally:
             result = await reader.result()
             self._notice(*reader.traffic.notices)
             self.retried += reader.traffic.retried
             del self.readers[name]
-            self.tally.end_model(name)
         if isinstance(result, Exception):
             raise result
         if not self.halted and not self.spent and not isinstance(result, BaseException):
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
-            left = [request.key for request in requests if request.key in self.waiting]
-            await self._keep_all((failed(key, fault) for key in left), name)
+            missing = iter(left)
+            while some := list(islice(missing, AT_ONCE)):
+                yield [failed(key, fault) for key in some]
+
+    def _chains(self, name: str) -> list[Cell]:
+        """The cells of a model that are chains without an outcome."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.column in self.plan.chains and cell.key in self.waiting and self.model_of[cell.column] == name
+        ]
+
+    async def _walk(self, name: str, cells: Sequence[Cell]) -> None:
+        """Take the chains of one model to their ends, all of them together."""
+        if not cells or self.halted or self.spent:
+            return
+        from promptlab.runs.chains.waves import walk, walks_of  # jinja2: most runs have no chain
+
+        assert self.grades is not None, "a plan with chains is executed with grades"
+        walks = walks_of(self.plan, cells, self.models[name], self.grades)
+        async with aclosing(walk(walks, lambda wanted: self._answered(name, wanted))) as waves:
+            async for ended in waves:
+                await self._keep_walked([(cell, one.outcome(cell.key), one.trace) for cell, one in ended], name)
+
+    async def _answered(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
+        """What steps want to know: from the journal, from the cache, then from the model. All of it is journalled."""
+        yield [self.answers[key] for key in wanted if key in self.answers]
+        left = [key for key in wanted if key not in self.answers]
+        found = await asyncio.to_thread(self.cache.get_many, left) if self.use_cache and left else {}
+        await self._journal_answers(found.values(), wanted)
+        yield list(found.values())
+        requests = [wanted[key][0] for key in left if key not in found]
+        if not requests or self.halted or self.spent:
+            return
+        async with aclosing(self._asked(name, requests)) as coming:
+            async for batch in coming:
+                await self._journal_answers(batch, wanted)
+                yield batch
 
     def _prepare(self, name: str) -> None:
         model = self.models[name]
@@ -340,44 +361,6 @@ class _Execution:
                 requests[cell.key] = cell.request
         return list(requests.values())
 
-    async def _keep_all(self, outcomes: Iterable[Outcome], model: str = "") -> None:
-        rest = iter(outcomes)
-        while some := list(islice(rest, _AT_ONCE)):
-            await self._keep(some, model)
-
-    async def _keep(self, outcomes: Sequence[Outcome], model: str = "") -> None:
-        """Journal outcomes for all cells that wait for them, then tell.
-
-        Args:
-            outcomes: What came; one that no cell waits for is dropped.
-            model: The model that gave them just now, or "": only its own cells share in a fault.
-        """
-        done = [
-            CellDone(cell.column, cell.example, cell.trial, share)
-            for outcome in outcomes
-            for cell, share in self._shares(outcome, model)
-        ]
-        if not done:
-            return
-        lines = [JournalLine(one.column, one.example, one.trial, one.outcome, time.time()) for one in done]
-        await asyncio.to_thread(self.journal.append, lines)
-        for one in done:
-            self.tally.add(self.model_of[one.column], one.outcome)
-        if model:
-            self.tally.answered(len(done))
-        self.events.put_nowait(done)
-
-    def _shares(self, outcome: Outcome, model: str) -> list[tuple[Cell, Outcome]]:
-        """The waiting cells that an outcome is for. All but the first have it for nothing."""
-        cells = self.waiting.pop(outcome.key, [])
-        if outcome.fault is not None:
-            others = [cell for cell in cells if model and self.model_of[cell.column] != model]
-            if others:
-                self.waiting[outcome.key] = others
-            return [(cell, outcome) for cell in cells if not model or self.model_of[cell.column] == model]
-        copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
-        return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
-
     def _hear(self, name: str, news: Written) -> None:
         """A model tells how far it is."""
         if news.died:
@@ -391,10 +374,3 @@ class _Execution:
         ]
         if texts:
             self.events.put_nowait(texts)
-
-    async def _remember(self) -> None:
-        """Put fresh answers into the cache."""
-        fresh, self.fresh = self.fresh, []
-        if fresh:
-            await asyncio.to_thread(self.cache.put_many, fresh)
-        self.cached_at = time.monotonic()

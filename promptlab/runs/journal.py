@@ -42,7 +42,7 @@ from promptlab.runs.storage import (
     sync_folder,
     write_all,
 )
-from promptlab.runs.stored import find_resumable, read_lines, read_run, run_folder
+from promptlab.runs.stored import Journalled, find_resumable, read_lines, read_run, run_folder
 from promptlab.runs.values import Cell, CellId, JournalLine, Plan, StoredRun
 
 SYNC_EVERY = 0.5
@@ -137,10 +137,15 @@ class Journal:
 
     def outcomes(self) -> dict[CellId, Outcome]:
         """The good outcomes so far, the last one of each cell. A fault is no outcome to keep: it is asked again."""
+        return {place: line.outcome for place, line in self.known().lines.items()}
+
+    def known(self) -> Journalled:
+        """The lines of the good outcomes so far, and what steps of chains were answered."""
         with faults_of(self._path):
             found = read_lines(self._path)
         self.skipped = found.skipped
-        return {place: line.outcome for place, line in found.lines.items() if line.outcome.fault is None}
+        good = {place: line for place, line in found.lines.items() if line.outcome.fault is None}
+        return Journalled(good, found.skipped, found.answers)
 
     def finish(self, state: Literal["complete", "partial"]) -> None:
         """Write how the run ended, make all of it durable, and close.

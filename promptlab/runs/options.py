@@ -7,12 +7,13 @@ from hashlib import sha256
 from typing import cast
 
 import msgspec
+from msgspec import structs
 
 from promptlab.errors import UsageFault
 from promptlab.workspace.prompts import PARAMS
 from promptlab.workspace.sheet import Expected
 from promptlab.workspace.toml import did_you_mean, shown
-from promptlab.workspace.values import EvalSet, Example, Params
+from promptlab.workspace.values import EvalSet, Example, Params, Prompt, Step
 
 
 def parse_override(name: str, text: str) -> object:
@@ -44,6 +45,27 @@ def apply_overrides(params: Params, overrides: Iterable[tuple[str, str]]) -> Par
     """
     given = {name: parse_override(name, text) for name, text in overrides}
     return msgspec.convert(msgspec.structs.asdict(params) | given, Params)
+
+
+def override_steps(chain: Prompt, overrides: Sequence[tuple[str, str]]) -> Prompt:
+    """A chain with ``--set`` applied to every prompt that its steps ask; judges stay as they are, and so do seeds.
+
+    A seed is the column's: every step adds its own to it.
+
+    Raises:
+        UsageFault: As :func:`parse_override`.
+    """
+    wanted = [(name, text) for name, text in overrides if name != "seed"]
+
+    def changed(step: Step) -> Step:
+        fields = {
+            field: structs.replace(prompt, params=apply_overrides(prompt.params, wanted))
+            for field in ("prompt", "critic", "revise")
+            if isinstance(prompt := getattr(step.does, field, None), Prompt)
+        }
+        return structs.replace(step, does=structs.replace(step.does, **fields))
+
+    return structs.replace(chain, steps=tuple(map(changed, chain.steps))) if wanted else chain
 
 
 def choose_examples(evalset: EvalSet, sample: int | None = None, only: Sequence[str] = ()) -> tuple[Example, ...]:

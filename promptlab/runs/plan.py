@@ -99,6 +99,7 @@ def make_plan(
         decision=decision,
         cells=cells,
         sources=dict(sources or {}),
+        chains={v.column: c.prompt for c, v in zip(columns, variants, strict=True) if c.prompt.steps},
     )
 
 
@@ -230,6 +231,9 @@ def _fill(prompt: Prompt, example: Example) -> _Filled:
         messages = render(prompt, example.vars).messages
     except TemplateFault as fault:
         return _Filled(problem=str(fault))
+    if prompt.steps:
+        # What it will ask depends on the answers on the way: its cell is known by where it begins.
+        return _Filled(encoded=_encode((prompt.content, example.id, [example.vars[name] for name in prompt.inputs])))
     return _Filled(messages, _encode(messages))
 
 
@@ -245,8 +249,11 @@ def _column_cells(
                     part, _encode((column.prompt.content, example.id, text.problem)), column.params.seed, trial
                 )
                 yield Cell(letter, example.id, trial, key, None, text.problem)
+                continue
+            key = _key(part, text.encoded, column.params.seed, trial)
+            if column.prompt.steps:
+                yield Cell(letter, example.id, trial, key, None)
             else:
-                key = _key(part, text.encoded, column.params.seed, trial)
                 seed = _seed(text.encoded, column.params.seed, trial)
                 yield Cell(
                     letter, example.id, trial, key, Request(key, text.messages, column.params, seed, constraint)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from promptlab.errors import NotFound, StorageFault, UsageFault
+from promptlab.models.values import Outcome
 from promptlab.runs.storage import faults_of, is_locked, replace_file
 from promptlab.runs.values import CellId, JournalLine, Plan, StoredRun
 
@@ -23,10 +24,17 @@ _line_decoder = msgspec.json.Decoder(JournalLine)
 
 
 class Journalled(Struct, frozen=True):
-    """What a journal holds: one line a cell, faults included, and how many lines could not be read."""
+    """What a journal holds.
+
+    Attributes:
+        lines: One a cell, faults included.
+        skipped: How many lines could not be read.
+        answers: What the steps of chains were answered, by key, without faults.
+    """
 
     lines: dict[CellId, JournalLine]
     skipped: int
+    answers: dict[str, Outcome] = {}
 
 
 def run_folder(root: Path, run: str) -> Path:
@@ -159,16 +167,21 @@ def read_lines(path: Path) -> Journalled:
         OSError: The file cannot be read.
     """
     lines: dict[CellId, JournalLine] = {}
+    answers: dict[str, Outcome] = {}
     skipped = 0
     for block in _blocks(path):
         good, bad = _decode(block)
         skipped += bad
         for line in good:
+            if line.step:
+                if line.outcome.fault is None:
+                    answers[line.outcome.key] = line.outcome
+                continue
             place = (line.column, line.example, line.trial)
             before = lines.get(place)
             if before is None or before.outcome.fault is not None or line.outcome.fault is None:
                 lines[place] = line
-    return Journalled(lines, skipped)
+    return Journalled(lines, skipped, answers)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

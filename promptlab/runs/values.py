@@ -11,7 +11,8 @@ from typing import Literal
 from msgspec import Struct
 
 from promptlab.models.values import FaultKind, Outcome, Request
-from promptlab.workspace.values import Decision, Example, MetricSpec, Params
+from promptlab.runs.traces import Trace
+from promptlab.workspace.values import Decision, Example, MetricSpec, Params, Prompt
 
 CellId = tuple[str, str, int]
 """Where a cell stands in a run: column, example, trial."""
@@ -51,7 +52,12 @@ class Variant(Struct, frozen=True):
 
 
 class Cell(Struct, frozen=True, gc=False):
-    """One variant on one example, one trial. ``request`` is None when the template could not be rendered."""
+    """One variant on one example, one trial.
+
+    Attributes:
+        request: None for a chain, which asks step by step, and where there is a problem.
+        problem: Why the template could not be rendered, or "".
+    """
 
     column: str
     example: str
@@ -86,6 +92,7 @@ class Plan(Struct, frozen=True):
         judge_models: Name of each judge metric to the identity of the model that judges.
         currency: Of all costs of the run, "" when nothing has a price or prices differ in currency.
         sequential: How it stops before its last cell, None for a run that does all of them.
+        chains: Column to the chain that it is, with overrides applied; not for columns of a prompt.
     """
 
     subject: str
@@ -105,16 +112,24 @@ class Plan(Struct, frozen=True):
     judge_models: dict[str, str] = {}
     currency: str = ""
     sequential: Sequential | None = None
+    chains: dict[str, Prompt] = {}
 
 
 class JournalLine(Struct, frozen=True, omit_defaults=True, gc=False):
-    """One line of ``outcomes.jsonl``: an outcome as it arrived."""
+    """One line of ``outcomes.jsonl``: an outcome as it arrived.
+
+    Attributes:
+        step: The step of a chain that asked for it; "" for the outcome of a cell.
+        trace: How a chain came to its outcome.
+    """
 
     column: str
     example: str
     trial: int
     outcome: Outcome
     at: float = 0.0
+    step: str = ""
+    trace: Trace | None = None
 
 
 class StoredRun(Struct, frozen=True):
@@ -213,6 +228,7 @@ class CellDone(Struct, frozen=True, gc=False):
     example: str
     trial: int
     outcome: Outcome
+    trace: Trace | None = None
 
 
 class CellText(Struct, frozen=True, gc=False):

@@ -135,10 +135,11 @@ def _metrics(sheet: Sheet, raw: object) -> list[MetricSpec]:
         values = sheet.table(item, path, {**options, **_METRIC}, required=("id",))
         id = str(values.pop("id", ""))
         name = str(values.pop("name", id))
+        on = str(values.pop("on", ""))
         if name and any(spec.name == name for spec in specs):
             message = f"Two metrics are named `{shown(name)}`."
             sheet.problem(path, message, 'Give one of them another name: name = "…".')
-        specs.append(MetricSpec(id, name, values))
+        specs.append(MetricSpec(id, name, values, on))
     return specs
 
 
@@ -196,7 +197,7 @@ _EXAMPLE: dict[str, Check] = {
     "group": _or_null(_example_id),
     "split": _or_null(check.word),
 }
-_METRIC: dict[str, Check] = {"id": check.word, "name": check.word}
+_METRIC: dict[str, Check] = {"id": check.word, "name": check.word, "on": check.word}
 _DECISION: dict[str, Check] = {
     "primary": check.word,
     "min_effect": check.number(0),

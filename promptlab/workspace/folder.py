@@ -10,7 +10,7 @@ from pathlib import Path
 
 from promptlab.errors import InvalidFile, NotFound, Problem, PromptlabError, StorageFault
 from promptlab.workspace.evalsets import parse_evalset
-from promptlab.workspace.names import SUFFIX, is_name
+from promptlab.workspace.names import CORPUS, SUFFIX, is_name
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings import parse_settings
 from promptlab.workspace.toml import line_of, nearest, shown
@@ -81,14 +81,29 @@ class Workspace:
         return self.locate(_file(EVALSETS, name, "eval set"))
 
     def load_prompt(self, name: str) -> Prompt:
-        """One prompt, read from disk.
+        """One prompt or chain, read from disk. What a chain uses of git stays open.
 
         Raises:
             NotFound: There is no such prompt; the sentence has the nearest name.
             InvalidFile: Its file is wrong.
         """
         source = _file(PROMPTS, name, "prompt")
-        return parse_prompt(self._read_named(source, name, "prompt", self.prompt_names), name, source)
+        data = self._read_named(source, name, "prompt", self.prompt_names)
+        return parse_prompt(data, name, source, self.working_copy)
+
+    def working_copy(self, name: str) -> bytes | None:
+        """What a chain uses: the bytes of a prompt's file, the digest of a corpus; None for what only git knows.
+
+        Raises:
+            NotFound: There is no such prompt.
+        """
+        if name.startswith(CORPUS):
+            from promptlab.workspace.corpora import read_corpus
+
+            return read_corpus(self, name.removeprefix(CORPUS)).digest.encode()
+        if "@" in name:
+            return None
+        return self._read_named(_file(PROMPTS, name, "prompt"), name, "prompt", self.prompt_names)
 
     def load_evalset(self, name: str) -> EvalSet:
         """One eval set with its examples, read from disk.

@@ -11,7 +11,7 @@ import msgspec
 
 from promptlab.workspace.values import Example
 
-DOCUMENTATION = frozenset({"description", "owner", "labels", "notes", "id", "evalset"})
+DOCUMENTATION = frozenset({"description", "owner", "labels", "notes", "id", "evalset", "export"})
 """Top-level keys of a prompt that never reach a model, and so are no part of its identity."""
 
 # The first part of what is hashed names the rule: a new rule gets a new number, and can live beside the old one.

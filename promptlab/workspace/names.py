@@ -6,6 +6,9 @@ import re
 
 SUFFIX = ".toml"
 
+CORPUS = "corpus "
+"""What a chain's reference to a corpus begins with: no name has a space. What it leads to is the digest."""
+
 
 def is_name(text: str) -> bool:
     """Whether ``text`` can name a prompt or an eval set: ``triage``, ``judges/helpful``.

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
 
 import msgspec
 
-from promptlab.errors import InvalidFile, Problem
 from promptlab.workspace import sheet as check
 from promptlab.workspace.identity import content_hash
+from promptlab.workspace.scan import KeyPath
 from promptlab.workspace.sheet import Check, Expected, Sheet, toml_sheet
 from promptlab.workspace.toml import shown
 from promptlab.workspace.values import Judge, Message, Output, Params, Prompt
+
+Fetch = Callable[[str], "bytes | None"]
+"""Gives the bytes of the prompt that a reference means, or None where it cannot be followed."""
+
+Made = TypeVar("Made")
 
 PARAMS: dict[str, Check] = {
     "temperature": check.number(0, 100),
@@ -29,13 +35,15 @@ PARAMS: dict[str, Check] = {
 """What each key of ``[params]`` takes."""
 
 
-def parse_prompt(data: bytes, name: str, source: str) -> Prompt:
-    """A prompt file as a value.
+def parse_prompt(data: bytes, name: str, source: str, fetch: Fetch | None = None) -> Prompt:
+    """A prompt file, or that of a chain, as a value.
 
     Args:
         data: The file's bytes.
         name: The prompt's name: its path below ``prompts/`` without ``.toml``.
         source: The file's path as the person knows it, for messages.
+        fetch: Gives the bytes of what a chain refers to: a prompt, ``triage`` or ``triage@v3``. Without it such a
+            chain is read, but can neither be run nor has it the name of its version.
 
     Raises:
         InvalidFile: With every problem of the file: wrong TOML, unknown keys, wrong values, templates that do not
@@ -43,41 +51,65 @@ def parse_prompt(data: bytes, name: str, source: str) -> Prompt:
     """
     root, sheet = toml_sheet(data, source)
     if "steps" in root:
-        message = "This file is a chain (it has `[[steps]]`), and chains are not supported by this version."
-        hint = "Move it out of prompts/, or make it a prompt with `[[messages]]`."
-        raise InvalidFile(Problem(message, source, sheet.line(("steps",)), "steps", hint))
+        from promptlab.workspace.chains import read_chain  # most files are prompts
+
+        return read_chain(root, sheet, name, source, fetch)
     top = sheet.table(root, (), _TOP, required=("messages",))
-    messages = _messages(sheet, top["messages"]) if "messages" in top else []
-    params = sheet.table(top.get("params", {}), ("params",), PARAMS)
-    output = _output(sheet, top["output"]) if "output" in top else None
-    judge = _judge(sheet, top["judge"]) if "judge" in top else None
-    if output is not None and judge is not None:
-        sheet.problem(("output",), "A judge has no `[output]`: its scale or choices bound the answer.", "Remove it.")
+    prompt = read_prompt(top, sheet, (), name, source)
     sheet.finish()
-    return Prompt(
-        name=name,
+    return msgspec.structs.replace(
+        prompt,
         content=content_hash(root),
-        source=source,
-        messages=tuple(msgspec.convert(messages, list[Message])),
-        params=msgspec.convert(params, Params),
-        output=msgspec.convert(output, Output) if output is not None else None,
-        judge=msgspec.convert(judge, Judge) if judge is not None else None,
         id=cast("str | None", top.get("id")),
         evalset=cast("str | None", top.get("evalset")),
         description=cast("str", top.get("description", "")),
     )
 
 
-def _messages(sheet: Sheet, raw: object) -> list[dict[str, object]]:
+def read_prompt(top: Mapping[str, object], sheet: Sheet, at: KeyPath, name: str, source: str) -> Prompt:
+    """The parts of a prompt's table that reach a model; what is wrong with them is noted on the sheet.
+
+    Args:
+        top: Its keys, whose names are checked.
+        at: Where in the file it stands.
+    """
+    messages = _messages(sheet, top["messages"], (*at, "messages")) if "messages" in top else []
+    params = sheet.table(top.get("params", {}), (*at, "params"), PARAMS)
+    output = _output(sheet, top["output"], (*at, "output")) if "output" in top else None
+    judge = _judge(sheet, top["judge"], (*at, "judge")) if "judge" in top else None
+    if output is not None and judge is not None:
+        message = "A judge has no `[output]`: its scale or choices bound the answer."
+        sheet.problem((*at, "output"), message, "Remove it.")
+    return Prompt(
+        name=name,
+        content="",
+        source=source,
+        messages=tuple(msgspec.convert(_complete(messages), list[Message])),
+        params=msgspec.convert(params, Params),
+        output=_converted(sheet, output, Output),
+        judge=_converted(sheet, judge, Judge),
+    )
+
+
+def _complete(messages: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Those without a fault; the others are noted."""
+    return [message for message in messages if message.keys() >= {"role", "content"}]
+
+
+def _converted(sheet: Sheet, table: dict[str, object] | None, kind: type[Made]) -> Made | None:
+    return None if table is None or sheet.problems() else msgspec.convert(table, kind)
+
+
+def _messages(sheet: Sheet, raw: object, at: KeyPath) -> list[dict[str, object]]:
     from promptlab.workspace.templates import syntax_fault  # jinja2: not for commands that load no prompt
 
     items = check.items(raw)
     if not items:
-        sheet.problem(("messages",), f"Expected at least one `[[messages]]` table, got {check.kind(raw)}.")
+        sheet.problem(at, f"Expected at least one `[[messages]]` table, got {check.kind(raw)}.")
         return []
     messages: list[dict[str, object]] = []
     for index, item in enumerate(items):
-        path = ("messages", index)
+        path = (*at, index)
         message = sheet.table(item, path, _MESSAGE, required=("role", "content"))
         messages.append(message)
         fault = syntax_fault(str(message.get("content", "")))
@@ -86,32 +118,32 @@ def _messages(sheet: Sheet, raw: object) -> list[dict[str, object]]:
     return messages
 
 
-def _output(sheet: Sheet, raw: object) -> dict[str, object]:
-    values = sheet.table(raw, ("output",), _OUTPUT)
+def _output(sheet: Sheet, raw: object, at: KeyPath) -> dict[str, object]:
+    values = sheet.table(raw, at, OUTPUT)
     contracts = ("choices", "json_schema", "regex")
     if isinstance(raw, dict) and sum(key in raw for key in contracts) != 1:
-        sheet.problem(("output",), "`[output]` needs exactly one of `choices`, `json_schema` and `regex`.")
+        sheet.problem(at, "`[output]` needs exactly one of `choices`, `json_schema` and `regex`.")
     return values
 
 
-def _judge(sheet: Sheet, raw: object) -> dict[str, object]:
-    values = sheet.table(raw, ("judge",), _JUDGE)
+def _judge(sheet: Sheet, raw: object, at: KeyPath) -> dict[str, object]:
+    values = sheet.table(raw, at, _JUDGE)
     if not isinstance(raw, dict):
         return values
     if values.get("kind") == "pairwise":
         if given := [key for key in ("scale", "choices") if key in raw]:
             message = f"A pairwise judge has no `{given[0]}`: it answers A, B or tie."
-            sheet.problem(("judge", given[0]), message, "Remove it.")
+            sheet.problem((*at, given[0]), message, "Remove it.")
     elif ("scale" in raw) == ("choices" in raw):
         hint = "Write `scale = [1, 5]` or `choices = { yes = 1.0, no = 0.0 }`."
-        sheet.problem(("judge",), "`[judge]` needs exactly one of `scale` and `choices`.", hint)
+        sheet.problem(at, "`[judge]` needs exactly one of `scale` and `choices`.", hint)
     if values.get("reason") and values.get("expected"):
         message = (
             "A judge that says why first has no probabilities of grades: `reason` and `expected` exclude each other."
         )
-        sheet.problem(("judge", "expected"), message, "Remove one of them.")
+        sheet.problem((*at, "expected"), message, "Remove one of them.")
     if values.get("expected") and values.get("kind", "grade") != "grade":
-        sheet.problem(("judge", "expected"), 'Only a judge of kind "grade" has an `expected` grade.', "Remove it.")
+        sheet.problem((*at, "expected"), 'Only a judge of kind "grade" has an `expected` grade.', "Remove it.")
     return values
 
 
@@ -173,6 +205,7 @@ _TOP: dict[str, Check] = {
     "labels": check.anything,
     "evalset": check.word,
     "notes": check.anything,
+    "export": check.anything,
     "id": check.word,
     "params": check.anything,
     "output": check.anything,
@@ -180,7 +213,7 @@ _TOP: dict[str, Check] = {
     "messages": check.anything,
 }
 _MESSAGE: dict[str, Check] = {"role": check.one_of("system", "user", "assistant"), "content": check.text}
-_OUTPUT: dict[str, Check] = {
+OUTPUT: dict[str, Check] = {
     "choices": _choices,
     "json_schema": _json_schema,
     "regex": _regex,

@@ -15,7 +15,7 @@ from promptlab.workspace.sandbox import MAX_OUTPUT, Sandbox, TooMuch, fresh_budg
 from promptlab.workspace.toml import nearest, shown
 from promptlab.workspace.values import EvalSet, Message, Prompt, Rendered, Variables
 
-_SANDBOX = Sandbox()
+SANDBOX = Sandbox()
 _LOADING: dict[type[nodes.Node], str] = {
     nodes.Include: "include",
     nodes.Import: "import",
@@ -53,7 +53,7 @@ def syntax_fault(template: str) -> SyntaxFault | None:
 
 
 def render(prompt: Prompt, variables: Variables) -> Rendered:
-    """Fill every message of a prompt.
+    """Fill every message of a prompt; of a chain none, once its inputs are all there.
 
     A text goes in as it is, a number as its digits; lists, tables, true, false and null go in as JSON. Variables
     are data: a ``{{ … }}`` inside one is text.
@@ -63,9 +63,13 @@ def render(prompt: Prompt, variables: Variables) -> Rendered:
             longer than a million characters. The sentence names the prompt, the message and the variable.
     """
     filled: list[Message] = []
+    for name in prompt.inputs:
+        if name not in variables:
+            hint = _nearest_hint(name, variables)
+            raise TemplateFault(f"{prompt.source}: inputs: the variable `{shown(name)}` is missing. {hint}", name)
     for index, message in enumerate(prompt.messages):
         try:
-            filled.append(Message(message.role, _fill(message.content, variables)))
+            filled.append(Message(message.role, fill(message.content, variables)))
         except UndefinedError as fault:
             raise _missing(prompt, index, variables, fault) from None
         except TemplateSyntaxError as fault:
@@ -83,7 +87,7 @@ def render(prompt: Prompt, variables: Variables) -> Rendered:
 
 def variables_of(prompt: Prompt) -> frozenset[str]:
     """The names of all variables that a prompt's templates mention, optional ones included."""
-    return frozenset[str]().union(*(_compile(message.content).variables for message in prompt.messages))
+    return frozenset(prompt.inputs).union(*(_compile(message.content).variables for message in prompt.messages))
 
 
 def missing_variables(prompt: Prompt, evalset: EvalSet) -> list[Problem]:
@@ -112,7 +116,8 @@ def missing_variables(prompt: Prompt, evalset: EvalSet) -> list[Problem]:
     return problems
 
 
-def _fill(template: str, variables: Variables) -> str:
+def fill(template: str, variables: Variables) -> str:
+    """One template filled. Raises whatever it raises, ``TooMuch`` where it makes too long a text."""
     chunks: list[str] = []
     size = 0
     compiled = _compile(template).template
@@ -128,11 +133,11 @@ def _fill(template: str, variables: Variables) -> str:
 @lru_cache(maxsize=1024)
 def _compile(source: str) -> _Compiled:
     fresh_budget()  # Jinja evaluates constant expressions while compiling
-    tree = _SANDBOX.parse(source)
+    tree = SANDBOX.parse(source)
     for node in tree.find_all(tuple(_LOADING)):
         raise TemplateSyntaxError(f"`{_LOADING[type(node)]}` is not available: a prompt is one file", node.lineno)
     names = meta.find_undeclared_variables(tree)
-    return _Compiled(_SANDBOX.compile_bounded(tree, len(source)), frozenset(names) - _SANDBOX.globals.keys())
+    return _Compiled(SANDBOX.compile_bounded(tree, len(source)), frozenset(names) - SANDBOX.globals.keys())
 
 
 def _missing(prompt: Prompt, index: int, variables: Variables, fault: UndefinedError) -> TemplateFault:

@@ -82,7 +82,10 @@ class Prompt(Struct, frozen=True):
         name: Path below ``prompts/`` without ``.toml``: ``triage``, ``judges/helpful``.
         content: The first 12 hex digits of the content hash: the version's identity.
         source: The file's path, relative to the workspace root, for error messages.
+        messages: None of them where the file is a chain.
         evalset: The eval set that it is usually run over, or None for the workspace's default.
+        steps: What makes it a chain (``[[steps]]``), in the order of the file; the last one gives its answer.
+        inputs: The example's variables that a chain takes.
     """
 
     name: str
@@ -95,6 +98,140 @@ class Prompt(Struct, frozen=True):
     id: str | None = None
     evalset: str | None = None
     description: str = ""
+    steps: tuple[Step, ...] = ()
+    inputs: tuple[str, ...] = ()
+
+
+class Ask(Struct, frozen=True, tag="prompt", tag_field="op"):
+    """Ask the model once."""
+
+    prompt: Prompt
+
+
+class Extract(Struct, frozen=True, tag="extract", tag_field="op", omit_defaults=True):
+    """Take a part of a text; exactly one way. Nothing to take fails the step.
+
+    Attributes:
+        source: Template of the text to take it from (``from``).
+        regex: Its first group that matched, or the whole match without groups.
+        pointer: A JSON pointer into the text read as JSON, such as ``/order/0``.
+        last_line: The last line that is not empty.
+        fence: The first fenced block of this language, of any where "".
+    """
+
+    source: str
+    regex: str | None = None
+    pointer: str | None = None
+    last_line: bool = False
+    fence: str | None = None
+
+
+class Validate(Struct, frozen=True, tag="validate", tag_field="op", omit_defaults=True):
+    """Let a step's text through if it is valid.
+
+    Attributes:
+        step: Whose text.
+        choices: It is one of these texts.
+        length: Least and most characters.
+        metric: A metric that reaches ``least``, in place of the other rules.
+        on_fail: ``reask`` tells the model what is wrong, ``attempts`` times at most; ``fix`` repairs JSON;
+            ``fallback`` gives the filled template ``fallback`` instead. All fail where that did not help.
+        reask: Template of the message, with ``reason``.
+    """
+
+    step: str
+    choices: tuple[str, ...] | None = None
+    json_schema: dict[str, object] | None = None
+    regex: str | None = None
+    length: tuple[int, int] | None = None
+    metric: MetricSpec | None = None
+    least: float = 1.0
+    on_fail: Literal["fail", "reask", "fix", "fallback"] = "fail"
+    attempts: int = 2
+    reask: str = "That answer is not valid: {{ reason }} Answer again, with a valid answer and nothing else."
+    fallback: str = ""
+
+
+class BestOf(Struct, frozen=True, tag="best_of", tag_field="op", omit_defaults=True):
+    """Ask ``n`` times and keep the answer that a metric or a judge rates highest; the earliest of equals."""
+
+    prompt: Prompt
+    n: int
+    metric: MetricSpec | None = None
+    judge: Prompt | None = None
+
+
+class Vote(Struct, frozen=True, tag="vote", tag_field="op", omit_defaults=True):
+    """Ask ``n`` times and keep the answer given most often; the earliest of equals.
+
+    Attributes:
+        normalise: What makes two answers the same: ``exact`` text; ``text`` without case, punctuation and spacing
+            around words; the last ``number``; equal ``json``.
+    """
+
+    prompt: Prompt
+    n: int
+    normalise: Literal["text", "exact", "number", "json"] = "text"
+
+
+class Critique(Struct, frozen=True, tag="critique", tag_field="op", omit_defaults=True):
+    """Let a critic read a step's text, and revise it until the critic accepts or ``limit`` revisions are made.
+
+    Attributes:
+        critic: Gets the step's inputs and ``answer``.
+        revise: Gets the step's inputs, ``answer`` and ``critique``.
+        accept: A pattern that the critic's reply has where it accepts.
+    """
+
+    step: str
+    critic: Prompt
+    revise: Prompt
+    accept: str = r"(?i)^\W*(accept|ok)"
+    limit: int = 2
+
+
+class Retrieve(Struct, frozen=True, tag="retrieve", tag_field="op", omit_defaults=True):
+    """Find the passages of a local corpus that are nearest to a query.
+
+    Attributes:
+        corpus: A folder of text files, or a JSONL file of ``{"id", "text"}``, relative to the workspace.
+        query: A template.
+        method: ``bm25`` counts words; ``embedding`` compares vectors of ``model``.
+        words: Words of a passage, with ``overlap`` of them shared with the one before.
+        model: The model that embeds, a name of ``promptlab.toml``.
+        digest: Of the corpus as it was read, "" before.
+    """
+
+    corpus: str
+    query: str
+    k: int = 3
+    method: Literal["bm25", "embedding"] = "bm25"
+    words: int = 120
+    overlap: int = 20
+    model: str = ""
+    digest: str = ""
+
+
+Operation = Ask | Extract | Validate | BestOf | Vote | Critique | Retrieve
+
+
+class Step(Struct, frozen=True, omit_defaults=True):
+    """One ``[[steps]]`` entry of a chain.
+
+    Attributes:
+        does: The one operation.
+        inputs: The variables of the step's templates: each a template over the chain's inputs and other steps.
+        when: An expression; the step is skipped where it is false. "" is always.
+        foreach: An expression that gives a list; the step is done for each ``item`` of it. "" is once.
+        needs: The steps that must be settled before, in the order of the file.
+    """
+
+    name: str
+    does: Operation
+    inputs: dict[str, str] = {}
+    when: str = ""
+    foreach: str = ""
+    needs: tuple[str, ...] = ()
 
 
 class Example(Struct, frozen=True, omit_defaults=True):
@@ -118,11 +255,13 @@ class MetricSpec(Struct, frozen=True, omit_defaults=True):
     Attributes:
         id: Which metric of the catalogue: ``exact``, ``regex``, ``judge`` …
         name: The name its scores carry; the id unless given.
+        on: The step of a chain whose text is scored, "" for the answer of the whole.
     """
 
     id: str
     name: str
     options: dict[str, object] = {}
+    on: str = ""
 
 
 class Guardrail(Struct, frozen=True, omit_defaults=True):

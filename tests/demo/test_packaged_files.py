@@ -47,8 +47,8 @@ def ladder(tmp_path: Path) -> list[Prompt]:
 
 def test_there_is_nothing_to_complain_about(workspace: Workspace) -> None:
     assert check(workspace) == []
-    assert workspace.prompt_names() == ["judges/polite", "order", "reply", "triage"]
-    assert workspace.evalset_names() == ["orders", "replies", "support"]
+    assert workspace.prompt_names() == ["judges/polite", "order", "reply", "respond", "triage", "triage_vote"]
+    assert workspace.evalset_names() == ["orders", "replies", "responses", "support"]
     assert {name: entry.gguf for name, entry in workspace.settings.models.items()} == {
         "mini": "demo:mini",
         "nano": "demo:nano",

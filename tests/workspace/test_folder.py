@@ -136,7 +136,8 @@ def test_check_says_everything_that_is_wrong(root: Path) -> None:
         "prompts/a@b.toml: The file's name cannot be used: promptlab passes over this file. Rename it: letters, "
         "digits, - and _ are safe.",
         "prompts/a.toml: The key `messages` is missing. Add it.",
-        "prompts/a.toml:1: x: Unknown key `x`. Known keys: description, owner, labels, evalset, notes, id, params, "
+        "prompts/a.toml:1: x: Unknown key `x`. "
+        "Known keys: description, owner, labels, evalset, notes, export, id, params, "
         "output, "
         "judge, messages.",
         "prompts/gone.toml: There is no file prompts/gone.toml in the workspace.",

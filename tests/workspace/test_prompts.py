@@ -108,10 +108,7 @@ role = "user"
         ("messages = []", "Expected at least one `[[messages]]` table, got an empty list."),
         ("messages = 3", "Expected at least one `[[messages]]` table, got 3."),
         ("messages = [3]", "messages[0]: Expected a table, got 3."),
-        (
-            '[[steps]]\nname = "a"',
-            "1: steps: This file is a chain (it has `[[steps]]`), and chains are not supported",
-        ),
+        ('inputs = ["a"]\n[[steps]]\nname = "a"', "steps[0]: A step has exactly one operation, and this one has 0."),
         ("params = 1\n" + MESSAGE, "params: Expected a table, got 1."),
         ("params.temperature = nan\n" + MESSAGE, "Expected a number from 0 to 100, got nan."),
         ("params.temperature = true\n" + MESSAGE, "Expected a number from 0 to 100, got true."),

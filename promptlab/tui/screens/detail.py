@@ -9,6 +9,7 @@ from promptlab.errors import PromptlabError
 from promptlab.lab import wording
 from promptlab.lab.judged import judgings
 from promptlab.scoring.values import MetricInfo, Score
+from promptlab.tui.screens.trace import step_pieces, tree_pieces
 from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.textview import Piece, diff_pieces
 
@@ -30,12 +31,17 @@ def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> 
     pieces.append(Piece("\n"))
     for trial in range(table.trials):
         pieces += _output(table, column, example, trial, diff)
+        if trace := table.trace(column, example, trial):
+            pieces += tree_pieces(trace)
     if case.expected is not None:
         pieces += [Piece("\nexpected  ", "dim"), Piece(f"{_value(case.expected)}\n")]
     if case.reference:
         pieces += [Piece("\nreference  ", "dim"), Piece(f"{case.reference}\n")]
     pieces += _scores(table, column, example)
     pieces += _input(table, column, example)
+    for trial in range(table.trials):
+        if trace := table.trace(column, example, trial):
+            pieces += step_pieces(table, column, example, trial, trace, diff=diff)
     return [*pieces, *_figures(table, column, example)]
 
 

@@ -1,0 +1,64 @@
+"""What is scored of a chain: its answer, or the text of the step that a metric is on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlab.models.values import Outcome
+from promptlab.runs.traces import StepTrace, Trace
+from promptlab.scoring.metrics import score
+from promptlab.scoring.values import Score
+from promptlab.workspace.values import Example, MetricSpec, Output, Prompt
+
+
+def seen_by(spec: MetricSpec, outcome: Outcome, trace: Trace | None) -> Outcome | str:
+    """What a metric looks at: the outcome, or that of its step; or why there is nothing to look at."""
+    if not spec.on:
+        return outcome
+    if trace is None:
+        if outcome.fault is not None:
+            return f"error: {outcome.fault.message}"
+        return f"this column is no chain, so it has no step `{spec.on}`"
+    step = trace.step(spec.on)
+    if step is None:
+        return f"this chain has no step `{spec.on}`"
+    if step.state != "done":
+        return f"step `{spec.on}`: {step.problem}"
+    return outcome_of(step, outcome.key)
+
+
+def outcome_of(step: StepTrace, key: str) -> Outcome:
+    """A step that is done, as an outcome of its own."""
+    calls = step.calls
+    return Outcome(
+        key,
+        step.text,
+        usage=step.usage,
+        latency=step.seconds,
+        cost=step.cost,
+        cached=bool(calls) and all(call.outcome.cached for call in calls),
+    )
+
+
+def scores_of(
+    specs: Sequence[MetricSpec], example: Example, outcome: Outcome, prompt: Prompt, trace: Trace | None
+) -> tuple[Score, ...]:
+    """The computed scores of one cell, each on what its metric looks at; judge metrics are left out."""
+    plain = [spec for spec in specs if not spec.on]
+    found = list(score(plain, example, outcome, prompt.output))
+    for spec in specs:
+        if not spec.on or spec.id == "judge":
+            continue
+        seen = seen_by(spec, outcome, trace)
+        if isinstance(seen, str):
+            found.append(Score(spec.name, missing=seen))
+        else:
+            found += score((spec,), example, seen, _contract(prompt, spec.on))
+    order = {spec.name: place for place, spec in enumerate(specs)}
+    return tuple(sorted(found, key=lambda one: order[one.metric]))
+
+
+def _contract(chain: Prompt, name: str) -> Output | None:
+    step = next((step for step in chain.steps if step.name == name), None)
+    prompt = getattr(step.does, "prompt", None) if step else None
+    return prompt.output if isinstance(prompt, Prompt) else None

@@ -1,0 +1,72 @@
+"""Many chains at once: what all of them wait for goes to the model as one batch, wave after wave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from msgspec import structs
+
+from promptlab.models.values import Model, Outcome, Request
+from promptlab.runs.chains.walk import Walk
+from promptlab.runs.chains.work import Asker, Grades
+from promptlab.runs.values import Cell, Plan
+
+Wanted = dict[str, tuple[Request, Cell, str]]
+"""By key: what is to be asked, and the first cell and step that want it."""
+
+Answers = Callable[[Wanted], AsyncGenerator[Sequence[Outcome], None]]
+"""Gives the outcomes of what is wanted, as they come. Those that never come stop the chains that wait for them."""
+
+_AT_ONCE = 50
+
+
+def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) -> dict[Cell, Walk]:
+    """The chains of cells at their beginning. All the cells are on the same model."""
+    examples = {example.id: example for example in plan.examples}
+    variants = {variant.column: variant for variant in plan.variants}
+    walks: dict[Cell, Walk] = {}
+    for cell in cells:
+        variant = variants[cell.column]
+        asker = Asker(variant.identity, model.capabilities, variant.params.seed, cell.trial)
+        walks[cell] = Walk(plan.chains[cell.column], examples[cell.example], asker, grades)
+    return walks
+
+
+async def walk(walks: Mapping[Cell, Walk], answers: Answers) -> AsyncGenerator[list[tuple[Cell, Walk]], None]:
+    """Take chains to their ends; those that ended, after each wave. Ends early when a wave is not answered."""
+    left = dict(walks)
+    while True:
+        ended = [(cell, one) for cell, one in left.items() if one.trace is not None]
+        for cell, _ in ended:
+            del left[cell]
+        if ended:
+            yield ended
+        if not left:
+            return
+        wanted: Wanted = {}
+        for cell, one in left.items():
+            for request in one.requests:
+                wanted.setdefault(request.key, (request, cell, one.asks_for(request.key)))
+        outcomes: dict[str, Outcome] = {}
+        async with aclosing(answers(wanted)) as coming:
+            async for some in coming:
+                outcomes.update((outcome.key, outcome) for outcome in some)
+        if len(outcomes) < len(wanted):
+            return
+        await _hand_out(left, wanted, outcomes)
+
+
+async def _hand_out(left: Mapping[Cell, Walk], wanted: Wanted, outcomes: Mapping[str, Outcome]) -> None:
+    """Give each chain its answers. All but the first that share one have it for nothing."""
+    for index, (cell, one) in enumerate(left.items()):
+        mine = {
+            request.key: outcomes[request.key]
+            if wanted[request.key][1] is cell
+            else structs.replace(outcomes[request.key], cached=outcomes[request.key].fault is None)
+            for request in one.requests
+        }
+        one.take(mine)
+        if index % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)

@@ -1,0 +1,143 @@
+"""What a run has so far, and how an outcome that arrives is kept: in the journal first, then told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from promptlab.models.cache import Cache
+from promptlab.models.values import Model, Outcome
+from promptlab.runs.asking import Fingerprints, Reader
+from promptlab.runs.journal import Journal
+from promptlab.runs.progress import Meter, Tally
+from promptlab.runs.traces import Trace
+from promptlab.runs.values import Cell, CellDone, JournalLine, Plan, RunEvent
+
+if TYPE_CHECKING:
+    from promptlab.runs.chains.waves import Wanted
+    from promptlab.runs.chains.work import Grades
+
+
+AT_ONCE = 250
+"""Cells that are handled in one go, between two turns of other tasks."""
+
+
+class Keeping:
+    """One run: what it waits for, and what it keeps.
+
+    ``waiting`` holds the cells without an outcome by key: all cells of a key share its answer. ``answers`` holds what
+    steps of chains were answered before the run was taken up again, by key.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        models: Mapping[str, Model],
+        cache: Cache,
+        journal: Journal,
+        use_cache: bool,
+        currencies: Mapping[str, str],
+        part: Sequence[Cell] | None,
+        meter: Meter,
+        grades: Grades | None,
+    ) -> None:
+        self.grades = grades
+        self.plan = plan
+        self.cells = plan.cells if part is None else part
+        self.whole = part is None
+        self.models = models
+        self.cache = cache
+        self.journal = journal
+        self.use_cache = use_cache
+        self.events: asyncio.Queue[Sequence[RunEvent] | None] = asyncio.Queue()
+        self.tally = Tally(len(self.cells), currencies, time.monotonic)
+        self.model_of = {variant.column: variant.model for variant in plan.variants}
+        self.waiting: dict[str, list[Cell]] = {}
+        self.answers: dict[str, Outcome] = {}
+        self.fresh: list[Outcome] = []
+        self.cached_at = time.monotonic()
+        self.told = -1  # cells, in the last Progress
+        self.meter = meter
+        self.fingerprints = Fingerprints()
+        self.spent = ""
+        self.halted = False
+        self.readers: dict[str, Reader] = {}
+        self.noticed: set[str] = set()
+        self.retried: int = 0
+
+    async def _keep_all(self, outcomes: Iterable[Outcome], model: str = "") -> None:
+        rest = iter(outcomes)
+        while some := list(islice(rest, AT_ONCE)):
+            await self._keep(some, model)
+
+    async def _keep(self, outcomes: Sequence[Outcome], model: str = "") -> None:
+        """Journal outcomes for all cells that wait for them, then tell.
+
+        Args:
+            outcomes: What came; one that no cell waits for is dropped.
+            model: The model that gave them just now, or "": only its own cells share in a fault.
+        """
+        done = [
+            CellDone(cell.column, cell.example, cell.trial, share)
+            for outcome in outcomes
+            for cell, share in self._shares(outcome, model)
+        ]
+        if done:
+            await self._tell_done(done, model)
+
+    async def _tell_done(self, done: Sequence[CellDone], model: str) -> None:
+        at = time.time()
+        lines = [JournalLine(one.column, one.example, one.trial, one.outcome, at, trace=one.trace) for one in done]
+        await asyncio.to_thread(self.journal.append, lines)
+        for one in done:
+            self._count(one)
+        if model:
+            self.tally.answered(len(done))
+        self.events.put_nowait(done)
+
+    def _count(self, done: CellDone) -> None:
+        outcome = done.outcome
+        if done.trace is not None:
+            outcome = msgspec.structs.replace(outcome, cost=done.trace.spent)
+        self.tally.add(self.model_of[done.column], outcome)
+
+    def _shares(self, outcome: Outcome, model: str) -> list[tuple[Cell, Outcome]]:
+        """The waiting cells that an outcome is for. All but the first have it for nothing."""
+        cells = self.waiting.pop(outcome.key, [])
+        if outcome.fault is not None:
+            others = [cell for cell in cells if model and self.model_of[cell.column] != model]
+            if others:
+                self.waiting[outcome.key] = others
+            return [(cell, outcome) for cell in cells if not model or self.model_of[cell.column] == model]
+        copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
+        return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
+
+    async def _journal_answers(self, outcomes: Iterable[Outcome], wanted: Wanted) -> None:
+        at = time.time()
+        lines = [
+            JournalLine(cell.column, cell.example, cell.trial, outcome, at, step)
+            for outcome in outcomes
+            if outcome.key in wanted
+            for _, cell, step in (wanted[outcome.key],)
+        ]
+        if lines:
+            await asyncio.to_thread(self.journal.append, lines)
+
+    async def _keep_walked(self, ended: Sequence[tuple[Cell, Outcome, Trace | None]], model: str) -> None:
+        """Journal the outcomes of chains with their traces, then tell."""
+        done = [CellDone(cell.column, cell.example, cell.trial, outcome, trace) for cell, outcome, trace in ended]
+        for cell, _, _ in ended:
+            self.waiting.pop(cell.key, None)
+        await self._tell_done(done, model)
+
+    async def _remember(self) -> None:
+        """Put fresh answers into the cache."""
+        fresh, self.fresh = self.fresh, []
+        if fresh:
+            await asyncio.to_thread(self.cache.put_many, fresh)
+        self.cached_at = time.monotonic()
