@@ -1,0 +1,125 @@
+"""Chains in the lab: a column like a prompt's; traces saved, opened again, scored by step and summed up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from loopback import LoopbackServer
+from places import TICKETS, git
+
+from promptlab.cli.main import cli
+from promptlab.errors import InvalidFile
+from promptlab.lab import Lab, RunTable
+from promptlab.lab.comparing import prompt_fields
+from promptlab.lab.stepping import lines_of, steps_of, trace_diff
+from promptlab.lab.values import RunRequest
+from promptlab.runs.values import Ended
+
+CHAIN = """inputs = ["ticket"]
+[[steps]]
+name = "draft"
+prompt = "triage@v1"
+inputs = { ticket = "{{ ticket }}" }
+[[steps]]
+name = "label"
+extract = { from = "{{ draft.text }}", regex = "(billing|shipping)" }
+[[steps]]
+name = "sure"
+inputs = { ticket = "{{ ticket }}", label = "{{ label.text }}" }
+[steps.vote]
+n = 3
+[steps.vote.prompt]
+params = { temperature = 0.7 }
+[[steps.vote.prompt.messages]]
+role = "user"
+content = "Label ({{ label }}): {{ ticket }}"
+"""
+
+ON_DRAFT = '[[metrics]]\nid = "contains"\nname = "drafted"\non = "draft"\n'
+
+
+@pytest.fixture
+def shop(folder: Path) -> Path:
+    (folder / "prompts" / "sure.toml").write_text(CHAIN)
+    evalset = folder / "evalsets" / "tickets.toml"
+    evalset.write_text(evalset.read_text().replace("[decision]", f"{ON_DRAFT}[decision]"))
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "Ask in steps")
+    return folder
+
+
+async def run(folder: Path, *subjects: str) -> tuple[Lab, RunTable]:
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=subjects))
+    table = lab.table(plan)
+    async for event in lab.run(plan, table):
+        assert not isinstance(event, Ended) or event.state == "complete"
+    await lab.close()
+    return lab, table
+
+
+async def test_a_chain_is_a_column_beside_a_prompt(shop: Path, server: LoopbackServer) -> None:
+    _, table = await run(shop, "sure", "triage")
+    assert [variant.label for variant in table.variants] == ["sure@v1 · api", "triage@v2 · api"]
+    # t5 and t8 are "other", which the second step does not find.
+    assert [key for key in TICKETS if table.trial_scores("a", key, 0)["exact"].value is None] == ["t5", "t8"]
+    failed = table.trace("a", "t5")
+    assert failed is not None
+    assert failed.failed is not None
+    assert failed.failed.step == "label"
+    assert [line.state for line in lines_of(failed)] == ["done", "failed", "failed"]
+    assert table.trial_scores("a", "t1", 0)["drafted"].value == 1.0
+    assert table.trial_scores("a", "t5", 0)["drafted"].value == 1.0, "the draft is there, whatever came after it"
+    assert "no step `draft`" in table.trial_scores("b", "t1", 0)["drafted"].missing
+    draft, label, sure = steps_of(table, "a")
+    assert (draft.done, draft.failed, draft.calls) == (8, 0, 8)
+    assert (label.done, label.failed, label.blocked) == (6, 2, 0)
+    assert (sure.done, sure.blocked, sure.calls) == (6, 2, 18)
+    assert sure.notes == ("agreement 1.00", "chosen 100.0%, pass@1 100.0%, pass@3 100.0%")
+    assert steps_of(table, "b") == []
+
+
+async def test_traces_are_saved_and_opened_again(shop: Path, server: LoopbackServer) -> None:
+    lab, table = await run(shop, "sure")
+    lab.save(table.run)
+    asked = len(server.asked)
+    again = Lab.open(shop).open_run("last")
+    for key in TICKETS:
+        before, after = table.trace("a", key), again.trace("a", key)
+        assert before is not None
+        assert after is not None
+        assert [(step.step, step.state, step.text) for step in after.steps] == [
+            (step.step, step.state, step.text) for step in before.steps
+        ]
+        assert after.steps[0].messages(0)[0].content == f"What is this about? {TICKETS[key][0]}"
+        assert not any(change.spans for change in trace_diff(before, after))
+    assert len(server.asked) == asked
+    shown = CliRunner().invoke(cli, ["-C", str(shop), "show", "last", "--example", "t1"])
+    assert shown.exit_code == 0, shown.output
+    assert "✓ draft  prompt" in shown.output
+    assert "sample 3 → billing" in shown.output
+    summed = CliRunner().invoke(cli, ["-C", str(shop), "show", "last"]).output
+    assert "agreement 1.00" in summed
+
+
+async def test_an_edited_step_is_another_version_and_a_diff(shop: Path, server: LoopbackServer) -> None:
+    await run(shop, "sure")
+    asked = len(server.asked)
+    path = shop / "prompts" / "sure.toml"
+    path.write_text(path.read_text().replace("Label ({{ label }}):", "Label so ({{ label }}):"))
+    lab = Lab.open(shop)
+    assert lab.subject("sure").version == "*"
+    (change,) = prompt_fields(lab.subject("sure@v1").prompt, lab.subject("sure").prompt)
+    assert change.field == "steps.sure.prompt.messages[0].content"
+    await run(shop, "sure")
+    assert len(server.asked) - asked == 18, "the votes of six tickets, and nothing before them"
+
+
+def test_metrics_that_know_the_answer_are_refused_in_a_step(shop: Path) -> None:
+    path = shop / "prompts" / "sure.toml"
+    path.write_text(CHAIN.replace("[steps.vote]", '[steps.best_of]\nmetric = { id = "exact" }').replace(
+        "steps.vote.", "steps.best_of."))  # fmt: skip
+    with pytest.raises(InvalidFile, match="A step cannot use the metric `exact`: it needs more than an answer"):
+        Lab.open(shop).plan(RunRequest(subjects=("sure",)))
