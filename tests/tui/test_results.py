@@ -255,3 +255,27 @@ async def test_all_pairs_of_three_columns(folder: Path) -> None:
         await here.sees("1. b")
         await here.sees("b against a")
         await here.sees("Only 8 examples")
+
+
+STEPS = """inputs = ["ticket"]
+[[steps]]
+name = "draft"
+prompt = "triage"
+inputs = { ticket = "{{ ticket }}" }
+[[steps]]
+name = "label"
+extract = { from = "{{ draft.text }}", regex = "billing|shipping" }
+"""
+
+
+async def test_the_step_that_failed_is_found_within_three_keys(folder: Path, server: LoopbackServer) -> None:
+    (folder / "prompts" / "sure.toml").write_text(STEPS)
+    await finished(folder, RunRequest(subjects=("triage", "sure")), save=False)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.sees("! error 2")
+        await here.press("exclamation_mark")
+        await here.until(lambda: results(here).grid.row_key == "t5")
+        await here.until(lambda: "✗ label  extract  The pattern billing|shipping is not in" in detail(here))
+        assert "├ ✓ draft  prompt" in detail(here)
+        assert "ask: user  Label this as billing, shipping or other" in detail(here)
