@@ -300,6 +300,6 @@ def scored_answers(table: RunTable, column: str, example: str, metric: str) -> l
         outcome = table.outcome(column, example, trial)
         score = table.trial_scores(column, example, trial).get(metric)
         if outcome is not None and score is not None and score.value is not None:
-            seen = seen_by(_spec(table, metric), outcome, table.trace(column, example, trial))
+            seen = seen_by(spec_of(table, metric), outcome, table.trace(column, example, trial))
             found.append((trial, outcome if isinstance(seen, str) else seen))
     return found

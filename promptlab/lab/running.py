@@ -141,10 +141,9 @@ async def judge_table(
             continue
         items: list[JudgeItem] = []
         for item, missing in _items(table, judging):
-            if missing:
-                yield _add(table, item.id, Score(judging.spec.name, missing=missing))
-            elif item.against is not None and item.against.strip() == item.answer.strip():
-                yield _add(table, item.id, Score(judging.spec.name, EVEN, detail="the two answers are the same"))
+            known = _known(judging.spec.name, item, missing)
+            if known is not None:
+                yield _add(table, item.id, known)
             else:
                 items.append(item)
         yield ModelLoading(judging.asked)
@@ -188,6 +187,15 @@ def _items(table: RunTable, judging: Judging) -> list[tuple[JudgeItem, str]]:
                 item = JudgeItem(place, example, answer.text, against.text if against else None, instructions)
                 found.append((item, missing))
     return found
+
+
+def _known(metric: str, item: JudgeItem, missing: str) -> Score | None:
+    """The score of what no judge needs to be asked about."""
+    if missing:
+        return Score(metric, missing=missing)
+    if item.against is not None and item.against.strip() == item.answer.strip():
+        return Score(metric, EVEN, detail="the two answers are the same")
+    return None
 
 
 class _Answer(NamedTuple):

@@ -12,6 +12,7 @@ from promptlab.compare.values import DiffSpan
 from promptlab.lab import wording
 from promptlab.models.values import Outcome
 from promptlab.runs.traces import StepTrace, Trace
+from promptlab.scoring.catalogue import OUTSIDE
 from promptlab.scoring.metrics import score
 from promptlab.scoring.steps import pass_at
 from promptlab.workspace.values import Critique, Example
@@ -185,7 +186,7 @@ def _judged_right(table: RunTable, column: str) -> Right | None:
     """Whether a text is right by the primary metric; None where that is not one of right and wrong."""
     info = table.infos.get(table.primary)
     spec = next((spec for spec in table.metrics if spec.name == table.primary), None)
-    if info is None or spec is None or info.kind != "binary" or spec.id == "judge":
+    if info is None or spec is None or info.kind != "binary" or spec.id in OUTSIDE:
         return None
     output, good = table.prompts[column].output, 0.0 if info.direction == "min" else 1.0
 

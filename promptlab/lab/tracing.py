@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from promptlab.models.values import Outcome
 from promptlab.runs.traces import StepTrace, Trace
+from promptlab.scoring.catalogue import OUTSIDE
 from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Example, MetricSpec, Output, Prompt
@@ -47,7 +48,7 @@ def scores_of(
     plain = [spec for spec in specs if not spec.on]
     found = list(score(plain, example, outcome, prompt.output))
     for spec in specs:
-        if not spec.on or spec.id == "judge":
+        if not spec.on or spec.id in OUTSIDE:
             continue
         seen = seen_by(spec, outcome, trace)
         if isinstance(seen, str):

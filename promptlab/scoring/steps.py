@@ -79,7 +79,7 @@ def chain_problems(chain: Prompt) -> list[Problem]:
         if found:
             continue
         info = catalogue.describe(spec)
-        if info.needs or info.kind == "set" or spec.id == catalogue.JUDGE:
+        if info.needs or info.kind == "set" or spec.id in catalogue.OUTSIDE:
             message = f"A step cannot use the metric `{spec.id}`: it needs more than an answer."
             hint = "Use one such as `regex` or `json_schema`, or a judge with `best_of`."
             problems.append(Problem(message, chain.source, key=key, hint=hint))
