@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import NotFound, UsageFault
 from promptlab.history.values import Committed, GitCall, Published, RunRecord, SavedRun
-from promptlab.lab import archive, planning
+from promptlab.lab import archive, planning, tracing
 from promptlab.lab.modelling import SpeedStep, measure_speeds
 from promptlab.lab.opening import Opener
 from promptlab.lab.storing import folder_for
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from promptlab.lab.running import Judging, Scorer
     from promptlab.lab.undoing import Undo
     from promptlab.runs.journal import Journal
-    from promptlab.scoring.steps import StepGrades
 
 TABLES_FOR_DIFF = 20  # newest runs that are opened to find stored outputs of a version
 
@@ -161,7 +160,7 @@ class Lab(Opener):
                 use_cache=use_cache,
                 currencies=self._currencies(),
                 meter=Meter(budget),
-                grades=self._grades(plan),
+                grades=tracing.grades_for(self.workspace) if plan.chains else None,
             )
             try:
                 async with aclosing(events):
@@ -199,15 +198,6 @@ class Lab(Opener):
             for spec in metrics
             if spec.name in judges
         ]
-
-    def _grades(self, plan: Plan) -> StepGrades | None:
-        """What the chains of a plan need of scoring and of the workspace's files."""
-        if not plan.chains:
-            return None
-        from promptlab.scoring.steps import StepGrades
-        from promptlab.workspace.corpora import Corpora
-
-        return StepGrades(Corpora(self.workspace).find)
 
     def _currencies(self) -> dict[str, str]:
         return {entry.name: entry.price.currency for entry in self.settings.models.values() if entry.price}

@@ -15,12 +15,12 @@ from msgspec import Struct
 from promptlab.errors import InvalidFile, ModelFault, NotFound, Problem, UsageFault
 from promptlab.lab import planning
 from promptlab.lab.lab import Lab
+from promptlab.lab.tracing import grades_for
 from promptlab.models import registry, trust
 from promptlab.models.values import Model, Outcome
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.traces import Trace
 from promptlab.runs.values import Plan
-from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings import parse_settings
 from promptlab.workspace.values import EvalSet, Example, Message, ModelEntry, Prompt, Retrieve
@@ -191,7 +191,9 @@ def load(subject: str, path: Path | str = ".", *, model: str = "") -> Loaded:
     found = lab.subject(subject)
     name = model or planning.model_names(lab.workspace, ())[0]
     planning.model_names(lab.workspace, (name,))
-    return Loaded(found.prompt, lab.settings.models[name], lab.root, _grades(found.prompt, lab.workspace))
+    return Loaded(
+        found.prompt, lab.settings.models[name], lab.root, grades_for(lab.workspace) if found.prompt.steps else None
+    )
 
 
 def export(lab: Lab, subject: str, models: Sequence[str] = ()) -> bytes:
@@ -243,13 +245,4 @@ def _from_file(path: Path, model: str) -> Loaded:
     if name not in entries:
         there = ", ".join(entries) or "none"
         raise NotFound(f"{path}: there is no model “{name}” in this file. Models in it: {there}.")
-    return Loaded(prompt, entries[name], path.resolve().parent, _grades(prompt, None))
-
-
-def _grades(prompt: Prompt, workspace: Workspace | None) -> StepGrades | None:
-    if not prompt.steps:
-        return None
-    from promptlab.scoring.steps import StepGrades
-    from promptlab.workspace.corpora import Corpora
-
-    return StepGrades(Corpora(workspace).find if workspace else lambda rule, query: [])
+    return Loaded(prompt, entries[name], path.resolve().parent, grades_for(None) if prompt.steps else None)

@@ -8,8 +8,16 @@ from promptlab.models.values import Outcome
 from promptlab.runs.traces import StepTrace, Trace
 from promptlab.scoring.catalogue import OUTSIDE
 from promptlab.scoring.metrics import score
+from promptlab.scoring.steps import StepGrades
 from promptlab.scoring.values import Score
+from promptlab.workspace.corpora import Corpora
+from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import Example, MetricSpec, Output, Prompt
+
+
+def grades_for(workspace: Workspace | None) -> StepGrades:
+    """What chains need of scoring, and of a workspace's files; a chain on its own has none."""
+    return StepGrades(Corpora(workspace).find if workspace else lambda rule, query: [])
 
 
 def seen_by(spec: MetricSpec, outcome: Outcome, trace: Trace | None) -> Outcome | str:

@@ -172,9 +172,6 @@ def read_critique(reading: Reading, raw: object, path: KeyPath) -> Operation | N
 def read_retrieve(reading: Reading, raw: object, path: KeyPath) -> Operation | None:
     """``retrieve = { corpus = "docs", query = "{{ ticket }}", k = 3 }``."""
     top = reading.sheet.table(raw, path, _RETRIEVE, required=("corpus", "query"))
-    if top.get("method") == "embedding" and "model" not in top:
-        message = "The key `model` is missing."
-        reading.sheet.problem(path, message, "Name the model of promptlab.toml that embeds.")
     if cast("int", top.get("overlap", 20)) >= cast("int", top.get("words", 120)):
         reading.sheet.problem((*path, "overlap"), "`overlap` must be less than `words`.")
     if not {"corpus", "query"} <= top.keys():
@@ -281,9 +278,8 @@ _RETRIEVE: dict[str, Check] = {
     "corpus": check.word,
     "query": template,
     "k": check.whole(1, 100),
-    "method": check.one_of("bm25", "embedding"),
+    "method": check.one_of("bm25"),
     "words": check.whole(5, 10_000),
     "overlap": check.whole(0, 5_000),
-    "model": check.word,
     "digest": check.text,
 }

@@ -196,19 +196,17 @@ class Retrieve(Struct, frozen=True, tag="retrieve", tag_field="op", omit_default
     Attributes:
         corpus: A folder of text files, or a JSONL file of ``{"id", "text"}``, relative to the workspace.
         query: A template.
-        method: ``bm25`` counts words; ``embedding`` compares vectors of ``model``.
+        method: ``bm25`` counts words.
         words: Words of a passage, with ``overlap`` of them shared with the one before.
-        model: The model that embeds, a name of ``promptlab.toml``.
         digest: Of the corpus as it was read, "" before.
     """
 
     corpus: str
     query: str
     k: int = 3
-    method: Literal["bm25", "embedding"] = "bm25"
+    method: Literal["bm25"] = "bm25"
     words: int = 120
     overlap: int = 20
-    model: str = ""
     digest: str = ""
 
 

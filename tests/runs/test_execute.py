@@ -148,11 +148,12 @@ async def test_without_the_cache_models_are_asked_and_the_cache_is_renewed(lab: 
 
 async def test_texts_are_told_while_they_are_written(lab: Lab) -> None:
     plan = small_plan(12)
-    model = ScriptedModel(delay=0.05, at_once=4, streaming=True)
+    model = ScriptedModel(delay=0.15, at_once=6, streaming=True)
     events = await lab.run(plan, model)
     outcomes = cells(events)
     texts = [event for event in events if isinstance(event, CellText)]
-    assert len({(one.column, one.example, one.trial) for one in texts}) == 12
+    # Texts that nobody took in time give way to outcomes: those of the second six can meet outcomes of the first.
+    assert 6 <= len({(one.column, one.example, one.trial) for one in texts}) <= 12
     for place, one in enumerate(events):
         if isinstance(one, CellText):
             assert one.text
