@@ -164,10 +164,10 @@ def parse(tag: str, text: str, *, commit: str, time: int, author: str) -> Mark |
     """What ``message`` wrote, or None when the tag is none of promptlab's."""
     pin_name, stage_name = PIN.fullmatch(tag), STAGE.fullmatch(tag)
     name = stage_name or pin_name
-    title, words = trailers.read(text)
-    if name is None or words.get("Format") != [[trailers.FORMAT]] or len(words.get("Version", [])) != 1:
+    title, lines = trailers.read(text)
+    if name is None or lines.get("Format") != [trailers.FORMAT] or len(lines.get("Version", [])) != 1:
         return None
-    version, *rest = words["Version"][0]
+    version, *rest = lines["Version"][0].split(" ")
     values = dict[str, str](word.split("=", 1) for word in rest if "=" in word)
     prompt, content = trailers.pair(version)
     if prompt != name["prompt"] or not re.fullmatch("[0-9a-f]{12}", content):
@@ -184,7 +184,7 @@ def parse(tag: str, text: str, *, commit: str, time: int, author: str) -> Mark |
         blob=values["blob"],
         path=trailers.unquote(values.get("path", "")),
         commit=commit,
-        run=trailers.unquote(words["Run"][0][0]) if "Run" in words else "",
+        run=trailers.unquote(lines["Run"][0].partition(" ")[0]) if "Run" in lines else "",
         time=time,
         author=plain(author),
         title=plain(title),

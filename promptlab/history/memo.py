@@ -42,9 +42,8 @@ def load(file: Path, kind: type[Entry]) -> list[Entry]:
 
 def add(file: Path, entries: Iterable[msgspec.Struct]) -> None:
     """Remembers more, in one append that other processes may interleave with; a read-only repository is no fault."""
-    encode = msgspec.json.Encoder().encode
     # The line end in front closes a line that a kill cut short.
-    data = b"\n" + b"".join(encode(entry) + b"\n" for entry in entries)
+    data = b"\n" + msgspec.json.Encoder().encode_lines(entries)
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
         # O_NOFOLLOW: a repository from elsewhere must not lead this write out of itself.

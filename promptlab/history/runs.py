@@ -50,18 +50,20 @@ def list_runs(repo: Repository) -> list[RunRecord]:
     Raises:
         HistoryFault: Git failed.
     """
-    listing = os.fsdecode(repo.git.read("for-each-ref", "--format=%(objectname) %(refname)", _PREFIX)).splitlines()
-    refs = [(tag_object, name) for tag_object, _, name in (line.partition(" ") for line in listing)]
     file = repo.common_dir / "promptlab" / f"runs-{_RULE}.jsonl"
     known = {entry.tag_object: entry for entry in memo.load(file, _Known)}
-    if new := [name for tag_object, name in refs if tag_object not in known]:
-        # Most are new where nothing is remembered: one process then reads all of them.
-        read = {entry.tag_object: entry for listed in _listings(repo, new) for entry in _entries(listed)}
-        memo.add(file, (entry for tag_object, entry in read.items() if tag_object not in known))
+    # Where nothing is remembered, one process reads all of them, and their names with them.
+    first = [] if known else _everything(repo)
+    refs = [(entry.tag_object, f"refs/tags/{name}") for name, entry in first] or _refs(repo)
+    new = [name for tag_object, name in refs if tag_object not in known]
+    if new:
+        found = first or [each for listing in _listings(repo, new) for each in _entries(listing)]
+        read = {entry.tag_object: entry for _, entry in found if entry.tag_object not in known}
+        memo.add(file, read.values())
         known |= read
     # A name that somebody gave to a run's tag object makes no second run of it.
-    found = ((name, known[tag_object].record) for tag_object, name in refs if tag_object in known)
-    records = [record for name, record in found if record is not None and name == f"refs/tags/{record.tag}"]
+    named = ((name, known[tag_object].record) for tag_object, name in refs if tag_object in known)
+    records = [record for name, record in named if record is not None and name == f"refs/tags/{record.tag}"]
     return sorted(records, key=lambda record: record.id, reverse=True)
 
 
@@ -106,13 +108,24 @@ def read_inputs(repo: Repository, record: RunRecord, paths: Iterable[str]) -> di
     return {names[name]: data for name, data in repo.blobs(names).items()}
 
 
+def _refs(repo: Repository) -> list[tuple[str, str]]:
+    """Tag object and full name of each tag of a run."""
+    listing = os.fsdecode(repo.git.read("for-each-ref", "--format=%(objectname) %(refname)", _PREFIX)).splitlines()
+    return [(tag_object, name) for tag_object, _, name in (line.partition(" ") for line in listing)]
+
+
+def _everything(repo: Repository) -> list[tuple[str, _Known]]:
+    """All tags of runs, in one process; none where one of them is damaged, which ends git's list."""
+    answer = repo.git.try_read("for-each-ref", f"--format={_FORMAT}", _PREFIX)
+    return list(_entries(answer.out)) if answer.code == 0 else []
+
+
 def _listings(repo: Repository, names: list[str]) -> list[bytes]:
     """What git says of these tags."""
-    everything = repo.git.try_read(
-        "for-each-ref", f"--format={_FORMAT}", *(names if len(names) < _NAMES else [_PREFIX])
-    )
-    if everything.code == 0:
-        return [everything.out]
+    if len(names) < _NAMES:
+        answer = repo.git.try_read("for-each-ref", f"--format={_FORMAT}", *names)
+        if answer.code == 0:
+            return [answer.out]
     # One tag whose object is missing ends the whole list, so those that are whole are asked for by name.
     asked = "".join(f"{name}^{{commit}}\n" for name in names)
     said = repo.git.read("cat-file", "--batch-check=%(objecttype)", stdin=os.fsencode(asked)).splitlines()
@@ -123,11 +136,12 @@ def _listings(repo: Repository, names: list[str]) -> list[bytes]:
     ]
 
 
-def _entries(listing: bytes) -> Iterator[_Known]:
-    fields = [field.decode("utf-8", "replace") for field in listing.split(b"\0")]
+def _entries(listing: bytes) -> Iterator[tuple[str, _Known]]:
+    """Short name of each tag, and what it is."""
+    fields = listing.decode("utf-8", "replace").split("\0")
     width = len(_FIELDS)
     for at in range(0, len(fields) - width, width):
-        yield _Known(fields[at].lstrip("\n"), _record(fields[at + 1 : at + width]))
+        yield fields[at + 1], _Known(fields[at].lstrip("\n"), _record(fields[at + 1 : at + width]))
 
 
 def _record(fields: list[str]) -> RunRecord | None:

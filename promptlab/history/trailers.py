@@ -20,6 +20,12 @@ TAG = re.compile(r"run/(?P<subject>.+)/(?P<run>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6})")
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._@/:*+-]")
 _ESCAPE = re.compile(rb"=([0-9A-F]{2})")
 _LINE = re.compile(r"^Promptlab-([A-Z][a-z]+): ([A-Za-z0-9._@/:=*+ -]*)$", re.MULTILINE)
+# A list of runs has thousands of these two: one expression reads all of their words. What a later version may add
+# behind them is passed over.
+_COLUMN = re.compile(
+    r"([^ ]*) prompt=([^ ]*)@([^ ]*) version=([^ ]*) model=([^ ]*) identity=([^ ]*)(?: set=([^ ]*))?(?: .*)?"
+)
+_SCORE = re.compile(r"([^ ]*) ([^ ]*)=([0-9.e+-]+) n=([0-9]+)(?: se=([0-9.e+-]+))?(?: missing=([0-9]+))?(?: .*)?")
 
 
 def message(
@@ -75,12 +81,12 @@ def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRec
         time: Tagger time.
     """
     name = TAG.fullmatch(tag)
-    title, words = read(text)
-    if name is None or words.get("Format") != [[FORMAT]] or words.get("Run") != [[name["run"]]]:
+    title, lines = read(text)
+    if name is None or lines.get("Format") != [FORMAT] or lines.get("Run") != [name["run"]]:
         return None
     try:
-        ((evalset, count),) = words["Evalset"]
-        ((state,),) = words["State"]
+        (evalset_line,), (state,) = lines["Evalset"], lines["State"]
+        evalset, count = evalset_line.split(" ")
         evalset_name, evalset_content = pair(evalset)
         return RunRecord(
             id=name["run"],
@@ -93,22 +99,22 @@ def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRec
             evalset=evalset_name,
             evalset_content=evalset_content,
             n=int(count.removeprefix("n=")),
-            columns=tuple(_column(line) for line in words.get("Variant", [])),
-            scores=tuple(_score(line) for line in words.get("Score", [])),
+            columns=tuple(_column(line) for line in lines.get("Variant", [])),
+            scores=tuple(_score(line) for line in lines.get("Score", [])),
             partial=state == "partial",
-            plan=unquote(words["Plan"][0][0]) if "Plan" in words else "",
+            plan=unquote(lines["Plan"][0].partition(" ")[0]) if "Plan" in lines else "",
         )
     except (KeyError, ValueError, IndexError):
         return None
 
 
-def read(text: str) -> tuple[str, dict[str, list[list[str]]]]:
-    """A message's title, and the words of its trailers by key."""
+def read(text: str) -> tuple[str, dict[str, list[str]]]:
+    """A message's title, and its trailers by key: one line of words for each."""
     title, _, body = text.strip().partition("\n\n")
-    words: dict[str, list[list[str]]] = {}
+    lines: dict[str, list[str]] = {}
     for key, line in _LINE.findall(body.rpartition("\n\n")[2].replace("\r", "")):
-        words.setdefault(key, []).append(line.split(" "))
-    return title, words
+        lines.setdefault(key, []).append(line)
+    return title, lines
 
 
 def _column_words(column: ColumnLine) -> str:
@@ -119,18 +125,11 @@ def _column_words(column: ColumnLine) -> str:
     )
 
 
-def _column(words: list[str]) -> ColumnLine:
-    values = _values(words[1:])
-    prompt, content = pair(values["prompt"])
-    return ColumnLine(
-        column=unquote(words[0]),
-        prompt=prompt,
-        content=content,
-        version=unquote(values["version"]),
-        model=unquote(values["model"]),
-        identity=unquote(values["identity"]),
-        set=unquote(values.get("set", "")),
-    )
+def _column(line: str) -> ColumnLine:
+    words = _COLUMN.fullmatch(line)
+    if words is None:
+        raise ValueError(line)
+    return ColumnLine(*map(unquote, words.groups("")))
 
 
 def score_words(score: ScoreLine) -> str:
@@ -140,24 +139,14 @@ def score_words(score: ScoreLine) -> str:
     return f"Score: {quote(score.column)} {quote(score.metric)}={score.mean:.6g} n={score.n}{se}{missing}"
 
 
-def _score(words: list[str]) -> ScoreLine:
-    # A list of runs has thousands of these: no more is made of the words than is needed.
-    metric, _, mean = words[1].rpartition("=")
-    rest = _values(words[3:]) if len(words) > 3 else {}
-    if not words[2].startswith("n="):
-        raise ValueError(words[2])
-    return ScoreLine(
-        unquote(words[0]),
-        unquote(metric),
-        _finite(mean),
-        int(words[2][2:]),
-        _finite(rest["se"]) if "se" in rest else None,
-        int(rest.get("missing", 0)),
-    )
-
-
-def _values(words: list[str]) -> dict[str, str]:
-    return {key: value for key, _, value in [word.partition("=") for word in words]}
+def _score(line: str) -> ScoreLine:
+    words = _SCORE.fullmatch(line)
+    if words is None:
+        raise ValueError(line)
+    column, metric, mean, n, se, missing = words.groups()
+    if "=" in column or "=" in metric:
+        column, metric = unquote(column), unquote(metric)
+    return ScoreLine(column, metric, _finite(mean), int(n), _finite(se) if se else None, int(missing or 0))
 
 
 def pair(word: str) -> tuple[str, str]:
