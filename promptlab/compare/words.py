@@ -6,6 +6,7 @@ combining marks, one CJK character, a whole emoji cluster, a flag, a run of blan
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import unicodedata
@@ -24,6 +25,7 @@ UNLIKE = 0.2
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SMALL = 2_000  # tokens on both sides together that the exact alignment handles in a few milliseconds
+_SHORT = 4_000  # characters on both sides together that no budget is needed for
 
 
 def word_diff(before: str, after: str, budget: float = 0.25) -> tuple[DiffSpan, ...]:
@@ -35,12 +37,14 @@ def word_diff(before: str, after: str, budget: float = 0.25) -> tuple[DiffSpan, 
         before: The older text.
         after: The newer text.
         budget: Seconds for the whole comparison. What is not worked out by then is given as whole stretches that were
-            removed and added, which is coarse but true.
+            removed and added, which is coarse but true. Short texts are always worked out: what is said of them
+            does not depend on how busy the machine is.
 
     Returns:
         Spans in reading order; where both exist, "removed" stands before "added". Neighbours differ in ``op``.
     """
-    deadline = time.monotonic() + budget
+    _token_pattern()  # made once, and not on this comparison's time
+    deadline = math.inf if len(before) + len(after) <= _SHORT else time.monotonic() + budget
     pairs: list[_Pair] = []
     old, new = _LINE.findall(before), _LINE.findall(after)
     for equal, removed, added in _anchored(old, new):
@@ -117,8 +121,8 @@ def _hunk(old: Sequence[str], new: Sequence[str], deadline: float) -> Iterator[_
     """Lines without an anchor between them: those that both sides have several times first, then the words."""
     lines = [_Pair(False, "".join(old), "".join(new))]
     if len(old) > 1 and len(new) > 1 and _alike(old, new) >= UNLIKE:
-        now = time.monotonic()
-        lines = _tidy(_exact(old, new, now + (deadline - now) / 2))
+        half = time.monotonic() / 2 + deadline / 2
+        lines = _tidy(_exact(old, new, half))
     for pair in lines:
         if pair.equal or not pair.removed or not pair.added:
             yield pair
