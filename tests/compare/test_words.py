@@ -76,9 +76,10 @@ def test_an_edited_copy_is_rebuilt_whatever_the_budget(pieces: list[str], data: 
 
 
 def test_what_is_said_of_a_short_text_does_not_depend_on_time() -> None:
-    before, after = "Name it.\n" * 40 + "It is about billing.", "Name it.\n" * 20 + "It is billing."
+    before = "Name it.\n" * 40 + "Say what it is about, in a word.\n"
+    after = "Name it.\n" * 20 + "Say what it is, in a word.\n"
     assert word_diff(before, after, 0.0) == word_diff(before, after, 60.0)
-    assert any(span == DiffSpan("removed", "about ") for span in word_diff(before, after, 0.0))
+    assert DiffSpan("removed", " about") in word_diff(before, after, 0.0)
 
 
 @settings(max_examples=300, deadline=None)

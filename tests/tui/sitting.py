@@ -50,7 +50,7 @@ class Sitting:
     async def type(self, text: str) -> None:
         await self.pilot.press(*("space" if c == " " else c for c in text))
 
-    async def until(self, holds: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait for something to become true on the screen; fail with the screen's text when it does not."""
         deadline = time.monotonic() + seconds
         while not holds():
@@ -58,7 +58,7 @@ class Sitting:
             await asyncio.sleep(0.03)  # reading the screen is dear: it is drawn anew
         await self.pilot.pause()
 
-    async def sees(self, words: str, seconds: float = 10.0) -> None:
+    async def sees(self, words: str, seconds: float = 30.0) -> None:
         """Wait until the screen shows these words."""
         await self.until(lambda: words in self.text, seconds)
 

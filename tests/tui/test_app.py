@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import places
@@ -153,9 +152,15 @@ async def test_no_colour_never_means_black_on_black(folder: Path, monkeypatch: p
 async def test_quitting_during_a_run_ends_it_at_once_and_keeps_what_is_done(
     folder: Path, server: LoopbackServer
 ) -> None:
-    server.latency = 0.3
+    reply = server.reply
+
+    def two_answers(text: str) -> str:
+        server.latency = 300.0 if len(server.asked) > 2 else 0.0
+        return reply if isinstance(reply, str) else reply(text)
+
+    server.reply = two_answers
     settings = folder / "promptlab.toml"
-    settings.write_text(settings.read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 2"))
+    settings.write_text(settings.read_text().replace("timeout = 5.0", "timeout = 600.0\nconcurrency = 2"))
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("R")
@@ -164,14 +169,12 @@ async def test_quitting_during_a_run_ends_it_at_once_and_keeps_what_is_done(
         await here.sees("2/16")
         await here.press("ctrl+q")
         await here.sees("What is done is kept")
-        begun = time.monotonic()
         await here.press("Q")
         await here.until(lambda: here.app.return_value == 0)
-    assert time.monotonic() - begun < 10
     lab = Lab.open(folder)
     run = lab.runs()[0]
     table = lab.open_run(run.id)
-    assert 2 <= sum(table.outcome("a", example.id) is not None for example in table.examples) < 8
+    assert sum(table.outcome(v.column, e.id) is not None for v in table.variants for e in table.examples) == 2
 
 
 async def test_a_folder_that_is_no_workspace_ends_with_its_sentence(tmp_path: Path) -> None:
