@@ -192,12 +192,15 @@ def sign_flip_p(sums: Sequence[float]) -> float:
         patterns = np.arange(2 ** len(moved), dtype=np.uint32)
         signs = (patterns[:, None] >> np.arange(len(moved), dtype=np.uint32)) & 1
         return float(np.mean(np.abs((signs * 2.0 - 1.0) @ values) >= bar))
+    # Eight signs are one byte, and the sum of its values is looked up: half the time of multiplying, and one core.
+    size = -(-len(moved) // 8)
+    eights = np.zeros(8 * size)
+    eights[: len(moved)] = values
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    sums_of_bytes = eights.reshape(size, 8) @ bits.T
     dice = np.random.default_rng(_SEED)
-    hits = 0
-    block = max(1, 2_000_000 // len(moved))  # keeps one block of signs at 16 MB
-    for start in range(0, DRAWS, block):
-        rows = min(block, DRAWS - start)
-        bits = np.frombuffer(dice.bytes((rows * len(moved) + 7) // 8), dtype=np.uint8)
-        signs = np.unpackbits(bits, count=rows * len(moved)).reshape(rows, len(moved)).astype(np.float64)
-        hits += int(np.count_nonzero(np.abs(2.0 * (signs @ values) - values.sum()) >= bar))
+    kept = np.zeros(DRAWS)
+    for sums_of_byte in sums_of_bytes:
+        kept += sums_of_byte[np.frombuffer(dice.bytes(DRAWS), dtype=np.uint8)]
+    hits = int(np.count_nonzero(np.abs(2.0 * kept - values.sum()) >= bar))
     return (1 + hits) / (1 + DRAWS)

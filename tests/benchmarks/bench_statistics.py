@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from promptlab.compare.anytime import Range, decide_anytime, fortunes
 from promptlab.compare.intervals import mean_interval
@@ -114,17 +115,32 @@ def test_coverage_of_the_interval_of_a_share(n: int) -> None:
 
 
 @pytest.mark.parametrize("p", [0.5, 0.7, 0.9, 0.95])
-@pytest.mark.parametrize(("groups", "size"), [(10, 5), (40, 5), (20, 1)])
-def test_coverage_of_the_interval_of_a_clustered_share(groups: int, size: int, p: float) -> None:
-    """Clusters whose own shares are beta distributed, with an intraclass correlation of 0.3."""
+@pytest.mark.parametrize("alike", [0.1, 0.3, 0.7])
+@pytest.mark.parametrize(("units", "trials"), [(20, 3), (20, 10), (50, 10), (200, 10)])
+def test_coverage_of_the_interval_of_a_share_over_trials(units: int, trials: int, alike: float, p: float) -> None:
+    """Examples whose own shares are beta distributed; ``alike`` is the correlation of two trials of one example."""
     dice, rounds = np.random.default_rng(20_261_122), 2000
-    own = dice.beta(p * 0.7 / 0.3, (1 - p) * 0.7 / 0.3, size=(rounds, groups))
+    own = dice.beta(p * (1 - alike) / alike, (1 - p) * (1 - alike) / alike, size=(rounds, units))
+    shares_ = dice.binomial(trials, own) / trials
+    found = [mean_interval(list(map(float, row)), "binary", trials=trials) for row in shares_]
+    covered = sum(one.low <= p <= one.high for one in found) / rounds
+    print(f"\n  {units} examples of {trials} trials, alike {alike}, p = {p}: {covered:.4f}", end="")
+    assert covered >= 0.93
+
+
+@pytest.mark.parametrize("p", [0.5, 0.7, 0.9, 0.95])
+@pytest.mark.parametrize("alike", [0.1, 0.3, 0.7])
+@pytest.mark.parametrize(("groups", "size"), [(10, 5), (10, 20), (40, 5), (20, 1)])
+def test_coverage_of_the_interval_of_a_clustered_share(groups: int, size: int, alike: float, p: float) -> None:
+    """Clusters whose own shares are beta distributed, with this intraclass correlation."""
+    dice, rounds = np.random.default_rng(20_261_122), 2000
+    own = dice.beta(p * (1 - alike) / alike, (1 - p) * (1 - alike) / alike, size=(rounds, groups))
     scores = (dice.random((rounds, groups, size)) < own[:, :, None]).astype(float).reshape(rounds, -1)
     names = [str(at // size) for at in range(groups * size)]
     found = [mean_interval(list(map(float, row)), "binary", names if size > 1 else None) for row in scores]
     covered = sum(one.low <= p <= one.high for one in found) / rounds
-    print(f"\n  {groups} clusters of {size}, p = {p}: {covered:.4f}", end="")
-    assert covered >= 0.93 - 3 * (0.95 * 0.05 / rounds) ** 0.5
+    print(f"\n  {groups} clusters of {size}, alike {alike}, p = {p}: {covered:.4f}", end="")
+    assert covered >= 0.93
 
 
 class Looks(NamedTuple):
@@ -229,9 +245,10 @@ def test_a_verdict_on_a_thousand_examples_takes_a_tenth_of_a_second_at_most() ->
     for name, verdict in kinds.items():
         seconds: list[float] = []
         for _ in range(5):
-            start = time.process_time()
-            verdict()
-            seconds.append(time.process_time() - start)
+            with threadpool_limits(1):  # several threads of BLAS that wait for each other are CPU time, too
+                start = time.process_time()
+                verdict()
+                seconds.append(time.process_time() - start)
         print(f"\n  {name}: {1000 * min(seconds):.0f} ms", end="")
         assert min(seconds) < 0.1
 
@@ -244,9 +261,9 @@ def test_ten_metrics_of_ten_thousand_outcomes() -> None:
         "k", "The parcel of order 17 was sent on Monday. Please wait for two more days, then write again."
     )
     score(specs, example, outcome, None)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(10_000):
         score(specs, example, outcome, None)
-    took = time.perf_counter() - start
-    print(f"\n10,000 outcomes under ten metrics: {took:.2f} s")
+    took = time.process_time() - start
+    print(f"\n10,000 outcomes under ten metrics: {took:.2f} s of CPU")
     assert took < 2
