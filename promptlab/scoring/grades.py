@@ -86,12 +86,18 @@ def _settle(judge: Judge, found: list[str]) -> Grade:
 
 # Repetitions have a bound, or begin at a fixed word: no reply, however hostile, takes more than linear time.
 _DECOR = r"[\s\"'“”‘’`*_#()\[\]{}<>]{0,8}"
-_VERB = r"(?:give|rate|grade|score|award)s?\s+(?:it|this|that)(?:\s+(?:reply|answer|response|one))?"
+_VERB = (
+    r"(?<!\bnot )(?<!n['’]t )(?<!never )"
+    r"\b(?:give|rate|grade|score|award)s?\s+(?:it|this|that)(?:\s+(?:reply|answer|response|one))?"
+)
 _NOUN = r"(?:score|grade|rating|verdict|judge?ment)(?:\s+(?:of|for)\s+(?:(?:the|this)\s+)?[^\W\d]\w{0,20})?"
 # A judge that says "the answer is 4" may repeat what it was given to grade; "Answer: 4" on a line is its own.
 _ANSWER = {True: r"^[\W_]{0,8}answer(?=\W{0,4}[:=])", False: r"\banswer"}
 _RANGE = r"(?:\s?[(\[]\s?[-−]?\d{1,4}\s?(?:-|–|—|to|/)\s?[-−]?\d{1,4}\s?[)\]])?"
 _LINK = r"(?:\s{0,2}(?:[:=→]|->|-\s|(?:is|of|as|be|an?|at)\b)){0,4}"
+# "(1 = worst, 5 = best)" says what the grades mean.
+_KEY = r"(?:\s?\([^()\n]{1,80}=[^()\n]{1,80}\))?"
+_NO_KEY = r"(?![^()\n]{0,80}=[^()\n]{0,80}\))"
 _COUNTED = r"(?![ \t]+(?!(?:out|of|because|since|as|for|points?|stars?|and|but|which|overall)\b)[^\W\d])"
 
 
@@ -101,8 +107,8 @@ class _Reader:
     def __init__(self, grade: str, highest: str) -> None:
         numbers = bool(highest)
         # No part of a longer number, range or word; and what counts things ("3 errors") is no grade.
-        one = rf"(?<![\w.,/−-])({grade})(?![\w%]|[.,/]\d|\s?[-–—/]\s?\d){_COUNTED}"
-        behind = rf"(?:\b{_VERB}|\b{_NOUN}|{_ANSWER[numbers]}){_RANGE}{_DECOR}{_LINK}{_DECOR}"
+        one = rf"(?<![\w.,/−-])({grade})(?![\w%]|[.,/]\d|\s?[-–—/]\s?\d){_COUNTED}{_NO_KEY}"
+        behind = rf"(?:{_VERB}|\b{_NOUN}|{_ANSWER[numbers]}){_RANGE}{_KEY}{_DECOR}{_LINK}{_DECOR}"
         over = rf"(?:\s?/\s?|\s+(?:out\s+)?of\s+){highest}(?![\w.,]?\d)" if numbers else r"(?!)"
         flags = re.IGNORECASE | re.MULTILINE
         self._whole = re.compile(rf"{_DECOR}({grade}){_DECOR}[.!]?{_DECOR}", flags)
