@@ -13,7 +13,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from promptlab.compare import paired
 from promptlab.compare.guardrails import check_guardrail
-from promptlab.compare.sequential import BETS, clear_side
+from promptlab.compare.sequential import BETS, clear_side, clearly_no_drop
 from promptlab.compare.verdict import decide
 from promptlab.workspace.values import Decision, Guardrail
 
@@ -69,22 +69,39 @@ def test_a_guardrail_is_the_one_sided_t_test_of_scipy(seed: int, margin: float, 
     assert found.p == pytest.approx(stats.ttest_1samp(gain, -margin, alternative="greater").pvalue)
 
 
-def test_a_coin_is_called_clear_exactly_this_often() -> None:
-    """By dynamic programming: looking after each of 200 tosses, one side is called at most 5 % of the time."""
-    size, alpha = 200, 0.05
-    ups, downs = np.meshgrid(np.arange(size + 1), np.arange(size + 1), indexing="ij")
-    bets = np.array(BETS)[:, None, None]
-    called = np.mean((1 + bets) ** ups * (1 - bets) ** downs, axis=0) >= 1 / alpha
-    here = np.zeros((size + 1, size + 1))
+def ever_called(fortune: np.ndarray, alpha: float, down: float) -> float:
+    """How often a fortune (by count of one event and the other) ever reaches 1/alpha: all sequences, no chance."""
+    size = len(fortune) - 1
+    called = fortune >= 1 / alpha
+    here = np.zeros_like(fortune)
     here[0, 0], wrong = 1.0, 0.0
     for _ in range(size):
         after = np.zeros_like(here)
-        after[1:] += here[:-1] / 2
-        after[:, 1:] += here[:, :-1] / 2
+        after[1:] += here[:-1] * (1 - down)
+        after[:, 1:] += here[:, :-1] * down
         wrong += float(after[called].sum())
         after[called] = 0.0
         here = after
-    assert 0.01 < wrong <= alpha
-    first = next(heads for heads in range(size) if called[heads, 0])
-    assert clear_side([1.0] * first, alpha) == 1
-    assert clear_side([1.0] * (first - 1), alpha) == 0
+    return wrong
+
+
+OTHERS, DOWNS = np.meshgrid(np.arange(201), np.arange(201), indexing="ij")
+STAKES = np.array(BETS)[:, None, None]
+
+
+def test_a_coin_is_called_clear_exactly_this_often() -> None:
+    """Dynamic programming over heads and tails: after each of 200 tosses, one side is called 5 % at most."""
+    fortune = np.mean((1 + STAKES) ** OTHERS * (1 - STAKES) ** DOWNS, axis=0)
+    assert 0.01 < ever_called(fortune, 0.05, 0.5) <= 0.05
+    first = int(np.argmax(fortune[:, 0] >= 20))
+    assert clear_side([1.0] * first, 0.05) == 1
+    assert clear_side([1.0] * (first - 1), 0.05) == 0
+
+
+def test_a_drop_is_overlooked_exactly_this_often() -> None:
+    """Dynamic programming over examples that stay and those that get worse, 15 % of them: 10 % at most."""
+    fortune = np.mean((1 + STAKES * 0.15) ** OTHERS * (1 - STAKES * 0.85) ** DOWNS, axis=0)
+    assert 0.01 < ever_called(fortune, 0.1, 0.15) <= 0.1
+    first = int(np.argmax(fortune[:, 0] >= 10))
+    assert clearly_no_drop([0.0] * first)
+    assert not clearly_no_drop([0.0] * (first - 1))

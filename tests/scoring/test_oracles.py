@@ -173,7 +173,12 @@ STATISTICS: dict[str, tuple[str, str, str]] = {
     "sequential.clear_side": (
         "compare/test_decisions.py",
         "test_a_coin_is_called_clear_exactly_this_often",
-        "dynamic programming",
+        "Dynamic programming",
+    ),
+    "sequential.clearly_no_drop": (
+        "compare/test_decisions.py",
+        "test_a_drop_is_overlooked_exactly_this_often",
+        "Dynamic programming",
     ),
     "several.corrected": ("compare/test_several.py", "test_as_statsmodels_rejects", "multipletests"),
     "student.t_upper": ("compare/test_student.py", "test_quantiles_and_tails_agree_with_scipy", "stats.t"),
