@@ -180,7 +180,7 @@ class Git:
         config = [*_OWN, "-c", "core.fsmonitor=false", *_NO_HOOKS]
         return _checked(args, self._run(config, args, stdin, _ENVIRONMENT, lock=lock, limit=None), ok)
 
-    def own(self, *args: str, limit: float | None = None) -> Answer:
+    def own(self, *args: str, env: Mapping[str, str] | None = None, limit: float | None = None) -> Answer:
         """A command that the person asked for by name, run as if they had typed it.
 
         Their configuration, hooks, signing program and language are used as they have them. Git may ask on the
@@ -191,7 +191,7 @@ class Git:
         """
         # GitPython sets these two for its own reading; a hook has to see what the person has.
         language = {name: os.environ.get(name, "") for name in ("LC_ALL", "LANGUAGE")}
-        return self._run(_OWN, args, None, language, lock=None, limit=limit, gently=True)
+        return self._run(_OWN, args, None, language | dict(env or {}), lock=None, limit=limit, gently=True)
 
     def word(self, *args: str) -> str | None:
         """The one line a query prints, or None when git says there is no such thing."""
@@ -215,7 +215,7 @@ class Git:
         alone = lock is not None or limit is not None
         runner = _runner()
         command = [
-            *_dropped(),
+            *_dropped(env),
             str(runner.GIT_PYTHON_GIT_EXECUTABLE),
             "-C",
             str(self.folder),
@@ -328,12 +328,12 @@ def _config(values: Mapping[str, str]) -> list[str]:
     return [part for key, value in values.items() for part in ("-c", f"{key}={value}")]
 
 
-def _dropped() -> list[str]:
-    """A command prefix that takes the caller's own git variables away.
+def _dropped(ours: Mapping[str, str]) -> list[str]:
+    """A command prefix that takes the caller's own git variables away, but those that we set ourselves.
 
-    GitPython copies the whole environment and can only add to it; ``env -u`` leaves ours alone.
+    GitPython copies the whole environment and can only add to it; ``env -u`` leaves this process's own alone.
     """
-    present = [name for name in _CALLERS_OWN if name in os.environ]
+    present = [name for name in _CALLERS_OWN if name in os.environ and name not in ours]
     return ["env", *(part for name in present for part in ("-u", name))] if present else []
 
 

@@ -137,11 +137,16 @@ def test_a_callers_index_is_left_alone(top: Path, tmp_path: Path, monkeypatch: p
     mine = tmp_path / "callers-index"
     shutil.copy(top / ".git" / "index", mine)
     before = mine.read_bytes()
+    (top / "staged.txt").write_text("half a commit")
+    sh(top, "add", "staged.txt")
+    index = (top / ".git" / "index").read_bytes()
     monkeypatch.setenv("GIT_INDEX_FILE", str(mine))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     save(top)
     monkeypatch.delenv("GIT_DIR")
     assert mine.read_bytes() == before
+    assert (top / ".git" / "index").read_bytes() == index
+    assert sh(top, "ls-tree", "--name-only", f"{TAG}^{{commit}}").count("staged") == 0
     assert sh(top, "cat-file", "-t", TAG) == "tag\n"
 
 
