@@ -6,7 +6,7 @@ import click
 
 from promptlab.cli.completing import runs
 from promptlab.cli.output import data, json_option, line, open_lab, say
-from promptlab.errors import ExitCode
+from promptlab.errors import CommitRefused, ExitCode
 
 
 @click.command("publish")
@@ -19,7 +19,11 @@ def publish_command(ctx: click.Context, run: str, as_json: bool) -> int:
     What is staged, edited or untracked stays so. Nothing is published on a detached HEAD or during a merge, rebase,
     cherry-pick, revert or bisect.
     """
-    done = open_lab(ctx).publish(run)
+    try:
+        done = open_lab(ctx).publish(run)
+    except CommitRefused as refused:
+        say(refused.output)
+        raise
     if as_json:
         data({"published": done})
         return ExitCode.DONE

@@ -19,10 +19,11 @@ _ROOM = 2_000_000  # bytes of the file above which the oldest are dropped
 
 
 class RunSaved(Struct, frozen=True, tag=True):
-    """A run was put into git; ``tag_object`` is what its tag pointed at."""
+    """A run was put into git; ``tag_object`` is what its tag pointed at, ``made`` its commit on a branch."""
 
     tag: str
     tag_object: str
+    made: Committed | None = None
 
 
 class Pinned(Struct, frozen=True, tag=True):

@@ -14,7 +14,7 @@ from promptlab.errors import CommitRefused, HistoryFault, UsageFault
 from promptlab.history.git import plain
 from promptlab.history.repository import Repository
 from promptlab.history.staging import edits, entries, put
-from promptlab.history.values import Committed, Entry
+from promptlab.history.values import Committed, Entry, Published
 
 PATIENCE = 600.0  # seconds that hooks may take while a screen owns the terminal
 
@@ -114,8 +114,19 @@ def _made(
     )
 
 
-def committed(repo: Repository, commit: str) -> Committed:
-    """A commit that HEAD was just moved to, as if its files had stood in the index as in its parent before."""
+def brought_by(repo: Repository, published: Published | None) -> Committed | None:
+    """The commit that put files of a run on the branch, as if they had stood in the index as in its parent before.
+
+    None where they were there already, or came with a commit of the person's own: that is not ours to take back.
+    """
+    if published is None or published.before:
+        return None
+    made = _committed(repo, published.commit)
+    ours = {repo.tree_path(path) for path in published.paths}
+    return made if {entry.path for entry in made.after} == ours else None
+
+
+def _committed(repo: Repository, commit: str) -> Committed:
     changed = _changed(repo, commit)
     return Committed(
         commit=commit,

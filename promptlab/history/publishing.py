@@ -19,6 +19,7 @@ import msgspec
 from promptlab.errors import HistoryFault
 from promptlab.history import landing
 from promptlab.history.git import explain, plain
+from promptlab.history.hooks import ask_pre_commit
 from promptlab.history.objects import commit_of, filtered_blob
 from promptlab.history.pending import Folder, Record
 from promptlab.history.repository import Repository, inside
@@ -37,7 +38,9 @@ class _Place(NamedTuple):
     head: str | None
 
 
-def publish(repo: Repository, run_id: str, subject: str, files: Mapping[str, bytes], message: str) -> Published:
+def publish(
+    repo: Repository, run_id: str, subject: str, files: Mapping[str, bytes], message: str, *, hooks: bool = False
+) -> Published:
     """Commits files of a saved run on the current branch; index and working tree stay as the person has them.
 
     Args:
@@ -46,6 +49,7 @@ def publish(repo: Repository, run_id: str, subject: str, files: Mapping[str, byt
         subject: What the run is filed under.
         files: Path relative to the workspace to bytes.
         message: The commit's message.
+        hooks: The person's pre-commit hook is asked first.
 
     Raises:
         HistoryFault: HEAD is on no branch, an operation is in progress, something else lies at a path, git ignores
@@ -56,14 +60,21 @@ def publish(repo: Repository, run_id: str, subject: str, files: Mapping[str, byt
     record = Record(run_id, subject, f"run/{subject}/{run_id}", publish=True)
     with folder.locked() as lock:
         try:
-            return put_on_branch(repo, folder, lock, record, files, message)
+            return put_on_branch(repo, folder, lock, record, files, message, hooks=hooks)
         finally:
             folder.sweep()
             folder.remove(run_id)
 
 
 def put_on_branch(
-    repo: Repository, folder: Folder, lock: int, record: Record, files: Mapping[str, bytes], message: str
+    repo: Repository,
+    folder: Folder,
+    lock: int,
+    record: Record,
+    files: Mapping[str, bytes],
+    message: str,
+    *,
+    hooks: bool,
 ) -> Published:
     """As ``publish``, while the lock is held; the record of what is in flight is written and left there.
 
@@ -92,6 +103,8 @@ def put_on_branch(
         for path, content in data.items():
             landing.land(repo.top, path, content)
         _stage(repo, blobs, lock)
+        if hooks:
+            ask_pre_commit(repo, folder, commit, blobs)
         commit = _move(repo, folder, lock, record, place.head, message)
     except BaseException:
         with contextlib.suppress(HistoryFault):

@@ -70,7 +70,7 @@ def _published(
 ) -> SavedRun:
     """The branch's part. The run itself is safe by now: what keeps it off the branch is told, and is no fault."""
     try:
-        done = put_on_branch(repo, folder, lock, record, files.published, message)
+        done = put_on_branch(repo, folder, lock, record, files.published, message, hooks=files.hooks)
     except HistoryFault as fault:
         return msgspec.structs.replace(saved, unpublished=str(fault))
     return msgspec.structs.replace(saved, published=done)

@@ -121,11 +121,13 @@ class RunFiles(Struct, frozen=True):
         results: File name to bytes: ``run.toml``, ``metrics.jsonl``, ``outputs.jsonl``.
         inputs: Path relative to the workspace root to bytes: prompts, judges, eval sets as they were used.
         published: Path relative to the workspace root to bytes of what is to go on the current branch, too.
+        hooks: The person's pre-commit hook is asked before these do.
     """
 
     results: dict[str, bytes]
     inputs: dict[str, bytes]
     published: dict[str, bytes] = {}
+    hooks: bool = False
 
 
 class Published(Struct, frozen=True):

@@ -236,6 +236,7 @@ class Lab(Opener):
             HistoryFault: Git could not do it; the run stays in its journal.
         """
         from promptlab.history.actions import RunSaved
+        from promptlab.history.committing import brought_by
         from promptlab.history.snapshot import save_run
         from promptlab.history.undoing import tag_object
         from promptlab.history.values import RunFiles
@@ -248,10 +249,11 @@ class Lab(Opener):
         wanted = self.settings.results
         results = archive.pack(table, plan, wanted.store_outputs)
         published = whole(table, results) if wanted.mode == "branch" else {}
-        files = RunFiles(results=results, inputs=plan.sources, published=published)
+        files = RunFiles(results=results, inputs=plan.sources, published=published, hooks=wanted.hooks == "run")
         saved = save_run(self.repository(), run, table.subject, files, run_message(table, plan.digest, results))
         table.tag = saved.tag
-        self.did(f"saved the run {run}", RunSaved(saved.tag, tag_object(self.repository(), saved.tag)))
+        made = brought_by(self.repository(), saved.published)
+        self.did(f"saved the run {run}", RunSaved(saved.tag, tag_object(self.repository(), saved.tag), made))
         if self.results(self.record(run)) == results:
             remove(self.journal_root(), run)
         return saved
@@ -269,12 +271,13 @@ class Lab(Opener):
             HistoryFault: There is no branch to commit on, something is in the way, or git refused.
         """
         from promptlab.history.actions import CommitMade
-        from promptlab.history.committing import committed
+        from promptlab.history.committing import brought_by
         from promptlab.lab.publishing import publish
+        from promptlab.lab.undoing import was_saved_with
 
         done = publish(self, ref)
-        if not done.before:
-            made = committed(self.repository(), done.commit)
+        made = brought_by(self.repository(), done)
+        if made is not None and not was_saved_with(self, made):
             self.did(f"published on {done.branch}: “{made.title}”", CommitMade(made))
         return done
 

@@ -50,9 +50,11 @@ def publish(lab: Lab, ref: str) -> Published:
             raise HistoryFault(saved.unpublished)
     record = lab.record(table.run)
     results = lab.results(record)
-    branch = lab.settings.results.mode == "branch"
+    wanted = lab.settings.results
+    branch = wanted.mode == "branch"
     files = whole(table, results) if branch else {f"{folder_of(table)}/{SUMMARY}": summary(table)}
-    return put(lab.repository(), table.run, table.subject, files, run_message(table, record.plan, results))
+    message = run_message(table, record.plan, results)
+    return put(lab.repository(), table.run, table.subject, files, message, hooks=wanted.hooks == "run")
 
 
 def finish(lab: Lab, pending: PendingRun) -> SavedRun:

@@ -21,7 +21,7 @@ from promptlab.history.actions import (
 from promptlab.history.git import plain
 from promptlab.history.marks import demote, list_marks, promote, stages
 from promptlab.history.undoing import bring_back, lost, take_commit_back, take_tag, why_commit_stays, why_tag_stays
-from promptlab.history.values import Mark, Named
+from promptlab.history.values import Committed, Mark, Named
 from promptlab.lab.wording import plural
 from promptlab.workspace import edit
 from promptlab.workspace.faults import FileChanged
@@ -75,9 +75,10 @@ def undo(lab: Lab, what: Undo) -> str:
 def _look(lab: Lab, action: Action) -> Undo:
     look = partial(Undo, action, action.title, action.time)
     match action.what:
-        case RunSaved(tag, tag_object):
+        case RunSaved(tag, tag_object, made):
             why = why_tag_stays(lab.repository(), tag, tag_object)
-            return look(f"The tag {tag} goes; the run's commit stays in this clone and can be tagged again.", why)
+            effect = f"The tag {tag} goes; the run's commit stays in this clone and can be tagged again."
+            return look(f"{effect}{_what_of_branch(lab, made)}", why)
         case Pinned(tag, tag_object):
             pushed = " Where it was pushed to it stays, and a pull brings it back."
             return look(f"The tag {tag} goes.{pushed}", why_tag_stays(lab.repository(), tag, tag_object))
@@ -100,7 +101,9 @@ def _look(lab: Lab, action: Action) -> Undo:
 
 def _how(lab: Lab, action: Action) -> Callable[[], str]:
     match action.what:
-        case RunSaved(tag, tag_object) | Pinned(tag, tag_object):
+        case RunSaved(tag, tag_object, made):
+            return partial(_take_run, lab, tag, tag_object, made)
+        case Pinned(tag, tag_object):
             return partial(_take_tag, lab, tag, tag_object)
         case StageMoved():
             return partial(_move_back, lab, action.what)
@@ -110,6 +113,30 @@ def _how(lab: Lab, action: Action) -> Callable[[], str]:
             return partial(_bring_back, lab, tags)
         case FileWritten():
             return partial(_write_back, lab, action.what)
+
+
+def was_saved_with(lab: Lab, made: Committed) -> bool:
+    """Whether the last action saved a run and made this commit with it: undoing that undoes both."""
+    standing = Actions(lab.journal_root()).standing(lab.root)
+    last = standing[-1].what if standing else None
+    return isinstance(last, RunSaved) and last.made is not None and last.made.commit == made.commit
+
+
+def _what_of_branch(lab: Lab, made: Committed | None) -> str:
+    """What becomes of a run's commit on the branch, as a sentence; "" where it has none."""
+    if made is None:
+        return ""
+    branch = made.branch.removeprefix("refs/heads/")
+    if why := why_commit_stays(lab.repository(), made):
+        return f" Its commit {made.commit[:8]} on {branch} stays. {why}"
+    return f" {branch} goes back to {made.parent[:8] or 'no commit'}; its files stay below results/, untracked."
+
+
+def _take_run(lab: Lab, tag: str, tag_object: str, made: Committed | None) -> str:
+    # The branch first: where it cannot go back after all, the run is still saved, and can be undone again.
+    stays = made is None or why_commit_stays(lab.repository(), made)
+    said = "" if made is None or stays else f"{_take_commit_back(lab, CommitMade(made))} "
+    return said + _take_tag(lab, tag, tag_object)
 
 
 def _take_tag(lab: Lab, tag: str, tag_object: str) -> str:

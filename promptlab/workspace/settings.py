@@ -165,6 +165,7 @@ _PRICE: dict[str, Check] = {
 _RESULTS: dict[str, Check] = {
     "mode": check.one_of("snapshot", "branch"),
     "store_outputs": check.one_of("all", "failures", "none"),
+    "hooks": check.one_of("skip", "run"),
 }
 _DEFAULTS: dict[str, Check] = {
     "prompt": _name,

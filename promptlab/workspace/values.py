@@ -369,10 +369,12 @@ class Results(Struct, frozen=True):
         mode: ``branch`` also commits each saved run on the current branch.
         store_outputs: Which texts are kept; scores of all are. A failure is an error, a missing primary score, or a
             primary metric of yes and no that says the worse of the two.
+        hooks: ``run`` asks the person's pre-commit hook before a run or its summary is committed on the branch.
     """
 
     mode: Literal["snapshot", "branch"] = "snapshot"
     store_outputs: StoreOutputs = "all"
+    hooks: Literal["skip", "run"] = "skip"
 
 
 class Settings(Struct, frozen=True):

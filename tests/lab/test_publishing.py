@@ -8,7 +8,7 @@ from pathlib import Path
 import places
 import pytest
 
-from promptlab.errors import HistoryFault, NotFound
+from promptlab.errors import CommitRefused, HistoryFault, NotFound
 from promptlab.history.pending import Folder, Record
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.publishing import LIMIT, summary
@@ -153,3 +153,76 @@ async def test_a_summary_never_exceeds_its_limit(folder: Path) -> None:
     read = tomllib.loads(data.decode())
     assert [score["metric"] for score in read["scores"][:2]] == ["exact", "exact"]
     assert read["left_out"] == 82 - len(read["scores"]) > 60
+
+
+def hooked(folder: Path, script: str, *, mode: str = "snapshot") -> None:
+    file = folder / "promptlab.toml"
+    file.write_text(f'{file.read_text()}[results]\nmode = "{mode}"\nhooks = "run"\n')
+    places.git(folder, "commit", "-qam", "Ask the hook")
+    hook = folder / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{script}\n")
+    hook.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (
+            "echo looking; echo 'no results here' >&2; exit 1",
+            "The pre-commit hook refused it (no results here): nothing was published.",
+        ),
+        (
+            'for f in results/*/*/*; do echo "# more" >> "$f"; git add "$f"; done',
+            "The pre-commit hook changed results/triage/{run}/summary.toml: nothing was published."
+            " Let it leave results/ alone, then try again.",
+        ),
+        (
+            "echo more > more.txt; git add more.txt",
+            "The pre-commit hook changed what would be committed: nothing was published."
+            " Let it leave results/ alone, then try again.",
+        ),
+    ],
+    ids=["refuses", "edits", "adds"],
+)
+async def test_a_hook_that_is_asked_may_say_no(folder: Path, script: str, sentence: str) -> None:
+    hooked(folder, script)
+    lab = Lab.open(folder)
+    run = await ended(lab)
+    lab.save(run.run)  # a run is on no branch: no hook is asked
+    half_staged(folder)
+    before = places.git(folder, "rev-parse", "HEAD"), places.git(folder, "diff", "--cached")
+    with pytest.raises(CommitRefused) as refused:
+        lab.publish("last")
+    assert str(refused.value) == sentence.format(run=run.run)
+    if "looking" in script:
+        assert refused.value.output == "looking\nno results here"
+        assert not (folder / "results").exists()
+    assert (places.git(folder, "rev-parse", "HEAD"), places.git(folder, "diff", "--cached")) == before
+
+
+async def test_a_hook_sees_just_what_is_published_and_what_it_prints_harms_nothing(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hooked(folder, "echo '{\"json\": 1}'; git diff --cached --name-only > .git/seen", mode="branch")
+    lab = Lab.open(folder)
+    run = await ended(lab)
+    half_staged(folder)
+    staged = places.git(folder, "diff", "--cached")
+    saved = lab.save(run.run)
+    assert saved.published is not None, saved.unpublished
+    seen = (folder / ".git" / "seen").read_text().split()
+    assert seen == sorted(saved.published.paths)
+    assert places.git(folder, "diff", "--cached") == staged
+    assert "json" not in capfd.readouterr().out
+
+
+async def test_a_hook_that_refuses_in_branch_mode_keeps_no_run_from_being_saved(folder: Path) -> None:
+    hooked(folder, "exit 1", mode="branch")
+    lab = Lab.open(folder)
+    run = await ended(lab)
+    work, head = half_staged(folder), places.git(folder, "rev-parse", "HEAD")
+    saved = lab.save(run.run)
+    assert saved.unpublished == "The pre-commit hook refused it: nothing was published."
+    assert (work_of(folder), places.git(folder, "rev-parse", "HEAD")) == (work, head)
+    assert lab.open_run("last").tag == saved.tag

@@ -15,12 +15,13 @@ from promptlab.lab.values import FileText, RunRequest
 TRIAGE = "prompts/triage.toml"
 
 
-async def run(lab: Lab, subject: str = "triage") -> str:
+async def run(lab: Lab, subject: str = "triage", *, save: bool = True) -> str:
     plan = lab.plan(RunRequest(subjects=(subject,)))
     table = lab.table(plan)
     async for _ in lab.run(plan, table):
         pass
-    lab.save(table.run)
+    if save:
+        lab.save(table.run)
     await lab.close()
     return table.run
 
@@ -264,3 +265,59 @@ async def test_a_published_summary(folder: Path) -> None:
     last = lab.last_action()
     assert last is not None
     assert last.done == f"saved the run {one}"
+
+
+def branch_mode(folder: Path) -> None:
+    settings = folder / "promptlab.toml"
+    settings.write_text(f'{settings.read_text()}[results]\nmode = "branch"\n')
+    places.git(folder, "commit", "-qam", "Runs on the branch")
+
+
+async def test_a_run_that_was_saved_on_the_branch_too(folder: Path) -> None:
+    branch_mode(folder)
+    lab = Lab.open(folder)
+    before = state(folder)
+    one = await run(lab)
+    made = places.git(folder, "rev-parse", "--short=8", "HEAD").strip()
+    last = lab.last_action()
+    assert last is not None
+    assert last.done == f"saved the run {one}"
+    assert last.effect.endswith(f" main goes back to {before[0][:8]}; its files stay below results/, untracked.")
+    said = lab.undo(last)
+    assert said.startswith(
+        f"HEAD is {before[0][:8]} again. The commit was {made}; `git reflog` knows it. run/triage/"
+    )
+    assert state(folder)[:2] == before[:2]
+    assert places.git(folder, "status", "--porcelain") == "?? results/\n"
+    assert places.git(folder, "tag") == ""
+    assert lab.last_action() is None
+
+
+async def test_a_run_on_the_branch_that_something_stands_on(folder: Path) -> None:
+    branch_mode(folder)
+    lab = Lab.open(folder)
+    await run(lab)
+    made = places.git(folder, "rev-parse", "--short=8", "HEAD").strip()
+    places.git(folder, "commit", "-q", "--allow-empty", "-m", "mine")
+    last = lab.last_action()
+    assert last is not None
+    assert last.effect.endswith(
+        f" Its commit {made} on main stays. HEAD is no longer the commit {made}: what came after stands on it."
+        f" `git revert {made}` is the way."
+    )
+    lab.undo(last)
+    assert places.git(folder, "log", "-2", "--format=%h %s", "--abbrev=8").splitlines()[0].endswith("mine")
+    assert places.git(folder, "tag") == ""
+
+
+async def test_publishing_in_branch_mode_a_run_that_is_not_saved_is_one_action(folder: Path) -> None:
+    lab = Lab.open(folder)
+    one = await run(lab, save=False)
+    branch_mode(folder)
+    lab = Lab.open(folder)
+    lab.publish(one)
+    last = lab.last_action()
+    assert last is not None
+    assert last.done == f"saved the run {one}"
+    lab.undo(last)
+    assert lab.last_action() is None
