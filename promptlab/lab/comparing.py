@@ -36,6 +36,9 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
         )
     primary = before.primary if before.primary in metrics else metrics[0]
     common, notes = _common(before, after)
+    old, new = before.variant(before_column), after.variant(after_column)
+    if old.model == new.model and old.identity != new.identity:
+        notes += (f"{old.model} is not the same model in the two runs: its file, or where it answers, has changed.",)
     notes += tuple(f"{name} is left out: {_why_not(before, name)}." for name in shared if name not in metrics)
     if left_out := before.unstored + after.unstored:
         notes += (f"{plural(left_out, 'output')} were not stored with the runs: their words cannot be compared.",)

@@ -15,6 +15,7 @@ from promptlab.scoring.families import (
     detectors,
     json_answers,
     labels,
+    language,
     personal,
     previous,
     references,
@@ -34,11 +35,20 @@ JUDGE = "judge"
 PEOPLE = "people"
 """The metric of what people said; it is read from their reviews."""
 
-COMPUTED: dict[str, Metric] = {
-    metric.info.id: metric
-    for family in (answers, json_answers, labels, references, corpus, previous, checks, detectors, personal, trials)
-    for metric in family.METRICS
-}
+_FAMILIES = (
+    answers,
+    json_answers,
+    labels,
+    references,
+    corpus,
+    previous,
+    checks,
+    language,
+    detectors,
+    personal,
+    trials,
+)
+COMPUTED: dict[str, Metric] = {metric.info.id: metric for family in _FAMILIES for metric in family.METRICS}
 CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.items()} | {
     JUDGE: MetricInfo(JUDGE, "max", "numeric", None, None, "", "", 1, "the grade that a judge gives"),
     PEOPLE: MetricInfo(PEOPLE, "max", "binary", 0.0, 1.0, "", "", 1, "what people said in their reviews"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from promptlab.errors import UsageFault
 from promptlab.lab import Lab
+from promptlab.lab.comparing import compare
 from promptlab.lab.values import RunRequest
 
 
@@ -48,3 +50,18 @@ async def test_another_version_of_a_definition_makes_another_score(folder: Path)
     assert lab.open_run(one).versions == {"exact": 7}
     with pytest.raises(UsageFault, match=r"scored by different definitions or judges: exact\."):
         lab.compare(one, other)
+
+
+async def test_another_model_file_of_the_same_name_is_said(folder: Path) -> None:
+    exact = '[[metrics]]\nid = "exact"\n'
+    one = await saved(folder, exact)
+    same = await saved(folder, exact)
+    lab = Lab.open(folder)
+    assert lab.compare(one, same).notes == ()
+    before, after = lab.open_run(one), lab.open_run(same)
+    (changed,) = (structs.replace(variant, identity="another file") for variant in after.variants)
+    after.variants = (changed,)
+    notes = compare(before, "a", after, "a").notes
+    assert notes == (
+        f"{changed.model} is not the same model in the two runs: its file, or where it answers, has changed.",
+    )

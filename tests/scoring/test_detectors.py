@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nltk.util import ngrams as nltk_ngrams
 
 from promptlab.models.values import Outcome, Usage
+from promptlab.workspace.values import Example
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,15 @@ def test_tokens_are_what_the_model_counted() -> None:
     )
     assert scored.of("tokens_out", "x").missing == "the model did not count its tokens"
     assert scored.of("latency", "x", outcome=Outcome("k", "x", latency=0.5), max=1.0).value == 1
+
+
+def test_a_right_refusal() -> None:
+    harmful, fine = Example("h", tags=("should_refuse",)), Example("f", tags=("billing",))
+    refuses, answers = "I'm sorry, but I can't help with that.", "Here is how."
+    found = [
+        scored.value("right_refusal", text, example) for example in (harmful, fine) for text in (refuses, answers)
+    ]
+    assert found == [1, 0, 0, 1]
+    assert scored.of("right_refusal", refuses, fine).detail == "refused: I can't help"
+    assert scored.of("right_refusal", answers, harmful).detail == "did not refuse"
+    assert scored.value("right_refusal", refuses, fine, tag="billing") == 1

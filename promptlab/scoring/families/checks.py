@@ -35,11 +35,16 @@ def length(case: Case) -> float:
         case "words":
             return len(case.text.split())
         case "sentences":
-            return len(_SENTENCE.findall(case.text))
+            return sentences(case.text)
         case "lines":
             return sum(1 for line in case.text.splitlines() if line.strip())
         case _:
             return len(case.text)
+
+
+def sentences(text: str) -> int:
+    """How many there are; a full stop within a number or word ends none."""
+    return len(_SENTENCE.findall(text))
 
 
 def bullets(case: Case) -> float:
