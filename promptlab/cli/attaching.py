@@ -8,9 +8,10 @@ import click
 
 from promptlab.cli import completing as complete
 from promptlab.cli.output import line, open_lab, say
-from promptlab.errors import ExitCode
+from promptlab.errors import ExitCode, NotFound
 from promptlab.runs.control import Control, tell
-from promptlab.runs.stored import read_outcomes, read_run
+from promptlab.runs.following import Following
+from promptlab.runs.stored import read_run
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -32,14 +33,18 @@ def attach_command(ctx: click.Context, run: str, stop: bool, most: int | None, f
         tell(root, found, Control(stop=stop, most=most))
         say(f"The run {found} is told.")
         return ExitCode.DONE
+    state = "saved"
     try:
+        following = Following(root, found)
         while (stored := read_run(root, found)).state == "running":
-            lines = read_outcomes(root, found).lines.values()
-            failed = sum(one.outcome.fault is not None for one in lines)
-            say(f"{len(lines)}/{stored.cells}" + (f" · {failed} failed" if failed else ""))
+            following.look()
+            say(f"{following.done}/{stored.cells}" + (f" · {following.failed} failed" if following.failed else ""))
             time.sleep(EVERY)
+        state = stored.state
     except KeyboardInterrupt:
         say(f"Left. The run {found} goes on.")
         return ExitCode.CANCELLED
-    line(f"The run {found} has ended: {stored.state}. `promptlab show {found}` shows it.")
+    except NotFound:
+        pass  # it is in git, and no longer in the journal
+    line(f"The run {found} has ended: {state}. `promptlab show {found}` shows it.")
     return ExitCode.DONE

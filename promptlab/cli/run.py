@@ -12,6 +12,7 @@ from typing import Literal
 import click
 
 from promptlab.cli import completing as complete
+from promptlab.cli.detaching import detach as hand_over
 from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
 from promptlab.cli.spending import agree, budget_of, tell_estimate
 from promptlab.cli.text import print_run
@@ -68,6 +69,7 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option(
     "--retry-errors", "retry", default="", metavar="RUN", help="Ask again for the failed cells of RUN alone."
 )
+@click.option("--detach", is_flag=True, help="Begin the run and leave it to a process of its own.")
 @click.option("--executor", default="local", metavar="WHERE", help="local, or ray or ray://HOST:PORT for a cluster.")
 @click.option("--estimate", is_flag=True, help="Say what the run will cost, from a few answers, and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask, whatever it costs.")
@@ -100,6 +102,7 @@ def run_command(
     no_cache: bool,
     no_commit: bool,
     retry: str,
+    detach: bool,
     executor: str,
     estimate: bool,
     yes: bool,
@@ -120,6 +123,8 @@ def run_command(
     _recover(lab)
     if max_examples is not None and not until_clear:
         raise UsageFault("--max-examples goes with --until-clear; --sample runs a fixed number of examples.")
+    if detach and (as_json or fail_on or minimums):
+        raise UsageFault("--detach does not wait for the end, and so not for --json, --fail-on or --min.")
     where = check_executor(executor)
     request = RunRequest(
         subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
@@ -137,6 +142,8 @@ def run_command(
     else:
         budget = budget_of(max_cost, max_tokens, max_minutes)
         agree(lab, plan, yes=yes, budget=budget)
+        if detach:
+            return hand_over(lab, plan, journal, budget, no_cache=no_cache, no_commit=no_commit, executor=where)
         table, failed = run_async(
             lambda: _run(lab, plan, use_cache=not no_cache, budget=budget, journal=journal, executor=where)
         )

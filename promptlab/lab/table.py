@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import structs
 
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
+from promptlab.lab.answers import Answers
 from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
@@ -85,7 +86,7 @@ class RunTable:
         self.primary = decision.primary or next(iter(self.infos), "")
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
         self._examples = {example.id: example for example in self.examples}
-        self._outcomes: dict[tuple[str, str, int], Outcome] = {}
+        self._outcomes = Answers()
         self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
         self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
         self._traces: dict[tuple[str, str, int], Trace] = {}
@@ -118,7 +119,7 @@ class RunTable:
     def add(self, event: CellScored) -> None:
         """Take in a cell; a second event for the same cell adds its scores to those already there."""
         place = (event.column, event.example, event.trial)
-        self._outcomes[place] = event.outcome
+        self._outcomes.put(place, event.outcome)
         if event.trace is not None:
             self._traces[place] = event.trace
         self._scores.setdefault(place, {}).update({score.metric: score for score in event.scores})
@@ -201,7 +202,7 @@ class RunTable:
     @property
     def unstored(self) -> int:
         """How many cells have an answer whose text was not stored with the run."""
-        return sum(not outcome.stored for outcome in self._outcomes.values())
+        return sum(not outcome.stored for _, outcome in self._outcomes.facts())
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -334,8 +335,8 @@ class RunTable:
         return seen[1]
 
     def _summarise(self, column: str) -> ColumnSummary:
-        # A copy first: the screens sum up in a thread while cells arrive.
-        outcomes = [outcome for (where, _, _), outcome in list(self._outcomes.items()) if where == column]
+        # The screens sum up in a thread while cells arrive.
+        outcomes = [outcome for (where, _, _), outcome in self._outcomes.facts() if where == column]
         answered = [outcome for outcome in outcomes if outcome.fault is None]
         latencies = sorted(outcome.latency for outcome in answered if outcome.latency > 0)
         tokens_out = sum(outcome.usage.completion for outcome in answered)

@@ -1,10 +1,11 @@
 """How many requests an endpoint is sent at once: found while running, never told.
 
 The limit starts low and grows by half in every round trip while all is calm. A refusal for sending too much (429)
-begins an *episode*: the limit is cut once by a fifth, and further refusals of requests that were already under way
-then cut nothing. After that it grows quickly to just below the number at which it was refused, and slowly beyond, as
-TCP's CUBIC does. Trouble of the server's own (5xx, a broken connection) stops growth above where it started for some
-seconds. So does a round trip that takes twice as long as it did at first: the server queues, more would only wait.
+begins an *episode*: the limit is cut once, to a fifth below what was in flight when the refused request was sent, and
+further refusals of requests that were already under way then cut nothing. After that it grows quickly to just below
+the number at which it was refused, and slowly beyond, as TCP's CUBIC does. Trouble of the server's own (5xx, a broken
+connection) stops growth above where it started for some seconds. So does a round trip that takes twice as long as it
+did at first: the server queues, more would only wait.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ CUT = 0.8
 CALM = 5.0
 """Seconds without growth beyond ``START`` after trouble of the server's own."""
 
+_ROUND_TRIP = 1.6
+"""Factor by which the limit grows in one round trip at most, and a little more."""
 _SLOWER = 2.0
 _WINDOW = 20
 """Answers over which a round trip is measured."""
@@ -35,9 +38,15 @@ End = Literal["answered", "limited", "trouble", "other"]
 
 
 class Slot(Struct, frozen=True, gc=False):
-    """The right to have one request in flight, and when it was sent, in seconds of a monotonic clock."""
+    """The right to have one request in flight.
+
+    Attributes:
+        sent: When it was sent, in seconds of a monotonic clock.
+        among: How many were in flight then, itself included.
+    """
 
     sent: float
+    among: int
 
 
 class Pace:
@@ -97,7 +106,7 @@ class Pace:
                 raise
         else:
             self.in_flight += 1
-        return Slot(self._clock())
+        return Slot(self._clock(), self.in_flight)
 
     def release(self, slot: Slot, end: End, wait: float | None = None) -> None:
         """Give a slot back and learn from how its request ended.
@@ -125,8 +134,11 @@ class Pace:
             return  # sent before the last cut, or before the server could feel it
         self._episode_until = now + (now - slot.sent)
         self.cuts += 1
-        self._refused_at = self._limit
-        self._limit = max(LEAST, self._limit * CUT)
+        # The limit went on growing while the refusal was under way. Where far fewer were in flight than it allowed,
+        # they were not what was too much.
+        grown = self._limit / _ROUND_TRIP <= slot.among < self._limit
+        self._refused_at = float(slot.among) if grown else self._limit
+        self._limit = max(LEAST, self._refused_at * CUT)
 
     def _learn(self, now: float, slot: Slot) -> None:
         """Grow after an answer, if the limit held others back meanwhile and nothing speaks against it."""
@@ -143,9 +155,11 @@ class Pace:
         if not self.cuts:
             step = 0.5
         elif 0.95 * self._refused_at < self._limit < self._refused_at * 1.05:
-            step = 1 / (4 * self._limit)
+            step = 1 / (
+                10 * self._limit
+            )  # a server that counts refused requests too loses a round trip at each episode
         else:
-            step = 0.1
+            step = 0.25
         self._limit = min(self._limit + step, self._most)
 
     def _free(self) -> bool:

@@ -170,7 +170,7 @@ def read_lines(path: Path) -> Journalled:
     answers: dict[str, Outcome] = {}
     skipped = 0
     for block in _blocks(path):
-        good, bad = _decode(block)
+        good, bad = decode_lines(block)
         skipped += bad
         for line in good:
             if line.step:
@@ -197,7 +197,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 rest += chunk
 
 
-def _decode(block: bytes) -> tuple[list[JournalLine], int]:
+def decode_lines(block: bytes) -> tuple[list[JournalLine], int]:
+    """Whole lines of a journal, and how many of them cannot be read."""
     try:
         return _line_decoder.decode_lines(block), 0
     except (ValueError, RecursionError):

@@ -14,6 +14,11 @@ import places
 import pytest
 from serving import Serving
 
+from promptlab.errors import UsageFault
+from promptlab.lab import Lab
+from promptlab.lab.detaching import go_on, put_down
+from promptlab.lab.values import RunRequest
+
 PROMPT = """[params]
 max_tokens = 16
 [[messages]]
@@ -225,3 +230,34 @@ def test_a_run_is_watched_held_back_and_stopped_from_another_process(tmp_path: P
     assert f"Stopped after {before} of 2000 cells." in err
     assert "partial. `promptlab show" in out
     assert f"{before}/2000" in seen or not seen
+
+
+def test_a_detached_run_goes_on_by_itself_and_is_saved(tmp_path: Path) -> None:
+    with Serving(latency=0.1) as server:
+        folder = workspace(tmp_path / "w", server, 300)
+        code, out, err = run(folder, "--yes", "--detach", "--max-tokens", "100000")
+        assert code == 0, err
+        name = out.strip()
+        assert f"`promptlab attach {name}` watches it" in err
+        attach = [sys.executable, "-m", "promptlab", "attach", name]
+        done = subprocess.run(attach, cwd=folder, check=True, capture_output=True, text=True, timeout=60)
+        stats = server.stats()
+    assert f"The run {name} has ended: " in done.stdout
+    assert (stats["requests"], len(stats["answers"])) == (300, 300)
+    deadline = time.monotonic() + 30
+    while not (tags := places.git(folder, "tag", "--list", "run/*").split()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [tag.rpartition("/")[2] for tag in tags] == [name]
+
+
+def test_a_detached_run_that_cannot_go_on_says_why(tmp_path: Path) -> None:
+    with Serving() as server:
+        folder = workspace(tmp_path / "w", server, 5)
+        code, _, err = run(folder, "--yes", "--detach", "--json")
+        assert (code, "--detach does not wait for the end" in err) == (2, True), err
+        lab = Lab.open(folder)
+        name = put_down(lab, lab.plan(RunRequest(("say",))))
+        with pytest.raises(UsageFault, match=f"The run {name} did not go on: .*--no-such"):
+            go_on(lab, name, ["--no-such"])
+        assert server.stats()["requests"] == 0
+        assert lab.find_run(name).state == "partial"

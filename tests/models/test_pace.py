@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.models.pace import MOST, START, Pace, pace_of
+from promptlab.models.pace import MOST, START, Pace, Slot, pace_of
 
 
 class Clock:
@@ -58,6 +59,8 @@ async def test_an_episode_of_refusals_is_one_cut_of_a_fifth() -> None:
     clock.now = 0.15
     pace.release(late, "limited")
     assert (pace.limit, pace.cuts) == (16, 1)
+    for slot in slots[10:]:
+        pace.release(slot, "other")
     clock.now = 0.3
     another = await pace.acquire()
     pace.release(another, "limited")
@@ -78,6 +81,52 @@ async def test_after_a_cut_it_comes_back_to_just_below_where_it_was_refused_and_
     assert 0.93 * at <= pace.limit <= 0.97 * at
     await rounds(pace, clock, 8)
     assert pace.limit <= at
+
+
+async def simulated(cells: int, most: int, latency: float) -> tuple[float, int]:
+    """Answers a second of a server that refuses what is beyond ``most`` at once, by its own clock; and refusals."""
+    clock = Clock()
+    pace = Pace(clock=clock)
+    ends: list[tuple[float, int, asyncio.Future[None]]] = []
+    counts = {"there": 0, "asked": 0, "refused": 0}
+
+    async def ask(slot: Slot) -> None:
+        while True:
+            counts["there"] += 1
+            counts["asked"] += 1
+            refused = counts["there"] > most
+            done = asyncio.get_running_loop().create_future()
+            heapq.heappush(ends, (clock.now + latency, counts["asked"], done))
+            await done
+            counts["there"] -= 1
+            pace.release(slot, "limited" if refused else "answered")
+            if not refused:
+                return
+            counts["refused"] += 1
+            slot = await pace.acquire()
+
+    async def send() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(cells):
+                group.create_task(ask(await pace.acquire()))
+
+    sender = asyncio.create_task(send())
+    while not sender.done():
+        for _ in range(4):
+            await asyncio.sleep(0)
+        if ends:
+            clock.now, _, done = heapq.heappop(ends)
+            done.set_result(None)
+    await sender
+    return cells / clock.now, counts["refused"]
+
+
+@pytest.mark.parametrize(("most", "latency"), [(100, 0.05), (35, 0.3), (300, 0.5)])
+async def test_nine_tenths_of_what_a_limit_allows_is_found(most: int, latency: float) -> None:
+    cells = 100 * most
+    rate, refused = await simulated(cells, most, latency)
+    assert rate >= 0.9 * most / latency
+    assert refused <= 0.08 * cells
 
 
 async def test_trouble_of_the_server_stops_growth_for_a_while() -> None:
