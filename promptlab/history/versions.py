@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -15,8 +15,11 @@ from promptlab.history.timeline import timeline
 from promptlab.history.values import Mark, Version
 from promptlab.workspace.names import is_name
 
+Whole = Callable[[Sequence[Version]], Sequence[Version]]
+"""Turns the contents of a file's history into those of all that it stands for: a chain is more than its file."""
 
-def versions(repo: Repository, name: str, path: str) -> list[Version]:
+
+def versions(repo: Repository, name: str, path: str, whole: Whole = tuple) -> list[Version]:
     """The distinct contents of a prompt, oldest first.
 
     History is HEAD's first-parent line: what a merge brought in counts as of the merge. Renames are followed. A
@@ -29,25 +32,33 @@ def versions(repo: Repository, name: str, path: str) -> list[Version]:
         repo: The repository.
         name: The prompt's name.
         path: The file's path now, relative to the workspace.
+        whole: What the contents of the file stand for.
 
     Raises:
         HistoryFault: Git failed.
     """
-    found = timeline(repo, repo.tree_path(path))
+    found = whole(timeline(repo, repo.tree_path(path)))
     return _with_pins(found, _pins(repo, name, found))
 
 
-def on_branch(repo: Repository, name: str, path: str) -> list[Version]:
+def on_branch(repo: Repository, name: str, path: str, whole: Whole = tuple) -> list[Version]:
     """As ``versions``, without what is only pinned by a tag and those that cannot be parsed: a history in order.
 
     Raises:
         HistoryFault: Git failed.
     """
-    contents = {version.content for version in timeline(repo, repo.tree_path(path))}
-    return [version for version in versions(repo, name, path) if version.number and version.content in contents]
+    found = whole(timeline(repo, repo.tree_path(path)))
+    contents = {version.content for version in found}
+    return [
+        version
+        for version in _with_pins(found, _pins(repo, name, found))
+        if version.number and version.content in contents
+    ]
 
 
-def moved_by(repo: Repository, name: str, path: str, content: str, number: int) -> list[Version]:
+def moved_by(
+    repo: Repository, name: str, path: str, content: str, number: int, whole: Whole = tuple
+) -> list[Version]:
     """The versions that would get another number if ``content`` were pinned to ``number``, as they are now.
 
     Args:
@@ -56,11 +67,12 @@ def moved_by(repo: Repository, name: str, path: str, content: str, number: int) 
         path: The file's path now, relative to the workspace.
         content: Content hash.
         number: The number to pin.
+        whole: What the contents of the file stand for.
 
     Raises:
         HistoryFault: Git failed.
     """
-    found = timeline(repo, repo.tree_path(path))
+    found = whole(timeline(repo, repo.tree_path(path)))
     pins = _pins(repo, name, found)
     now = [version for version in _with_pins(found, pins) if version.content not in ("", content)]
     numbers = {version.content: version.number for version in _numbered(found, {**_bare(pins), content: number})}

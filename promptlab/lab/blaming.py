@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from promptlab.history.blame import blame as origins
 from promptlab.history.repository import Repository
 from promptlab.history.values import Version
-from promptlab.history.versions import on_branch, version_bytes
+from promptlab.history.versions import version_bytes
 from promptlab.lab.values import Blame, BlameLine, PromptPast, Subject
 
 
-def blame(repo: Repository, subject: Subject, past: PromptPast) -> Blame:
+def blame(repo: Repository, subject: Subject, past: PromptPast, line: Sequence[Version]) -> Blame:
     """Every line of ``subject`` with the version since which it is there.
 
     Args:
         repo: The repository.
         subject: A version or the working copy.
         past: The prompt's past, for the scores.
+        line: Its versions on this branch, oldest first.
     """
-    line = on_branch(repo, subject.prompt.name, subject.source)
     at = next((i for i, version in enumerate(line) if version.content == subject.prompt.content), None)
     steps = line if at is None else line[: at + 1]
     data = version_bytes(repo, steps)

@@ -61,7 +61,7 @@ class Keeper(Reader):
                 if label
                 else f"{subject} has no number yet: commit it, or say which one, as in `promptlab tag {name} v4`."
             )
-        moved = moved_by(self.repository(), name, found.source, content, int(number[1]))
+        moved = moved_by(self.repository(), name, found.source, content, int(number[1]), self.whole(name))
         if moved:
             raise UsageFault(
                 f"{name}@{wanted} would give other versions another number, {moved[0].label} for one."

@@ -355,7 +355,7 @@ def _used(workspace: Workspace, chain: Prompt) -> list[str]:
         if isinstance(step.does, Retrieve)
         for file in corpora.corpus(step.does.corpus).files
     ]
-    names = [prompt.name for prompt in prompts_in(chain) if prompt.content and "@" not in prompt.name]
+    names = [prompt.name for prompt in prompts_in(chain) if prompt.content and "@" not in prompt.source]
     return [workspace.prompt_path(name).relative_to(workspace.root).as_posix() for name in names] + files
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,16 +23,16 @@ from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRo
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelDetails, ModelInfo
-from promptlab.workspace import edit, folder, starters, templates, toml, watch
+from promptlab.workspace import edit, folder, starters, templates, watch
 from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
-from promptlab.workspace.identity import content_hash
 from promptlab.workspace.names import CORPUS, is_name
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import EvalSet, ModelEntry, Prompt, Rendered, Settings, Variables
 
 if TYPE_CHECKING:
     from promptlab.history.actions import What
+    from promptlab.history.versions import Whole
     from promptlab.lab.custom import Code
 
 
@@ -41,6 +42,7 @@ class Reader:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._repository: Repository | None = None
+        self._entered: set[str] = set()
         self._seen = watch.snapshot(workspace.root)
 
     @property
@@ -137,7 +139,7 @@ class Reader:
         Raises:
             InvalidFile: With every problem of the text.
         """
-        return parse_prompt(text.encode(), name, self._source(name), lambda used: self._follow(None, used, "").data)
+        return parse_prompt(text.encode(), name, self._source(name), lambda used: self.follow(None, used, ""))
 
     def render(self, prompt: Prompt, variables: Variables) -> Rendered:
         return templates.render(prompt, variables)
@@ -265,7 +267,26 @@ class Reader:
 
         if self.history_problem():
             return []
-        return versions(self.repository(), name, f"prompts/{name}.toml")
+        return versions(self.repository(), name, f"prompts/{name}.toml", self.whole(name))
+
+    def on_branch(self, name: str) -> list[Version]:
+        """As ``versions``, without what is only pinned and what does not load: a history in order."""
+        from promptlab.history.versions import on_branch
+
+        return on_branch(self.repository(), name, f"prompts/{name}.toml", self.whole(name))
+
+    def whole(self, name: str) -> Whole:
+        """What the contents of a prompt's file stand for: of a chain, with all that it uses."""
+        return tuple if name in self._entered else partial(self._with_uses, name)
+
+    def _with_uses(self, name: str, own: Sequence[Version]) -> Sequence[Version]:
+        from promptlab.lab.lineage import with_uses
+
+        self._entered.add(name)  # a chain that uses a version of itself has no end
+        try:
+            return with_uses(self, name, own)
+        finally:
+            self._entered.remove(name)
 
     def records(self) -> list[RunRecord]:
         """Runs saved in git, newest first; none without a repository."""
@@ -280,7 +301,7 @@ class Reader:
         versions = self.versions(name)
         try:
             current = subjects.working_copy(
-                self.workspace, name, name, versions, None, partial(self._follow, None)
+                self.workspace, name, name, versions, None, partial(self.follow, None)
             ).version
         except (InvalidFile, NotFound):
             current = "*"
@@ -326,21 +347,18 @@ class Reader:
         versions = self.versions(name)
         if not at:
             draft = (drafts or {}).get(name)
-            return subjects.working_copy(self.workspace, name, text, versions, draft, partial(self._follow, drafts))
-        return subjects.at_version(self.repository(), name, at, versions, partial(self._follow, drafts))
+            return subjects.working_copy(self.workspace, name, text, versions, draft, partial(self.follow, drafts))
+        return subjects.at_version(self.repository(), name, at, versions, partial(self.follow, drafts))
 
-    def _follow(self, drafts: dict[str, str] | None, reference: str, commit: str) -> subjects.Used:
+    def follow(self, drafts: dict[str, str] | None, reference: str, commit: str) -> bytes:
         """What a chain uses: a version, or the prompt as the drafts, a commit or the disk have it."""
         if reference.startswith(CORPUS):
-            return subjects.Used(self.workspace.working_copy(reference) or b"", True)
+            return self.workspace.working_copy(reference) or b""
         if "@" in reference or commit:
             word, at = subjects.split(reference)
             found = subjects.at_version(self.repository(), word, at or commit, self.versions(word), subjects.no_chain)
-            return subjects.Used(found.data, True)
-        data = (drafts or {}).get(reference, "").encode() or self.workspace.working_copy(reference) or b""
-        versions = self.versions(reference)
-        content = content_hash(toml.parse(data, reference))
-        return subjects.Used(data, subjects.label_of(content, versions) != "*")
+            return found.data
+        return (drafts or {}).get(reference, "").encode() or self.workspace.working_copy(reference) or b""
 
     def blame(self, text: str) -> Blame:
         """The file of a subject by line: since which version each line is there, and what that did to the score.
@@ -353,7 +371,7 @@ class Reader:
 
         subject = self.subject(text)
         name = subject.prompt.name
-        return blame(self.repository(), subject, self.past(name))
+        return blame(self.repository(), subject, self.past(name), self.on_branch(name))
 
     def restore(self, name: str, version: str) -> str:
         """The text of an old version, for the editor; nothing is written."""

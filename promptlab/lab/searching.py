@@ -11,7 +11,6 @@ import msgspec
 
 from promptlab.errors import Cancelled, ModelFault, NotFound, PromptlabError, UsageFault
 from promptlab.history.values import Version
-from promptlab.history.versions import on_branch
 from promptlab.lab import planning
 from promptlab.lab.bisecting import Bisector, KnownCache, Measured, Seen
 from promptlab.lab.comparing import prompt_fields
@@ -82,7 +81,7 @@ async def bisect(
 
 def _between(lab: Lab, name: str, good: str, bad: str) -> list[Version]:
     """The versions from the good end to the bad one."""
-    line = on_branch(lab.repository(), name, f"prompts/{name}.toml")
+    line = lab.on_branch(name)
     if not line:
         lab.name_of(name)  # a name that is none is the better sentence
     if len(line) < 2:

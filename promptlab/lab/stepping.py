@@ -169,8 +169,8 @@ def _notes(table: RunTable, column: str, name: str, traces: Sequence[tuple[Examp
     is_right = _judged_right(table, column)
     match done[0][2].op:
         case "vote":
-            agreed = fmean(cast("float", step.values["agreement"]) for _, _, step in done)
-            return (f"agreement {agreed:.2f}", *_pass_notes(is_right, done))
+            agreed = [value for _, _, step in done if isinstance(value := step.values.get("agreement"), float)]
+            return (*((f"agreement {fmean(agreed):.2f}",) if agreed else ()), *_pass_notes(is_right, done))
         case "best_of":
             return _pass_notes(is_right, done)
         case "critique":
@@ -206,7 +206,9 @@ def _pass_notes(is_right: Right | None, done: Sequence[tuple[Example, Trace, Ste
     chosen: list[bool] = []
     n = 0
     for example, _, step in done:
-        samples = cast("list[str]", step.values["samples"])
+        samples = _samples(step)
+        if not samples:
+            continue
         rights = [is_right(example, text) for text in samples]
         choice = is_right(example, step.text)
         if None in rights or choice is None:
@@ -219,6 +221,11 @@ def _pass_notes(is_right: Right | None, done: Sequence[tuple[Example, Trace, Ste
     if not chosen:
         return ()
     return (f"chosen {fmean(chosen):.1%}, pass@1 {fmean(one):.1%}, pass@{n} {fmean(all_of):.1%}",)
+
+
+def _samples(step: StepTrace) -> list[str]:
+    found = step.values.get("samples")  # of a file that anybody may have written
+    return [str(text) for text in cast("list[object]", found)] if isinstance(found, list) else []
 
 
 def _critique_notes(

@@ -16,16 +16,8 @@ from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.toml import did_you_mean
 
-
-class Used(NamedTuple):
-    """What a chain's reference leads to: its bytes, and whether they are a committed version."""
-
-    data: bytes
-    committed: bool
-
-
-Follow = Callable[[str, str], Used]
-"""Follows a reference of a chain, ``triage`` or ``triage@v3``, as of a commit ("" is the working copy)."""
+Follow = Callable[[str, str], bytes]
+"""Gives the bytes of a reference of a chain, ``triage`` or ``triage@v3``, as of a commit ("" is the working copy)."""
 
 VERSION = re.compile(r"v([1-9][0-9]*)")
 HASH = re.compile(r"[0-9a-f]{4,12}")
@@ -72,7 +64,7 @@ def working_copy(
     return _subject(asked, name, source, data, versions, follow)
 
 
-def no_chain(reference: str, commit: str) -> Used:
+def no_chain(reference: str, commit: str) -> bytes:
     """Follows nothing: for what a chain refers to, which is no chain itself."""
     raise UsageFault("it is a chain, and a step asks one prompt.")
 
@@ -80,26 +72,21 @@ def no_chain(reference: str, commit: str) -> Used:
 def _subject(
     asked: str, name: str, source: str, data: bytes, versions: list[Version], follow: Follow, at: str = ""
 ) -> Subject:
-    """A prompt of these bytes. The number of a chain is that of its own file, unless it uses what has none.
+    """A prompt of these bytes. A chain has the number of its file together with all that it uses.
 
     Args:
         at: The commit whose files a chain uses, "" for those on disk.
     """
     own = parse_prompt(data, name, source)
-    version = label_of(own.content, versions)
     if not own.steps:
-        return Subject(asked, own, version, data, source.partition("@")[0], data)
-    used: list[Used] = []
+        return Subject(asked, own, label_of(own.content, versions), data, source.partition("@")[0], data)
 
     def fetch(reference: str) -> bytes | None:
-        used.append(follow(reference, at))
-        return used[-1].data
+        return follow(reference, at)
 
     prompt = parse_prompt(data, name, source, fetch)
     whole = closed(data, source, fetch)
-    if not all(each.committed for each in used):
-        version = "*"
-    return Subject(asked, prompt, version, data, source.partition("@")[0], whole)
+    return Subject(asked, prompt, label_of(prompt.content, versions), data, source.partition("@")[0], whole)
 
 
 def label_of(content: str, versions: list[Version]) -> str:
@@ -140,10 +127,17 @@ def _of_blob(
     if data is None:
         raise NotFound(f"The text of {name}@{at} is not in this clone. `promptlab pull` may bring it.")
     source = f"prompts/{name}.toml@{at}"
-    own = parse_prompt(data, name, source).content
-    if own != blob.content:
-        raise NotFound(f"The tag of {name}@{at} is damaged: it says {blob.content}, and the text is {own}.")
-    return _subject(f"{name}@{at}", name, source, data, versions, follow, blob.commit)
+    found = _subject(f"{name}@{at}", name, source, data, versions, follow, blob.commit)
+    if found.prompt.content == blob.content:
+        return found
+    if found.prompt.steps:
+        raise NotFound(
+            f"{name}@{at} is {blob.content}, and what it uses has changed since: a corpus or a stage. "
+            f"With these it is {found.prompt.content}."
+        )
+    raise NotFound(
+        f"The tag of {name}@{at} is damaged: it says {blob.content}, and the text is {found.prompt.content}."
+    )
 
 
 def _on_stage(repository: Repository, name: str, at: str) -> Mark | None:

@@ -333,11 +333,14 @@ class _Execution(Keeping):
                 await self._keep_walked([(cell, one.outcome(cell.key), one.trace) for cell, one in ended], name)
 
     async def _answered(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
-        """What steps want to know: from the journal, from the cache, then from the model. All of it is journalled."""
-        yield [self.answers[key] for key in wanted if key in self.answers]
+        """What steps want to know: from this run, from the cache, then from the model. All of it is journalled."""
+        known = [self.answers[key] for key in wanted if key in self.answers]
         left = [key for key in wanted if key not in self.answers]
+        self._remember_answers(known)
+        yield known
         found = await asyncio.to_thread(self.cache.get_many, left) if self.use_cache and left else {}
         await self._journal_answers(found.values(), wanted)
+        self._remember_answers(found.values())
         yield list(found.values())
         requests = [wanted[key][0] for key in left if key not in found]
         if not requests or self.halted or self.spent:
@@ -345,6 +348,7 @@ class _Execution(Keeping):
         async with aclosing(self._asked(name, requests)) as coming:
             async for batch in coming:
                 await self._journal_answers(batch, wanted)
+                self._remember_answers(batch)
                 yield batch
 
     def _prepare(self, name: str) -> None:

@@ -31,7 +31,7 @@ class Keeping:
     """One run: what it waits for, and what it keeps.
 
     ``waiting`` holds the cells without an outcome by key: all cells of a key share its answer. ``answers`` holds what
-    steps of chains were answered before the run was taken up again, by key.
+    steps of chains were answered so far, by key.
     """
 
     def __init__(
@@ -127,6 +127,12 @@ class Keeping:
         ]
         if lines:
             await asyncio.to_thread(self.journal.append, lines)
+
+    def _remember_answers(self, outcomes: Iterable[Outcome]) -> None:
+        """A question has one answer in a run, also where a later step asks it again; then it costs nothing."""
+        for outcome in outcomes:
+            if outcome.fault is None:
+                self.answers[outcome.key] = msgspec.structs.replace(outcome, cached=True)
 
     async def _keep_walked(self, ended: Sequence[tuple[Cell, Outcome, Trace | None]], model: str) -> None:
         """Journal the outcomes of chains with their traces, then tell."""

@@ -123,3 +123,62 @@ def test_metrics_that_know_the_answer_are_refused_in_a_step(shop: Path) -> None:
         "steps.vote.", "steps.best_of."))  # fmt: skip
     with pytest.raises(InvalidFile, match="A step cannot use the metric `exact`: it needs more than an answer"):
         Lab.open(shop).plan(RunRequest(subjects=("sure",)))
+
+
+async def test_what_a_chain_uses_is_part_of_its_versions(shop: Path, server: LoopbackServer) -> None:
+    path = shop / "prompts" / "sure.toml"
+    path.write_text(path.read_text().replace('"triage@v1"', '"triage"'))
+    git(shop, "commit", "-qam", "Follow the prompt")
+    lab, table = await run(shop, "sure")
+    lab.save(table.run)
+    used = shop / "prompts" / "triage.toml"
+    used.write_text(used.read_text().replace("Label this", "Label it"))
+    edited = Lab.open(shop)
+    assert [version.label for version in edited.versions("sure")] == ["v1", "v2"]
+    assert edited.subject("sure").version == "*", "it uses what is not committed"
+    git(shop, "commit", "-qam", "Ask nicely")
+    lab = Lab.open(shop)
+    first, second, third = lab.versions("sure")
+    assert (third.label, third.subject) == ("v3", "Ask nicely")
+    assert lab.subject("sure").version == "v3"
+    assert lab.subject("sure@v2").prompt.content == second.content == table.variants[0].content
+    assert lab.subject(f"sure@{third.content}").prompt.content == third.content
+    assert [one is not None for one in lab.past("sure").trend] == [False, True, False]
+    assert lab.promote("sure@v2", "production", table.run).content == second.content
+    assert lab.subject("sure@production").version == "v2"
+    assert lab.tag("sure@v3").content == third.content
+    (change,) = prompt_fields(lab.subject("sure@v2").prompt, lab.subject("sure@v3").prompt)
+    assert change.field == "steps.draft.prompt.messages[0].content"
+    assert {line.version for line in lab.blame("sure").lines} <= {first.label, second.label}
+    assert [version.label for version in lab.on_branch("sure")] == ["v1", "v2", "v3"]
+
+
+def test_a_version_that_used_what_does_not_load_has_no_number(shop: Path) -> None:
+    path, used = shop / "prompts" / "sure.toml", shop / "prompts" / "triage.toml"
+    path.write_text(path.read_text().replace('"triage@v1"', '"triage"'))
+    git(shop, "commit", "-qam", "Follow the prompt")
+    whole = used.read_text()
+    used.write_text("messages = 1")
+    git(shop, "commit", "-qam", "Break it")
+    used.write_text(whole)
+    git(shop, "commit", "-qam", "Mend it")
+    lab = Lab.open(shop)
+    assert [version.label for version in lab.versions("sure") if version.number] == ["v1", "v2"]
+    (broken,) = [version for version in lab.versions("sure") if version.error]
+    assert "The prompt `triage` does not load" in broken.error
+    assert lab.subject("sure").version == "v2"
+
+
+def test_a_chain_that_uses_a_version_of_itself_is_refused(shop: Path) -> None:
+    path = shop / "prompts" / "sure.toml"
+    path.write_text(path.read_text().replace('"triage@v1"', '"sure@v1"'))
+    with pytest.raises(InvalidFile, match="is a chain, and a step asks one prompt"):
+        Lab.open(shop).subject("sure")
+
+
+async def test_what_a_pinned_reference_names_need_not_be_on_disk(shop: Path, server: LoopbackServer) -> None:
+    """The step asks triage@v1, whose file is gone from the working copy."""
+    (shop / "prompts" / "triage.toml").unlink()
+    lab, table = await run(shop, "sure")
+    assert table.trace("a", "t1") is not None
+    lab.save(table.run)

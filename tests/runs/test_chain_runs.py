@@ -103,6 +103,24 @@ async def test_editing_the_last_step_asks_only_that_step_again(tmp_path: Path) -
     assert len(model.asked) == 108
 
 
+async def test_a_question_has_one_answer_in_a_run(tmp_path: Path) -> None:
+    """Two steps that ask the same, one after the other: a model that never says the same twice is asked once."""
+    same = f"prompt = {P('Same {{ ticket }}', 0.7)}"
+    twice = (
+        step("first", same, TICKET)
+        + step("between", f"prompt = {P('Then {{ first }}')}", "first = '{{ first.text }}'")
+        + step("again", same, TICKET, "when = \"between.text != ''\"")
+        + step("last", "extract = { from = '{{ first.text }} {{ again.text }}', last_line = true }")
+    )
+    model = FunctionModel(lambda request: f"{len(model.asked)}")
+    done, ended = await run(plan_of(chain(twice), 3), tmp_path, model, use_cache=False)
+    assert len(model.asked) == 6
+    assert ended.progress.cost == {"USD": 1.5}, "0.25 each"
+    for one in done.values():
+        first, again = one.outcome.text.split()
+        assert first == again
+
+
 async def test_a_fault_is_asked_again_and_nothing_else(tmp_path: Path) -> None:
     broken = True
     bad: list[str] = []

@@ -79,10 +79,15 @@ def json_of(text: str) -> Json:
         Miss: It is none.
     """
     try:
-        return cast("Json", json.loads(text))
+        found = cast("Json", json.loads(text))
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # JSON, and yet no text that could be kept or sent
+        raise Miss("The text is not JSON: it escapes one half of a pair of code units.") from None
     except (ValueError, RecursionError) as fault:
         reason = str(fault) if isinstance(fault, ValueError) else "it is nested too deeply"
         raise Miss(f"The text is not JSON: {shown(reason, 120)}.") from None
+    return found
 
 
 def pointed(value: object, pointer: str) -> object:
