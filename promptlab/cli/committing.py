@@ -15,7 +15,7 @@ _WORDS = {"new": "new", "deleted": "removed", "changed": "edited"}
 
 
 @click.command("commit")
-@click.argument("prompts", nargs=-1, metavar="[PROMPT]…", shell_complete=complete.subjects)
+@click.argument("prompts", nargs=-1, metavar="[PROMPT|EVALSET|FILE]…", shell_complete=complete.subjects)
 @click.option("-m", "--message", default="", metavar="MESSAGE", help="In place of the one that is proposed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
@@ -23,8 +23,9 @@ _WORDS = {"new": "new", "deleted": "removed", "changed": "edited"}
 def commit_command(ctx: click.Context, prompts: tuple[str, ...], message: str, yes: bool, as_json: bool) -> int:
     """Commit edited prompts, those named or all, as you would: with your hooks, signing and identity.
 
-    The words that changed and a message are shown first. Only these files are committed; what else is staged stays
-    staged. With --json and without --yes nothing is committed.
+    An eval set, a file below evalsets/ or reviews/, and promptlab.toml are committed where they are named. The words
+    that changed and a message are shown first. Only these files are committed; what else is staged stays staged. With
+    --json and without --yes nothing is committed.
     """
     lab = open_lab(ctx)
     proposal = lab.proposal(prompts)

@@ -1,7 +1,8 @@
-"""The person's own commit of edited prompts: what it would hold, shown first, and a message for it."""
+"""The person's own commit of edited prompts, eval sets and reviews: what it would hold, and a message for it."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 
 _TITLE = 72  # characters that a title should stay below
 _MESSAGE = re.compile(r"messages\[(\d+)\]\.(role|content)")
+_BESIDES = ("evalsets", "reviews", "promptlab.toml")
+"""What of a workspace can be committed by name, besides prompts."""
 
 
 class PromptEdit(Struct, frozen=True):
-    """The edit of one prompt since HEAD.
+    """The edit of one prompt since HEAD, or of another file of the workspace.
 
     Attributes:
+        name: Of the prompt; the path of another file.
         fields: What changed, field by field; of a text that does not load, the whole file's words as ``file``.
         problem: Why the text does not load, or "".
         parts: What changed in a few words each: ``reword the system message``, ``temperature 0.2 → 0.7``.
@@ -65,25 +69,31 @@ class Proposal(Struct, frozen=True):
 
 
 def propose(lab: Lab, names: Sequence[str] = ()) -> Proposal:
-    """Everything that a commit of these prompts would hold; without names, of all that are edited.
+    """Everything that a commit of these would hold; without names, of all prompts that are edited.
+
+    Args:
+        lab: The lab.
+        names: Prompts, eval sets, or paths below `evalsets/` and `reviews/`.
 
     Raises:
         UsageFault: Nothing is edited, or a file is ignored by git or in conflict.
-        NotFound: No prompt has that name.
+        NotFound: No prompt or eval set has that name.
         HistoryFault: There is no repository, or git failed.
     """
     repo = lab.repository()
     there = {_name(each): each for each in edits(repo, ["prompts"]) if each.path.endswith(".toml")}
     if names:
-        wanted = [_named(lab, name, there) for name in dict.fromkeys(names)]
+        others = {each.path: each for each in edits(repo, _BESIDES)}
+        found = [each for name in names for each in _named(lab, name, there, others)]
+        wanted = list({each.path: each for each in found}.values())
     else:
         wanted = [each for each in there.values() if each.kind != "ignored"]
     if not wanted:
         raise UsageFault("No prompt is edited: all of them are as they were committed.")
     if torn := next((each for each in wanted if each.kind == "conflict"), None):
         raise UsageFault(f"{torn.path} is in conflict: resolve it and `git add` it, then commit.")
-    found = tuple(_edit(lab, each) for each in wanted)
-    return Proposal(found, _message(found), _notes(lab, wanted))
+    shown = tuple(_edit(lab, each) for each in wanted)
+    return Proposal(shown, _message(shown), _notes(lab, wanted))
 
 
 def commit(lab: Lab, proposal: Proposal, message: str, *, screen: bool = False) -> Committed:
@@ -106,14 +116,30 @@ def _name(each: Edit) -> str:
     return each.path.removeprefix("prompts/").removesuffix(".toml")
 
 
-def _named(lab: Lab, text: str, there: dict[str, Edit]) -> Edit:
-    name = text if text in there else name_of(lab.workspace, text)
-    found = there.get(name)
+def _named(lab: Lab, text: str, there: dict[str, Edit], others: dict[str, Edit]) -> list[Edit]:
+    """The edits that a name or a path stands for: an eval set may be two files."""
+    found = _besides(lab, text, others) if text not in there else [there[text]]
     if found is None:
-        raise UsageFault(f"{name} is as it was committed: there is nothing to commit.")
-    if found.kind == "ignored":
-        raise UsageFault(f"{found.path} is ignored by git (`git check-ignore -v {found.path}` says by which rule).")
+        name = name_of(lab.workspace, text)
+        found = [there[name]] if name in there else []
+    if not found:
+        raise UsageFault(f"{text} is as it was committed: there is nothing to commit.")
+    if ignored := next((each.path for each in found if each.kind == "ignored"), ""):
+        raise UsageFault(f"{ignored} is ignored by git (`git check-ignore -v {ignored}` says by which rule).")
     return found
+
+
+def _besides(lab: Lab, text: str, others: dict[str, Edit]) -> list[Edit] | None:
+    """The edits of an eval set, or of the file at a path; None where it is the name of neither."""
+    path = posixpath.normpath(text)
+    if path.partition("/")[0] in _BESIDES and (path in others or lab.workspace.locate(path).is_file()):
+        return [others[path]] if path in others else []
+    files = [f"evalsets/{text}{end}" for end in (".toml", ".jsonl")]
+    if text in lab.workspace.prompt_names() or not any(
+        f in others or lab.workspace.locate(f).is_file() for f in files
+    ):
+        return None
+    return [others[file] for file in files if file in others]
 
 
 def _notes(lab: Lab, wanted: Sequence[Edit]) -> tuple[str, ...]:
@@ -142,6 +168,9 @@ def _edit(lab: Lab, each: Edit) -> PromptEdit:
         except NotFound:
             old = b""
     new = b"" if each.kind == "deleted" else lab.workspace.read(each.path)
+    if _noun(each.path) != "prompt":
+        words = (FieldDiff("file", _words(old, new)),)
+        return PromptEdit(each.path, each.path, each.kind, words, "", (), (), edit.stamp(new) if new else "")
     before, after = _prompt(old, name), _prompt(new, name)
     problem = str(after) if isinstance(after, InvalidFile) else ""
     if isinstance(before, Prompt) and isinstance(after, Prompt):
@@ -197,8 +226,9 @@ def _message(found: Sequence[PromptEdit]) -> str:
         title = _what(found[0])
     else:
         names = ", ".join(each.name for each in found)
-        title = f"Edit the prompts {names}"
-        title = title if len(title) <= _TITLE else f"Edit {plural(len(found), 'prompt')}"
+        prompts = all(_noun(each.path) == "prompt" for each in found)
+        title = f"Edit the prompts {names}" if prompts else f"Edit {names}"
+        title = title if len(title) <= _TITLE else f"Edit {plural(len(found), 'prompt' if prompts else 'file')}"
     lines = [f"- {_what(each)}" for each in found] if len(found) > 1 else []
     several = len(found) > 1
     lines += [f"{each.name} on {said}" if several else f"On {said}" for each in found for said in each.verdicts]
@@ -207,14 +237,19 @@ def _message(found: Sequence[PromptEdit]) -> str:
 
 def _what(each: PromptEdit) -> str:
     """One edit as a title: ``triage: reword the system message, temperature 0.2 → 0.7``."""
-    if each.kind == "new":
-        return f"Add the prompt {each.name}"
-    if each.kind == "deleted":
-        return f"Remove the prompt {each.name}"
+    noun, verb = _noun(each.path), {"new": "Add", "deleted": "Remove"}.get(each.kind, "Edit")
+    if noun != "prompt":
+        return f"{verb} {each.path}"
+    if verb != "Edit":
+        return f"{verb} the prompt {each.name}"
     shown = len(each.parts)
     while shown > 1 and len(_titled(each, shown)) > _TITLE:
         shown -= 1
     return _titled(each, shown)
+
+
+def _noun(path: str) -> str:
+    return "prompt" if path.startswith("prompts/") else "file"
 
 
 def _titled(each: PromptEdit, shown: int) -> str:

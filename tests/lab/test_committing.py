@@ -114,3 +114,31 @@ def test_a_conflict_that_a_stash_left(folder: Path) -> None:
         places.git(folder, "stash", "pop")
     with pytest.raises(UsageFault, match=r"^prompts/triage.toml is in conflict: resolve it and `git add` it"):
         Lab.open(folder).proposal()
+
+
+def test_eval_sets_and_reviews_are_committed_where_they_are_named(folder: Path) -> None:
+    write(folder, places.FIRST)
+    evalset = folder / "evalsets" / "tickets.toml"
+    evalset.write_text(evalset.read_text() + "# why\n")
+    (folder / "reviews").mkdir()
+    (folder / "reviews" / "tickets.jsonl").write_text("{}\n")
+    (folder / "notes.txt").write_text("mine")
+    lab = Lab.open(folder)
+    assert [each.path for each in lab.proposal().edits] == [TRIAGE], "without names: prompts"
+    proposal = lab.proposal(["tickets", "reviews/tickets.jsonl", "./evalsets/tickets.toml"])
+    assert [each.path for each in proposal.edits] == ["evalsets/tickets.toml", "reviews/tickets.jsonl"]
+    assert proposal.message == (
+        "Edit evalsets/tickets.toml, reviews/tickets.jsonl\n\n"
+        "- Edit evalsets/tickets.toml\n- Add reviews/tickets.jsonl"
+    )
+    assert any(span.op == "added" and "why" in span.text for span in proposal.edits[0].fields[0].spans)
+    lab.commit(proposal, proposal.message)
+    assert places.git(folder, "show", "--format=", "--name-only").split() == [each.path for each in proposal.edits]
+    assert places.git(folder, "status", "--porcelain").splitlines() == [f" M {TRIAGE}", "?? notes.txt"]
+    with pytest.raises(UsageFault, match=r"^tickets is as it was committed: there is nothing to commit\.$"):
+        lab.proposal(["tickets"])
+    with pytest.raises(UsageFault, match=r"^reviews/tickets\.jsonl is as it was committed"):
+        lab.proposal(["reviews/tickets.jsonl"])
+    for wrong in ("tickats", "reviews/none.jsonl", "notes.txt", "../x", "reviews/../../x"):
+        with pytest.raises(NotFound):
+            lab.proposal([wrong])
