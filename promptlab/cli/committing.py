@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from promptlab.cli import completing as complete
 from promptlab.cli.output import data, json_option, line, open_lab, say
 from promptlab.cli.results import when
 from promptlab.cli.text import spans_text
+from promptlab.compare.values import DiffSpan
 from promptlab.errors import CommitRefused, ExitCode, UsageFault
 from promptlab.lab.committing import Proposal
 
+CONTEXT = 3  # lines of a file that are shown before and after a change
 _WORDS = {"new": "new", "deleted": "removed", "changed": "edited"}
 
 
@@ -52,11 +56,24 @@ def _show(proposal: Proposal) -> None:
         line(f"── {each.path} ({_WORDS.get(each.kind, each.kind)})")
         for field in each.fields:
             line(f"@@ {field.field}")
-            click.echo(spans_text(field.spans).rstrip("\n"))
+            spans = _near(field.spans) if field.field == "file" else field.spans
+            click.echo(spans_text(spans).rstrip("\n"))
         if each.problem:
             say(f"It does not load: {each.problem}")
     for note in proposal.notes:
         say(note)
+
+
+def _near(spans: Sequence[DiffSpan]) -> list[DiffSpan]:
+    """A whole file's words, with long stretches that are the same cut to the lines next to a change."""
+    shown: list[DiffSpan] = []
+    for at, span in enumerate(spans):
+        rows = span.text.split("\n")
+        if span.op == "same" and len(rows) > 2 * CONTEXT + 1:
+            before, after = rows[:CONTEXT] if at else [], rows[-CONTEXT:] if at + 1 < len(spans) else []
+            rows = [*before, "…", *after]
+        shown.append(DiffSpan(span.op, "\n".join(rows)))
+    return shown
 
 
 def _asked(text: str, *, asked: bool) -> str:

@@ -86,3 +86,23 @@ def test_secrets_are_not_in_the_log_of_git_commands() -> None:
     assert call.command == "git push https://•••@example.com/x.git 'a b'"
     assert call.said == "fatal: https://•••@host/ is no"
     assert masked("-c http.extraHeader=Authorization: Basic abc") == "-c http.extraHeader=•••"
+
+
+def test_of_an_eval_set_the_lines_next_to_the_change_are_shown(promptlab: Command, folder: Path) -> None:
+    file = folder / "evalsets" / "tickets.toml"
+    file.write_text("# first\n" + "".join(f"# row {n} of it\n" for n in range(20)) + file.read_text())
+    places.git(folder, "commit", "-qam", "comments")
+    file.write_text(file.read_text().replace("row 10 of", "row ten of"))
+    code, out, _ = promptlab("commit", "tickets", "--yes")
+    assert code == 0
+    assert out.splitlines()[:9] == [
+        "── evalsets/tickets.toml (edited)",
+        "@@ file",
+        "…",
+        "# row 8 of it",
+        "# row 9 of it",
+        "# row [-10-]{+ten+} of it",
+        "# row 11 of it",
+        "# row 12 of it",
+        "…",
+    ]
