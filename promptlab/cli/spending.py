@@ -15,16 +15,6 @@ def budget_of(cost: float | None, tokens: int | None, minutes: float | None) -> 
     return Budget(cost, tokens, minutes) if (cost, tokens, minutes) != (None, None, None) else UNLIMITED
 
 
-def estimate_text(estimate: Estimate) -> str:
-    """Such as ``About 1.24 USD for 9,980 cells: 2,120,400 tokens in, 99,800 out (from 20 answers).``"""
-    if estimate.failed and not estimate.sampled:
-        return f"What this will cost is not known: {estimate.failed}"
-    return (
-        f"About {estimate.cost:.4g} {estimate.currency} for {estimate.cells:,} cells: "
-        f"{estimate.prompt_tokens:,} tokens in, {estimate.completion_tokens:,} out (from {estimate.sampled} answers)."
-    )
-
-
 def tell_estimate(lab: Lab, plan: Plan, as_json: bool) -> ExitCode:
     """Say what a plan will cost."""
     found = run_async(lambda: _estimated(lab, plan))
@@ -34,7 +24,7 @@ def tell_estimate(lab: Lab, plan: Plan, as_json: bool) -> ExitCode:
     elif found.cells == 0 and not found.sampled:
         line("Nothing to pay: no model of this run has a price, or every answer is known.")
     else:
-        line(estimate_text(found))
+        line(found.sentence)
     return ExitCode.MODEL_FAILED if found.failed else ExitCode.DONE
 
 
@@ -56,7 +46,7 @@ def agree(lab: Lab, plan: Plan, *, yes: bool, budget: Budget) -> None:
     found = run_async(lambda: _estimated(lab, plan, above))
     if found is None or (found.cost <= above and not found.failed):
         return
-    text = estimate_text(found)
+    text = found.sentence
     if not is_terminal():
         raise UsageFault(
             f"{text} That is above ask_above = {above:g}. Say --yes to go on, or set a limit such as --max-cost."

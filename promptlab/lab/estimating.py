@@ -44,6 +44,16 @@ class Estimate(Struct, frozen=True):
     sampled: int
     failed: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """Such as ``About 1.24 USD for 9,980 cells: 2,120,400 tokens in, 99,800 out (from 20 answers).``"""
+        if self.failed and not self.sampled:
+            return f"What this will cost is not known: {self.failed}"
+        return (
+            f"About {self.cost:.4g} {self.currency} for {self.cells:,} cells: "
+            f"{self.prompt_tokens:,} tokens in, {self.completion_tokens:,} out (from {self.sampled} answers)."
+        )
+
 
 class _Column(Struct):
     """The cells of one column that has a price: the size of each prompt in characters, and what is known already."""

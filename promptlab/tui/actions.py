@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from textual.binding import Binding
+from textual.keys import format_key
 
 Scope = Literal[
     "app", "table", "columns", "text", "editor", "prompts", "results", "diff", "history", "timeline", "review"
@@ -62,8 +63,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),
         Action("app.help_anywhere", "f1", "", "Show or hide this help, from a text field too.", 99, "", True, "help"),
         Action("app.palette", "ctrl+p", "", "Find any action by its name.", 99, "", True, "command_palette"),
-        Action("app.next_pane", "tab", "pane", "Go to the next pane.", 80, "", False, "focus_next"),
-        Action("app.previous_pane", "shift+tab", "", "Go to the pane before.", does="focus_previous"),
+        Action("app.next_pane", "tab", "pane", "Go to the next pane.", 80, "view", False, "focus_next"),
+        Action("app.previous_pane", "shift+tab", "", "Go to the pane before.", group="view", does="focus_previous"),
         Action(
             "app.undo", "u", "", "Undo the last thing that promptlab did, after saying what that does.", 99, "git"
         ),
@@ -75,8 +76,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("table.open", "enter", "open", "Open the row.", 20),
     ),
     "columns": (
-        Action("columns.left", "h,left", "", "The column to the left."),
-        Action("columns.right", "l,right", "column", "The column to the right.", 45),
+        Action("columns.left", "h,left", "", "The column to the left.", group="view"),
+        Action("columns.right", "l,right", "column", "The column to the right.", 45, "view"),
     ),
     "text": (
         *(Action(f"text.{name}", keys, "", help.replace("row", "line")) for name, keys, help in _MOVES),
@@ -84,9 +85,9 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "editor": (
         Action("editor.save", "ctrl+s", "save", "Save the file.", 10, "prompt", True),
-        Action("editor.run", "ctrl+r", "run", "Run the text as it stands on five examples.", 15, "", True),
+        Action("editor.run", "ctrl+r", "run", "Run the text as it stands on five examples.", 15, "run", True),
         Action("editor.external", "ctrl+g,f4", "$EDITOR", "Edit in your own editor.", 40, "prompt", True),
-        Action("editor.close", "escape", "leave", "Leave the editor; nothing is lost.", 30),
+        Action("editor.close", "escape", "leave", "Leave the editor; nothing is lost.", 30, "prompt"),
         Action("editor.start", "ctrl+home", "", "The start of the text."),
         Action("editor.end", "ctrl+end", "", "The end of the text."),
     ),
@@ -102,8 +103,17 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             group="run",
             does="run_all(True)",
         ),
-        Action("prompts.previous_example", "left_square_bracket", "", "Fill the preview from the example before."),
-        Action("prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35),
+        Action(
+            "prompts.previous_example",
+            "left_square_bracket",
+            "",
+            "Fill the preview from the example before.",
+            50,
+            "view",
+        ),
+        Action(
+            "prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35, "view"
+        ),
         Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(
@@ -112,13 +122,27 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("prompts.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "results": (
-        Action("results.better", "b", "", "Only examples that got better.", does="filter('better')"),
+        Action("results.better", "b", "", "Only examples that got better.", group="filter", does="filter('better')"),
         Action(
             "results.worse", "w", "worse", "Only examples that got worse.", 30, "filter", False, "filter('worse')"
         ),
-        Action("results.same", "equals_sign", "", "Only examples that stayed the same.", does="filter('same')"),
-        Action("results.error", "exclamation_mark", "", "Only errors and missing scores.", does="filter('error')"),
-        Action("results.all", "a", "", "All examples.", does="filter('all')"),
+        Action(
+            "results.same",
+            "equals_sign",
+            "",
+            "Only examples that stayed the same.",
+            group="filter",
+            does="filter('same')",
+        ),
+        Action(
+            "results.error",
+            "exclamation_mark",
+            "",
+            "Only errors and missing scores.",
+            group="filter",
+            does="filter('error')",
+        ),
+        Action("results.all", "a", "", "All examples.", group="filter", does="filter('all')"),
         Action("results.sort", "s", "sort", "Sort in the next way: changed first, loss, Δ, score, file.", 40, "view"),
         Action("results.metric", "m", "metric", "Show the next metric.", 55, "view"),
         Action("results.diff", "d", "", "Show the output with or without the words that changed.", group="view"),
@@ -129,7 +153,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("results.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "diff": (
-        Action("diff.before", "left_square_bracket", "", "The pair of versions before."),
+        Action("diff.before", "left_square_bracket", "", "The pair of versions before.", 50, "view"),
         Action("diff.after", "right_square_bracket", "pair", "The next pair of versions.", 20, "view"),
         Action("diff.run", "r", "run both", "Run both versions, so that their scores can be compared.", 10, "run"),
         Action("diff.model", "m", "model", "Show the scores of the next model.", 25, "view"),
@@ -159,8 +183,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("history.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 18, "git"),
         Action("history.copy", "y", "copy", "Copy the tag of the run, or the commit of the version.", 50, "copy"),
         Action("history.pick", "p", "prompt", "Choose the prompt to show.", 40, "view"),
-        Action("history.before", "left_square_bracket", "", "The prompt before."),
-        Action("history.after", "right_square_bracket", "", "The next prompt."),
+        Action("history.before", "left_square_bracket", "", "The prompt before.", 50, "view"),
+        Action("history.after", "right_square_bracket", "", "The next prompt.", 50, "view"),
         Action("history.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "review": (
@@ -170,7 +194,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "left",
             "The left one is better; a single one is wrong.",
             10,
-            "",
+            "review",
             does="choose('left')",
         ),
         Action(
@@ -179,7 +203,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "right",
             "The right one is better; a single one is right.",
             11,
-            "",
+            "review",
             does="choose('right')",
         ),
         Action("review.even", "equals_sign", "tie", "Neither is better.", 12, "review"),
@@ -196,7 +220,15 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("review.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "timeline": (
-        Action("timeline.mark", "space", "mark", "Mark for a diff, or take the mark away.", 30, does="screen.mark"),
+        Action(
+            "timeline.mark",
+            "space",
+            "mark",
+            "Mark for a diff, or take the mark away.",
+            30,
+            "view",
+            does="screen.mark",
+        ),
     ),
 }
 
@@ -217,3 +249,12 @@ def bindings(scope: Scope) -> list[Binding]:
         )
         for action in ACTIONS[scope]
     ]
+
+
+def key_names(action: Action) -> list[str]:
+    """An action's keys as a person reads them: ``?``, ``ctrl+p``, ``⏎``."""
+    names: list[str] = []
+    for key in action.keys.split(","):
+        *held, last = key.split("+")
+        names.append("+".join([*held, format_key(last)]))
+    return names

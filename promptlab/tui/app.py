@@ -183,7 +183,14 @@ class PromptlabApp(App[int]):
         """Go to another screen."""
         if mode != self.current_mode:
             self._visited.append(self.current_mode)
-            self.switch_mode(mode)
+            self._switch(mode)
+
+    def _switch(self, mode: str) -> None:
+        """Show a screen. What was said was about another one, unless it is how the run went."""
+        job = self.session.job
+        if job is None or self.session.said != job.result:
+            self.session.say("")
+        self.switch_mode(mode)
 
     def action_out(self) -> None:
         """Close the help, else go to the screen before, else quit."""
@@ -192,7 +199,7 @@ class PromptlabApp(App[int]):
         elif isinstance(self.screen, Page) and self.screen.go_back():
             return
         elif self._visited:
-            self.switch_mode(self._visited.pop())
+            self._switch(self._visited.pop())
         else:
             self.action_leave()
 

@@ -202,14 +202,17 @@ async def test_enter_runs_what_is_ticked_from_the_lists_too(folder: Path) -> Non
         await here.sees("done: 16/16 cells")
 
 
-async def test_a_run_until_clear_stops_on_its_way(folder: Path, server: LoopbackServer) -> None:
+def with_forty_more(folder: Path) -> None:
     tickets = folder / "evalsets" / "tickets.toml"
-    text = tickets.read_text()
     more = "".join(
         f'[[examples]]\nid = "n{at}"\nvars = {{ ticket = "{at}: Refund me, please." }}\nexpected = "billing"\n'
         for at in range(40)
     )
-    tickets.write_text(text + more)
+    tickets.write_text(tickets.read_text() + more)
+
+
+async def test_a_run_until_clear_stops_on_its_way(folder: Path, server: LoopbackServer) -> None:
+    with_forty_more(folder)
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("U")
@@ -224,3 +227,50 @@ async def test_a_run_until_clear_stops_on_its_way(folder: Path, server: Loopback
         await here.sees("64 cells not asked, 67 % saved.")
         await here.sees("BETTER")
     assert server.count.total() == 32
+
+
+async def test_what_was_said_of_one_screen_is_not_said_on_another(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("ctrl+c", "5")
+        await here.until(lambda: here.app.current_mode == "history" and not here.status)
+
+
+async def test_a_sentence_is_cut_at_words_and_leaves_room_for_the_panes(folder: Path) -> None:
+    async with sitting(folder, (60, 15)) as here:
+        await here.sees("v2")
+        # 58 columns are for the text: the blank behind the last word of a full row is no reason to cut the word.
+        here.app.session.say(" ".join(["seven77"] * 7 + ["e"]) + " and more")
+        await here.sees("seven77 e")
+        assert "…" not in here.lines[-3] + here.lines[-2]
+        here.app.session.say("word " * 200)
+        await here.until(lambda: here.lines[-2].endswith("…"))
+        assert here.lines[-4].endswith(("┛", "╯"))
+
+
+async def test_a_dear_run_is_asked_about_first(folder: Path, server: LoopbackServer) -> None:
+    with_forty_more(folder)
+    toml = folder / "promptlab.toml"
+    toml.write_text(toml.read_text().replace("[defaults]", "[defaults]\nask_above = 0.000001"))
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R", "enter")
+        await here.sees("Spend this?")
+        await here.sees("That is above ask_above = 1e-06")
+        assert server.count.total() == 64  # of 96: what the estimate is drawn from
+        await here.press("enter")  # the safe answer has the focus
+        await here.sees("Not started. What was asked for the estimate is kept in the cache.")
+        assert here.app.session.job is None
+        await here.press("R", "enter")
+        await here.sees("Spend this?")
+        await here.press("S")
+        await here.sees("done: 96/96 cells")
+    assert server.count.total() == 96
+
+
+async def test_without_a_model_the_run_dialog_says_what_to_write(folder: Path) -> None:
+    (folder / "promptlab.toml").write_text('[defaults]\nevalset = "tickets"\n')
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("No model is declared. Add [models.NAME]")

@@ -129,3 +129,29 @@ async def test_without_a_run(folder: Path) -> None:
         await here.sees("No run to review.")
         await here.press("left", "u", "s", "m")
         assert reviews(folder) == []
+
+
+async def test_a_quick_hand_answers_the_case_that_it_saw(folder: Path) -> None:
+    await finished(folder)
+    async with sitting(folder) as here:
+        await here.press("8")
+        await answered(here, 0)
+        seen = next(word for line in here.lines if "Case " in line for word in line.split() if word.startswith("t"))
+        # Both keys in one step, before anything is stored: the answer is about the case that was shown.
+        await here.app.screen.run_action("choose('left')")
+        await here.app.screen.run_action("skip")
+        await answered(here, 1)
+        assert [one["example"] for one in reviews(folder)] == [seen]
+
+
+async def test_u_never_undoes_something_else_than_an_answer(folder: Path) -> None:
+    await finished(folder)
+    async with sitting(folder) as here:
+        await here.press("8")
+        await answered(here, 0)
+        await here.press("left")
+        await answered(here, 1)
+        await here.press("u")
+        await answered(here, 0)
+        await here.press("u")
+        await here.sees("No answer of this sitting is left to take back.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from promptlab.lab.values import FileText
+
+WORDING = re.compile(r"""^content *= *(?:\"{3}\n?|'{3}\n?|"|')""", re.MULTILINE)
 
 
 @dataclass
@@ -36,3 +39,10 @@ class Buffer:
             return False
         self.saved, self.text = now, now.text
         return True
+
+
+def wording_start(text: str) -> tuple[int, int]:
+    """Line and column where the words of a prompt's first message begin: what a person most likely wants to edit."""
+    found = WORDING.search(text)
+    before = text[: found.end()] if found else ""
+    return before.count("\n"), len(before) - before.rfind("\n") - 1

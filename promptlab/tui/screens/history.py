@@ -261,6 +261,9 @@ class HistoryScreen(PastPage):
             return
         screen = self.prompts_screen
         buffer = screen.buffers.get(name)
+        if buffer is not None and buffer.text == text:
+            self.session.say(f"{moment.name} is the text in the editor already.")
+            return
         if buffer is not None and buffer.edited and buffer.text != text and not await self._may_replace(name, moment):
             return
         await screen.take(name, text)

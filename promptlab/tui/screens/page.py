@@ -165,6 +165,7 @@ class Page(Screen[None]):
             scratch: A trial: nothing of it is kept.
         """
         from promptlab.tui.job import Job
+        from promptlab.tui.screens.spending import agreed
 
         if self.session.running:
             self.session.say("A run is going on: x stops it.", bad=True)
@@ -176,10 +177,16 @@ class Page(Screen[None]):
                 self.session.say("Not started: the endpoint is not trusted.")
                 return None
             await self._ask_about_code(lab)
-            plan = await in_thread(lambda: lab.plan(request, drafts))
-            job = Job(lab, plan, scratch=scratch)
+            # With its table, in a thread: both take time that grows with the examples.
+            job = await in_thread(lambda: Job(lab, lab.plan(request, drafts), scratch=scratch))
+            if not scratch and not await agreed(self, lab, job.plan):
+                self.session.say("Not started. What was asked for the estimate is kept in the cache.")
+                return None
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
+            return None
+        if self.session.running:
+            self.session.say("Another run began meanwhile: x stops it.", bad=True)
             return None
         self.session.start(job)
         return job

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
@@ -20,7 +19,7 @@ from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.external import edit_outside
 from promptlab.tui.safe import one_line, plain
-from promptlab.tui.screens.buffers import Buffer
+from promptlab.tui.screens.buffers import Buffer, wording_start
 from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
@@ -40,7 +39,6 @@ CHECK_AFTER = 0.15
 """Seconds of quiet after which a text that is being typed is checked."""
 VIEWS = ("editor", "preview", "trial")
 NO_PROMPTS = "No prompt yet: press n to create one."
-WORDING = re.compile(r"""^content *= *(?:\"{3}\n?|'{3}\n?|"|')""", re.MULTILINE)
 NO_EXAMPLES = "There is no example to try it on. Create evalsets/NAME.toml with [[examples]]."
 
 
@@ -280,6 +278,7 @@ class PromptsScreen(Page):
         """Show the prompt that another screen is about."""
         if self.session.prompt != self.current:
             self.list.select(self.session.prompt)
+        self._complain(self._complaint)
 
     def history_changed(self) -> None:
         """Versions and trends may be others now."""
@@ -373,11 +372,12 @@ class PromptsScreen(Page):
         self.action_edit()
 
     def action_view(self) -> None:
-        """Show the next of editor, preview and trial, and put the focus there."""
+        """Show the next of editor, preview and trial, and put the focus there; e goes into the editor."""
         at = next(index for index, view in enumerate(VIEWS) if self.query_one(f"#{view}").has_class("-current"))
         view = VIEWS[(at + 1) % len(VIEWS)]
         self.view(view)
-        self.query_one(f"#{view}").focus()
+        # Not into the editor: there the next v would be typed into the prompt.
+        (self.list if view == "editor" else self.query_one(f"#{view}")).focus()
 
     def view(self, view: str) -> None:
         """Show a pane: on a narrow terminal instead of the others."""
@@ -391,10 +391,3 @@ def _pane(widget: Widget, title: str) -> Widget:
     widget.add_class("pane")
     widget.border_title = plain(title)
     return widget
-
-
-def wording_start(text: str) -> tuple[int, int]:
-    """Line and column where the words of a prompt's first message begin: what a person most likely wants to edit."""
-    found = WORDING.search(text)
-    before = text[: found.end()] if found else ""
-    return before.count("\n"), len(before) - before.rfind("\n") - 1

@@ -92,10 +92,6 @@ class ReviewScreen(Page):
         elif self.session.table is not self._table:
             self.run_worker(partial(self._begin, self.session.table), group="open", exclusive=True)
 
-    def on_screen_suspend(self) -> None:
-        """Take the line about this sitting away: on another screen it says nothing."""
-        self.session.say("")
-
     async def _open(self, ref: str, *, quiet: bool = False) -> None:
         lab = await self.session.lab()
         try:
@@ -193,7 +189,8 @@ class ReviewScreen(Page):
             case "skip" | "note" | "correct":
                 return open_
             case "take_back":
-                return bool(self._said)
+                # Also when there is nothing to take back: the key must not fall through to the undo of the app.
+                return mode is not None
             case "mode":
                 return len(self._modes) > 1
             case _:
@@ -214,16 +211,16 @@ class ReviewScreen(Page):
         self._store(float(grade))
 
     def _store(self, value: float, text: str = "") -> None:
-        self.run_worker(partial(self._stored, value, text), group="store")
-
-    async def _stored(self, value: float, text: str) -> None:
-        from promptlab.lab.reviewing import add
-
         task, mode, table = self._case, self._mode, self._table
         if task is None or mode is None or table is None:
             return
         review = task.review(mode.kind, self._by, value, metric=mode.metric, text=text)
-        self._waiting.pop(0)  # at once: a quick hand's next key is about the next case
+        self._waiting.pop(0)  # in the same step as the key: a quick hand's next key is about the next case
+        self.run_worker(partial(self._stored, table, task, review), group="store")
+
+    async def _stored(self, table: RunTable, task: Task, review: Review) -> None:
+        from promptlab.lab.reviewing import add
+
         lab = await self.session.lab()
         try:
             await in_thread(partial(add, lab, table.evalset, [review]))
@@ -255,7 +252,10 @@ class ReviewScreen(Page):
         from promptlab.lab.reviewing import take_back
 
         table = self._table
-        if table is None or not self._said:
+        if table is None:
+            return
+        if not self._said:
+            self.session.say("No answer of this sitting is left to take back.")
             return
         said = self._said.pop()
         lab = await self.session.lab()

@@ -100,7 +100,11 @@ class RunDialog(ModalScreen[RunRequest | None]):
             text += f"; baseline {subjects[0]}"
         if self._until_clear and len(subjects) * len(models) > 1:
             text += "; at most, since it stops as soon as the verdict is clear"
-        self.query_one("#count", Static).update(plain(text if cells else "Tick a version and a model (space)."))
+        if not self._models:
+            text = "No model is declared. Add [models.NAME] with gguf = … or model = … to promptlab.toml."
+        elif not cells:
+            text = "Tick a version and a model (space)."
+        self.query_one("#count", Static).update(plain(text))
         self.query_one("#run", Button).disabled = not cells
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

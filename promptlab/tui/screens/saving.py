@@ -46,11 +46,11 @@ class Saving:
                 screen.show_row_marks()
                 screen.session.say(f"saved {answer.path}")
                 return
-            if not await self._mine(answer):
+            if not await self._mine(name, answer):
                 return
             stamp = answer.theirs.stamp
 
-    async def _mine(self, conflict: Conflict) -> bool:
+    async def _mine(self, name: str, conflict: Conflict) -> bool:
         """Ask; True to write the text here over the other one. The other text is one undo away, either way."""
         screen = self._screen
         theirs = conflict.theirs
@@ -62,14 +62,18 @@ class Saving:
                 cancel="Go on editing",
             )
         )
-        buffer = screen.buffers[screen.current]
+        # The list may have moved on to another prompt while the file was looked at: the editor shows that one.
+        here = screen.current == name
+        buffer = screen.buffers[name]
         if choice == "mine":
-            screen.editor.swap(theirs.text)
-            screen.editor.swap(conflict.mine)
+            if here:
+                screen.editor.swap(theirs.text)
+                screen.editor.swap(conflict.mine)
             return True
         if choice == "theirs":
             buffer.saved, buffer.text = theirs, theirs.text
-            screen.editor.swap(theirs.text)
+            if here:
+                screen.editor.swap(theirs.text)
             screen.show_row_marks()
             screen.session.say("Took the text on disk. ctrl+z in the editor brings yours back.")
         return False

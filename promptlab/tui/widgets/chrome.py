@@ -24,6 +24,8 @@ from promptlab.tui.widgets.wrapping import Piece, logical_lines, wrap
 _NARROW = 100
 _MOST = 5
 """Lines that a sentence of the status line may take."""
+_LINES_PER_LINE = 6
+"""Lines of the terminal for each line of a long sentence."""
 _PLACE = 28
 """Columns of the header that are the program's name and the branch, before the tabs' names are cut."""
 
@@ -113,9 +115,12 @@ class StatusLine(Line):
             return [f" {fit(said, room)} {running} "]
         room = max(width - 2, 2)
         wrapped = wrap(logical_lines([Piece(said)]), room)
-        rows = ["".join(part.text for part in row) for _, row in islice(wrapped, _MOST + 1)]
-        if len(rows) > _MOST:
-            rows[_MOST - 1 :] = [cut(rows[_MOST - 1], room - 1) + "…"]
+        # The blank at which a row ends may stand past the edge: it is no text that would have to be cut.
+        # No more than the panes can do without.
+        most = max(2, min(_MOST, self.screen.size.height // _LINES_PER_LINE))
+        rows = ["".join(part.text for part in row).rstrip() for _, row in islice(wrapped, most + 1)]
+        if len(rows) > most:
+            rows[most - 1 :] = [cut(rows[most - 1], room - 1) + "…"]
         lines = [f" {fit(row, room)} " for row in rows]
         return [*lines, f"{' ' * (width - cell_len(running) - 1)}{running}"] if running else lines
 

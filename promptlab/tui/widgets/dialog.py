@@ -37,6 +37,13 @@ class Question(ModalScreen[str]):
         Binding("escape", "cancel", "Cancel", show=False),
         Binding("left,h", "app.focus_previous", "Answer before", show=False),
         Binding("right,l", "app.focus_next", "Next answer", show=False),
+        # The body scrolls while an answer has the focus, too; Enter alone belongs to the answer.
+        Binding("down,j", "scroll('down')", "Scroll down", show=False),
+        Binding("up,k", "scroll('up')", "Scroll up", show=False),
+        Binding("pagedown,space,ctrl+d", "scroll('page_down')", "Page down", show=False),
+        Binding("pageup,ctrl+u", "scroll('page_up')", "Page up", show=False),
+        Binding("home,g", "scroll('first')", "Start", show=False),
+        Binding("end,G", "scroll('last')", "End", show=False),
     ]
 
     def __init__(
@@ -78,6 +85,10 @@ class Question(ModalScreen[str]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A button gives its answer."""
         self.dismiss((event.button.id or "").removeprefix("answer-").replace("cancel", ""))
+
+    async def action_scroll(self, how: str) -> None:
+        """Scroll the body, whatever has the focus."""
+        await app_of(self).run_action(how, self.query_one("#body", TextView))
 
     def action_cancel(self) -> None:
         self.dismiss("")

@@ -1,0 +1,38 @@
+"""Asking before a run that costs more than the workspace's threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promptlab.tui.typed import app_of
+from promptlab.tui.widgets.dialog import Answer, Question
+from promptlab.tui.widgets.wrapping import Piece
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+    from promptlab.runs.values import Plan
+    from promptlab.tui.screens.page import Page
+
+
+async def agreed(page: Page, lab: Lab, plan: Plan) -> bool:
+    """Whether a run may spend what it will cost: asked above ``ask_above``, from a few answers that it needs anyway.
+
+    Raises:
+        ModelFault: A model cannot be used at all.
+    """
+    above = lab.settings.defaults.ask_above
+    if not any(entry.price for entry in lab.settings.models.values()):
+        return True
+    page.session.say("looking at what it will cost …")
+    found = await lab.estimate(plan, above)
+    if found is None or (found.cost <= above and not found.failed):
+        return True
+    body = [
+        Piece(f"{found.sentence}\n\n"),
+        Piece(
+            f"That is above ask_above = {above:g} in [defaults] of promptlab.toml, so you are asked first. ", "dim"
+        ),
+        Piece("What was asked for this estimate is in the cache and part of the run.", "dim"),
+    ]
+    question = Question("Spend this?", body, [Answer("spend", "S", "Run it")])
+    return await app_of(page).push_screen_wait(question) == "spend"
