@@ -50,7 +50,7 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
 
         rows = _rows(table, column, metric, present)
         return set_interval(rows, STATISTICS[info.id], clusters, LEVEL, missing, _draws(table))
-    return mean_interval(
+    found = mean_interval(
         list(present.values()),
         kind="binary" if info.kind == "preference" else info.kind,
         clusters=groups,
@@ -58,6 +58,14 @@ def mean_of(table: RunTable, column: str, metric: str, among: Collection[str] | 
         missing=missing,
         trials=table.trials,
     )
+    return within(found, info)
+
+
+def within(found: Interval, info: MetricInfo) -> Interval:
+    """No mean is above the highest grade or below the lowest, wherever t ends."""
+    low = found.low if info.low is None else max(found.low, info.low)
+    high = found.high if info.high is None else min(found.high, info.high)
+    return structs.replace(found, low=low, high=high)
 
 
 def verdict_of(

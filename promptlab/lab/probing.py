@@ -30,6 +30,7 @@ SPREAD_LIMIT = 0.1
 """Standard deviation of one answer's grades, as a share of the scale, from which a judge fails."""
 ALPHA = 0.05
 FEWEST = 6  # answers from which a sign-flip test can reach 0.05
+_LISTED = 12  # grades that are named one by one
 _NONSENSE = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore"
 
 Grades = Mapping[str, float]
@@ -149,7 +150,9 @@ def _padding(plain: Grades, padded: Grades) -> Finding:
 
 def _range(rounds: Sequence[Grades]) -> Finding:
     used = sorted({grade for asked in rounds for grade in asked.values()})
-    listed = ", ".join(f"{grade:g}" for grade in used)
+    listed = ", ".join(f"{grade:.3g}" for grade in used)
+    if len(used) > _LISTED:  # means over probabilities are all different
+        listed = f"{len(used)} different ones from {used[0]:.3g} to {used[-1]:.3g}"
     if len(used) == 1:
         return Finding("range", "failed", f"Everything has the grade {listed}, nonsense too.", 1)
     return Finding("range", "passed", f"Grades given: {listed or 'none'}.", len(used))

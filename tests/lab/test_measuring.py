@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import places
 import pytest
 from loopback import LoopbackServer
+from msgspec import structs
 from sklearn.metrics import f1_score
 
+from promptlab.compare.intervals import mean_interval
 from promptlab.errors import InvalidFile, UsageFault
 from promptlab.lab import Lab, RunTable
+from promptlab.lab.measuring import within
 from promptlab.lab.parts import breakdown, confusion
 from promptlab.lab.values import RunRequest
+from promptlab.scoring.values import MetricInfo
 
 LABELS = '[[metrics]]\nid = "macro_f1"\n[[metrics]]\nid = "exact"\n[decision]\nprimary = "macro_f1"\n'
 
@@ -195,3 +200,16 @@ async def test_what_more_trials_would_do_is_said(folder: Path, server: LoopbackS
     assert verdict.status == "INCONCLUSIVE"
     told = [note for note in verdict.notes if "trials" in note]
     assert told == ["Or about 1636 trials of each of these examples."]
+
+
+def test_no_mean_is_beyond_its_scale() -> None:
+    values = [5.0] * 19 + [4.0]
+    grade = MetricInfo("judge", "max", "numeric", 1.0, 5.0, "", "", 1, "")
+    found = mean_interval(values, "numeric")
+    assert found.high > 5
+    assert within(found, grade) == structs.replace(found, high=5.0)
+    assert within(found, structs.replace(grade, low=None, high=None)) == found
+    single = within(mean_interval([4.0], "numeric"), grade)
+    assert (single.mean, single.method) == (4.0, "no interval from 1 value")
+    assert math.isnan(single.low)
+    assert math.isnan(single.high)
