@@ -132,9 +132,11 @@ async def _sample(lab: Lab, column: _Column) -> str:
     ordered = sorted(column.left, key=_size)
     chosen = {at.key: at for at in (ordered[(2 * i + 1) * len(ordered) // (2 * missing)] for i in range(missing))}
     answers: list[Outcome] = []
-    async for outcome in lab.model(column.model).generate(list(chosen.values())):
-        answers.append(outcome)
-    lab.cache().put_many(answers)
+    try:
+        async for outcome in lab.model(column.model).generate(list(chosen.values())):
+            answers.append(outcome)
+    finally:
+        lab.cache().put_many(answers)  # whoever leaves now has paid for what is here
     column.known += [(chosen[one.key], one.usage) for one in answers if one.fault is None]
     done = {one.key for one in answers if one.fault is None}
     column.left = [request for request in column.left if request.key not in done]

@@ -192,7 +192,8 @@ class Keeper(Reader):
 
         if keep is None and before is None:
             raise UsageFault(
-                "Say which runs may go: --keep N keeps the newest N of each prompt, --older DAYS the later."
+                "Say which runs may go: --keep N keeps the newest N of each prompt, "
+                "--older DAYS those of the last DAYS."
             )
         name = self.past_name_of(subject) if subject else ""
         return prunable(self.repository(), subject=name, keep=keep, before=before)
