@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from promptlab.cli import completing as complete
-from promptlab.cli.output import data, json_option, line, open_lab, say
+from promptlab.cli.output import confirm, data, json_option, line, open_lab, say
 from promptlab.cli.results import when
 from promptlab.cli.text import spans_text
 from promptlab.compare.values import DiffSpan
@@ -81,7 +81,7 @@ def _asked(text: str, *, asked: bool) -> str:
     say("\nMessage:")
     say("\n".join(f"    {row}" for row in text.splitlines()))
     if asked:
-        click.confirm("Commit this?", abort=True, err=True)
+        confirm("Commit this?", abort=True)
         return text
     answer: object = click.prompt(
         "Commit this? y, n, e to edit the message", default="n", show_default=False, err=True
@@ -118,7 +118,7 @@ def undo_command(ctx: click.Context, yes: bool, as_json: bool) -> int:
         say(f"Last, at {when(last.time)}: {last.done}.")
         say(f"Undoing it: {last.effect}")
         if not yes:
-            click.confirm("Undo it?", abort=True, err=True)
+            confirm("Undo it?", abort=True)
     if yes or not as_json:
         said = lab.undo(last)
     if as_json:

@@ -116,6 +116,7 @@ def cli(ctx: click.Context, workspace: Path | None, show_git: bool) -> None:
 
 def run(args: list[str]) -> int:
     """Run the command line. A foreseeable fault is a sentence on stderr and an exit code, never a traceback."""
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character still gets the rest
@@ -146,6 +147,13 @@ def run(args: list[str]) -> int:
         return ExitCode.INVALID
 
 
+def _fill_closed_streams() -> None:
+    """Give a stream that was closed (``>&-``) to nobody: the next file opened would take its number otherwise."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r", encoding="utf-8"))
+
+
 def _show_git() -> None:
     from promptlab.cli.output import say
     from promptlab.history.calls import recent_calls
@@ -156,4 +164,6 @@ def _show_git() -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"promptlab: {text}", err=True)
+    from promptlab.cli.output import say
+
+    say(f"promptlab: {text}")

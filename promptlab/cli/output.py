@@ -37,6 +37,15 @@ def say(text: str) -> None:
     click.echo(safe(text), err=True)
 
 
+def confirm(question: str, *, abort: bool = False) -> bool:
+    """Ask yes or no on stderr; no is the default.
+
+    Raises:
+        click.Abort: Nobody answers, or with ``abort`` the answer is no.
+    """
+    return click.confirm(safe(question), abort=abort, err=True)
+
+
 def safe(text: str) -> str:
     """Text with control characters made visible: escape codes, bidi overrides, carriage returns."""
     return CONTROL.sub(_visible, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -52,6 +53,9 @@ def review_command(
     lab = open_lab(ctx)
     found, by = lab.open_run(run), by or reviewer(lab)
     said = [value for value in (thumb, grade, correct, note) if value is not None]
+    _sayable(grade, correct, note)
+    if undo and (said or example is not None):
+        raise UsageFault("--undo takes your last review back, whatever it is of: give it alone.")
     if undo:
         _undo(lab, found, by)
     elif example is not None:
@@ -70,6 +74,14 @@ def review_command(
         raise UsageFault("Say which answer it is of: --example ID.")
     _show(lab, found, as_json)
     return ExitCode.DONE
+
+
+def _sayable(grade: float | None, *texts: str | None) -> None:
+    """Refuse what would say nothing."""
+    if grade is not None and not math.isfinite(grade):
+        raise UsageFault(f"--grade {grade:g} is no grade: give a number.")
+    if any(text is not None and not text.strip() for text in texts):
+        raise UsageFault("--correct and --note need a text.")
 
 
 def _undo(lab: Lab, found: RunTable, by: str) -> None:

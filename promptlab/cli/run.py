@@ -14,7 +14,7 @@ import click
 from promptlab.cli import completing as complete
 from promptlab.cli.detaching import detach as hand_over
 from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
-from promptlab.cli.spending import agree, budget_of, tell_estimate
+from promptlab.cli.spending import agree, budget_of, finite, tell_estimate
 from promptlab.cli.text import print_run
 from promptlab.errors import ExitCode, HistoryFault, PromptlabError, UsageFault
 from promptlab.lab import Lab, RunTable
@@ -55,7 +55,13 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
     "-e", "--evalset", default="", metavar="EVALSET", shell_complete=complete.evalsets, help="Eval set to run over."
 )
 @click.option("-k", "--trials", type=click.IntRange(1, 1000), help="Samples per example.")
-@click.option("--baseline", default="", metavar="SUBJECT", help="Compare with this one; default: the first.")
+@click.option(
+    "--baseline",
+    default="",
+    metavar="SUBJECT",
+    shell_complete=complete.subjects,
+    help="Compare with this one; default: the first.",
+)
 @click.option(
     "--set", "overrides", multiple=True, callback=parse_pairs, metavar="KEY=VALUE", help="Parameter override."
 )
@@ -67,15 +73,22 @@ def parse_pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option("--no-cache", is_flag=True, help="Ask the models again even where the answer is known.")
 @click.option("--no-commit", is_flag=True, help="Do not save the run in git.")
 @click.option(
-    "--retry-errors", "retry", default="", metavar="RUN", help="Ask again for the failed cells of RUN alone."
+    "--retry-errors",
+    "retry",
+    default="",
+    metavar="RUN",
+    shell_complete=complete.runs,
+    help="Ask again for the failed cells of RUN alone.",
 )
 @click.option("--detach", is_flag=True, help="Begin the run and leave it to a process of its own.")
 @click.option("--executor", default="local", metavar="WHERE", help="local, or ray or ray://HOST:PORT for a cluster.")
 @click.option("--estimate", is_flag=True, help="Say what the run will cost, from a few answers, and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask, whatever it costs.")
-@click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="Stop when this much is spent.")
+@click.option(
+    "--max-cost", type=click.FloatRange(0, min_open=True), callback=finite, help="Stop when this much is spent."
+)
 @click.option("--max-tokens", type=click.IntRange(1), help="Stop when this many tokens are used.")
-@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), callback=finite, help="Stop after this time.")
 @click.option(
     "--fail-on",
     type=click.Choice(["worse", "not-better"]),
@@ -129,6 +142,11 @@ def run_command(
     request = RunRequest(
         subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
     )
+    if retry and request != RunRequest(subjects=()):
+        raise UsageFault(
+            f"--retry-errors asks the failed cells of {retry} again as they were: leave out SUBJECT and the options "
+            "that choose what is run."
+        )
     plan, journal = lab.retry(retry) if retry else (lab.plan(request), None)
     least = _minimums(plan, minimums)
     if fail_on and len(plan.variants) < 2:
@@ -189,7 +207,7 @@ def _minimum(name: str, text: str) -> float:
 async def _run(
     lab: Lab, plan: Plan, use_cache: bool, budget: Budget, journal: Journal | None, executor: str
 ) -> tuple[RunTable, bool]:
-    """Do the plan with progress on stderr. Ctrl-C once stops after what is in flight; twice stops at once."""
+    """Do the plan with progress on stderr. Ctrl-C stops it; what arrived is kept."""
     table = lab.table(plan)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ import time
 import click
 
 from promptlab.cli.completing import subjects
-from promptlab.cli.output import data, json_option, line, open_lab, say, table
+from promptlab.cli.output import confirm, data, json_option, line, open_lab, say, table
 from promptlab.cli.results import when
 from promptlab.errors import ExitCode
 from promptlab.history.values import Shared
@@ -69,7 +69,7 @@ def setup_command(ctx: click.Context, remote: str, yes: bool) -> int:
     say("This adds one line to the git configuration of this clone (.git/config):")
     say(f"    {key} = {value}")
     say(f"`git config --unset {key} refs/promptlab/` takes it away. Stages and pinned numbers need `promptlab pull`.")
-    if yes or click.confirm("Add it?", err=True):
+    if yes or confirm("Add it?"):
         lab.set_up_fetch(remote)
         say("Added.")
     return ExitCode.DONE
@@ -97,7 +97,7 @@ def prune_command(
         rows = [(run.record.id, when(run.record.time), f"{run.size / 1e3:.0f} kB", run.record.title) for run in found]
         table(("run", "when", "size", "title"), rows, right=frozenset({2}))
     question = f"Drop {plural(len(found), 'run')}, {sum(run.size for run in found) / 1e6:.1f} MB before git packs it?"
-    wanted = bool(found) and (yes or (not as_json and click.confirm(question, err=True)))
+    wanted = bool(found) and (yes or (not as_json and confirm(question)))
     if wanted:
         lab.prune(found)
     if as_json:

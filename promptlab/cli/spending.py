@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
-from promptlab.cli.output import closing, data, is_terminal, line, run_async, say
+from promptlab.cli.output import closing, confirm, data, is_terminal, line, run_async, say
 from promptlab.errors import Cancelled, ExitCode, UsageFault
 from promptlab.lab import Lab
 from promptlab.lab.estimating import Estimate
 from promptlab.runs.values import UNLIMITED, Budget, Plan
+
+
+def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """A limit that is a number: nan would never be reached."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number above 0.")
+    return value
 
 
 def budget_of(cost: float | None, tokens: int | None, minutes: float | None) -> Budget:
@@ -52,5 +61,5 @@ def agree(lab: Lab, plan: Plan, *, yes: bool, budget: Budget) -> None:
             f"{text} That is above ask_above = {above:g}. Say --yes to go on, or set a limit such as --max-cost."
         )
     say(text)
-    if not click.confirm("Go on?", default=False, err=True):
+    if not confirm("Go on?"):
         raise Cancelled("Not begun. What was asked for the estimate is kept in the cache.")

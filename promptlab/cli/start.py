@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from promptlab.cli.output import say
+from promptlab.cli.output import confirm, say
 from promptlab.errors import ExitCode, UsageFault
 
 folder = click.Path(path_type=Path, file_okay=False)
@@ -51,7 +51,7 @@ def demo_command(path: Path | None, fresh: bool, yes: bool) -> int:
     target = path or demo.default_folder()
     if fresh and target.exists() and any(target.iterdir()):
         if not yes:
-            click.confirm(f"Start over in {target}? The copy there is kept under another name.", abort=True, err=True)
+            confirm(f"Start over in {target}? The copy there is kept under another name.", abort=True)
         say(f"The old copy is now {demo.replace(target)}.")
     elif demo.is_demo(target):
         return open_screen(target)

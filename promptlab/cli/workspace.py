@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from promptlab.cli.output import data, json_option, line, open_lab, say
+from promptlab.cli import completing as complete
+from promptlab.cli.output import confirm, data, json_option, line, open_lab, say
 from promptlab.errors import ExitCode, InvalidFile, NotFound, Problem
 from promptlab.lab import Lab
 from promptlab.lab.wording import plural
@@ -45,7 +46,7 @@ def _tell(problems: list[Problem], counts: str) -> None:
 
 
 @click.command("trust")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete.models)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def trust_command(ctx: click.Context, model: str | None, yes: bool) -> int:
@@ -64,13 +65,13 @@ def trust_command(ctx: click.Context, model: str | None, yes: bool) -> int:
         say("Nothing here needs to be trusted.")
     for entry in entries:
         question = f"Send the key in {entry.api_key_env} to {entry.base_url} for the model “{entry.name}”?"
-        if yes or click.confirm(question, err=True):
+        if yes or confirm(question):
             lab.trust(entry)
             say(f"Trusted: {entry.name} may send the key in {entry.api_key_env} to {entry.base_url}.")
     for one in code:
         if not yes:
             line(one.data.decode("utf-8", "replace"))
-        if yes or click.confirm(f"Run {one.file} ({one.content}) to score answers?", err=True):
+        if yes or confirm(f"Run {one.file} ({one.content}) to score answers?"):
             lab.trust_code(one)
             say(f"Trusted: {one.file} may run as it is now ({one.content}).")
     return ExitCode.DONE

@@ -11,6 +11,8 @@ what a line is of, and where they are lacking, the answer with this very text is
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -28,6 +30,7 @@ Shape = Literal["classification", "sequence", "seq2seq", "intent"]
 SHAPES: tuple[Shape, ...] = ("classification", "sequence", "seq2seq", "intent")
 GOOD, BAD = ("good", "up", "yes", "correct"), ("bad", "down", "no", "wrong")
 _Line = Mapping[str, object]
+_NOTE = re.compile(r"“(?P<quoted>.*)” \((?P<start>[0-9]{1,9})–(?P<end>[0-9]{1,9})\): (?P<label>.*)", re.DOTALL)
 
 
 def export(table: RunTable, shape: Shape, reviews: Sequence[Review]) -> bytes:
@@ -75,12 +78,10 @@ def _note(answer: str, start: int, end: int, label: str) -> str:
 
 def _span(answer: str, note: str) -> list[object]:
     """The part that a note is on, as doccano writes it; [] of a note on the whole."""
-    head, found, label = note.rpartition("): ")
-    quoted, _, place = head.rpartition(" (")
-    start, _, end = place.partition("–")
-    if not found or not start.isdigit() or not end.isdigit() or quoted != f"“{answer[int(start) : int(end)]}”":
+    found = _NOTE.fullmatch(note)
+    if found is None or found["quoted"] != answer[int(found["start"]) : int(found["end"])]:
         return []
-    return [int(start), int(end), label]
+    return [int(found["start"]), int(found["end"]), found["label"]]
 
 
 def read(data: bytes, source: str, shape: Shape, table: RunTable, by: str) -> list[Review]:
@@ -165,9 +166,12 @@ def _rating(task: Task, by: str, word: object) -> Review:
     if said in GOOD or said in BAD:
         return task.review("thumb", by, float(said in GOOD))
     try:
-        return task.review("grade", by, float(said))
+        grade = float(said)
     except ValueError:
-        raise ValueError(f"Expected a number, good or bad as a label, not “{shown(said, 40)}”.") from None
+        grade = math.nan
+    if not math.isfinite(grade):
+        raise ValueError(f"Expected a number, good or bad as a label, not “{shown(said, 40)}”.")
+    return task.review("grade", by, grade)
 
 
 def _part(task: Task, by: str, span: object) -> Review:

@@ -12,6 +12,7 @@ from promptlab.errors import InvalidFile, NotFound, Problem, PromptlabError, Sto
 from promptlab.workspace.evalsets import parse_evalset
 from promptlab.workspace.names import CORPUS, SUFFIX, is_name
 from promptlab.workspace.prompts import parse_prompt
+from promptlab.workspace.reviews import file_of, parse_reviews
 from promptlab.workspace.settings import parse_settings
 from promptlab.workspace.toml import line_of, nearest, shown
 from promptlab.workspace.values import EvalSet, Prompt, Settings
@@ -164,6 +165,12 @@ def check(workspace: Workspace) -> list[Problem]:
             workspace.load_evalset(name)
         except PromptlabError as fault:
             problems += _problems(fault, _file(EVALSETS, name, "eval set"))
+        try:
+            parse_reviews(workspace.read(file_of(name)), file_of(name))
+        except NotFound:
+            pass  # nobody has reviewed its answers
+        except PromptlabError as fault:
+            problems += _problems(fault, file_of(name))
     return problems + _shared_ids(prompts) + _usual_evalsets(workspace, prompts) + _defaults(workspace, prompts)
 
 

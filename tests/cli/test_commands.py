@@ -193,6 +193,19 @@ def test_output_that_nobody_takes_is_no_failure(folder: Path) -> None:
         assert b"Exception ignored" not in done.stderr
 
 
+@pytest.mark.parametrize("stream", ["0", "1", "2"])
+def test_a_stream_that_is_closed_is_no_traceback(folder: Path, tmp_path: Path, stream: str) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "import os, sys; os.close(int(sys.argv[1])); os.execv(sys.executable, sys.argv[2:])",
+    ]
+    program = [sys.executable, "-X", "dev", "-m", "promptlab", "run", "triage", "--no-commit", "--sample", "2"]
+    done = subprocess.run([*command, stream, *program], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert ("run 2" in done.stdout, "2 of 2 cells" in done.stderr) == (stream != "1", stream != "2")
+
+
 def test_options_narrow_the_run(promptlab: Command) -> None:
     assert promptlab("run", "triage", "--sample", "3", "--no-commit", "--json").data["run"]["examples"] == 3
     assert promptlab("run", "triage", "--only", "billing", "--no-commit", "--json").data["run"]["examples"] == 3
@@ -222,6 +235,15 @@ def test_an_endpoint_that_is_not_there_is_exit_3(promptlab: Command, folder: Pat
     assert places.git(folder, "tag") == ""
 
 
+def test_attaching_to_a_run_that_is_saved_says_so(promptlab: Command) -> None:
+    assert promptlab("run", "triage").code == 0
+    said = promptlab("attach", "last")
+    assert (said.code, " has ended: saved. `promptlab show " in said.out) == (0, True), said.err
+    assert promptlab("attach", "last", "--json").data["attached"]["state"] == "saved"
+    said = promptlab("attach", "last", "--stop")
+    assert (said.code, " is not running. `promptlab show " in said.err) == (2, True)
+
+
 def test_more_than_one_cell_in_twenty_failing_is_exit_3(promptlab: Command, server: LoopbackServer) -> None:
     server.rule = lambda asked: status(400, "no") if "logo" in asked.text else None
     said = promptlab("run", "triage")
@@ -239,6 +261,12 @@ def test_more_than_one_cell_in_twenty_failing_is_exit_3(promptlab: Command, serv
         (["show", "20200101"], "There is no run"),
         (["compare", "last", "last"], "There is no run yet"),
         (["diff", "triage@v1", "triage@v7"], "There is no triage@v7"),
+        (["run", "\x1b[31mred\u202e"], "There is no prompt “␛[31mred<U+202E>”."),
+        (["run", "triage", "--max-cost", "nan"], "nan is not a number above 0."),
+        (["run", "triage", "--max-minutes", "inf"], "inf is not a number above 0."),
+        (["run", "triage", "--retry-errors", "last"], "as they were: leave out SUBJECT and the options"),
+        (["run", "--retry-errors", "last", "-m", "api"], "as they were: leave out SUBJECT and the options"),
+        (["attach", "last", "--stop", "--most", "3"], "are different words to a run: give one of them."),
     ],
 )
 def test_usage_is_exit_2_and_a_sentence(promptlab: Command, args: list[str], sentence: str) -> None:
@@ -287,6 +315,9 @@ def test_every_command_has_help_and_completion(promptlab: Command) -> None:
         ("promptlab run triage -m ", ["api", "nano"]),
         ("promptlab run triage -e ti", ["tickets"]),
         ("promptlab show la", ["last"]),
+        ("promptlab run --retry-errors la", ["last"]),
+        ("promptlab run triage --baseline triage@v", ["triage@v1", "triage@v2"]),
+        ("promptlab trust na", ["nano"]),
         ("promptlab com", ["compare", "commit", "completion"]),
     ],
 )

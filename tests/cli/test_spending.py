@@ -56,8 +56,9 @@ def workspace(folder: Path, server: Serving, cells: int, extra: str = "", defaul
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    subject = () if "--retry-errors" in options else ("say",)
     return subprocess.Popen(
-        [sys.executable, "-m", "promptlab", "run", "say", *options],
+        [sys.executable, "-m", "promptlab", "run", *subject, *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -161,6 +161,7 @@ def test_every_shape_goes_out_and_comes_back(table: RunTable, shape: Shape) -> N
         task.review("correction", "Ann", text="billing"),
         task.review("note", "Ann", text=note),
         task.review("note", "Ann", text="of the whole"),
+        task.review("note", "Ann", text="“It” (²–2): digits that are no number"),
     ]
     data = export(table, shape, given)
     lines = [json.loads(line) for line in data.splitlines()]
@@ -188,6 +189,7 @@ def test_every_shape_goes_out_and_comes_back(table: RunTable, shape: Shape) -> N
         ('{"text": "never said", "label": []}', "The run has no answer “never said”."),
         ('{"text": "billing", "label": ["good"]}', "Several examples have this answer ("),
         ('{"text": "billing", "example": "t1", "answer": "HASH", "label": ["so so"]}', "not “so so”."),
+        ('{"text": "billing", "example": "t1", "answer": "HASH", "label": ["nan"]}', "not “nan”."),
     ],
 )
 def test_a_line_that_cannot_be_taken_stops_all(table: RunTable, line: str, sentence: str) -> None:
