@@ -15,8 +15,8 @@ Made from the program's own help by `tools/reference.py`; a test keeps it true. 
 stderr; `--json` prints the data as JSON.
 
 Exit codes: 0 done; 1 a gate failed (`--fail-on`, `--min`); 2 usage or invalid files; 3 a model could not be reached
-or more than 5 % of a column's cells ended in an error; 4 cancelled. A run that git could not save says so and ends
-with 0: its results are kept.
+or more than 5 % of a column's cells ended in an error; 4 cancelled, or stopped by a limit. A run that git could not
+save says so and ends with 0: its results are kept.
 
 A SUBJECT is `triage` (the working copy), `triage@v3`, `triage@<content hash>`, `triage@production` (a stage),
 `triage@<git revision>` or a path.
