@@ -65,6 +65,7 @@ def go_on(lab: Lab, run: str, options: Sequence[str] = ()) -> None:
     except OSError as error:
         raise StorageFault(f"No process could be started to go on with the run {run}: {error.strerror}.") from error
     _wait(lab, run, process)
+    process.returncode = process.returncode or 0  # it is meant to outlive this one: no warning that it does
 
 
 def _wait(lab: Lab, run: str, process: subprocess.Popen[bytes]) -> None:

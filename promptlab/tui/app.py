@@ -235,13 +235,39 @@ class PromptlabApp(App[int]):
         reasons: list[str] = []
         if self.session.unsaved:
             reasons.append(f"Not saved: {', '.join(sorted(self.session.unsaved))}.")
-        if self.session.running:
+        answers = [Answer("quit", "Q", "Quit")]
+        job = self.session.job
+        if job is not None and job.active and not job.elsewhere:
             reasons.append("A run is going on. What is done is kept; the same run takes it up again.")
+            if job.can_be_left:
+                reasons.append("Left running, it goes on by itself: open it again from the list of runs.")
+                answers.append(Answer("leave", "L", "Leave it running"))
         if not reasons:
             self.exit(0)
             return
-        question = Question("Quit?", [Piece("\n".join(reasons))], [Answer("quit", "Q", "Quit")])
-        self.push_screen(question, lambda answer: self.exit(0) if answer == "quit" else None)
+        self.push_screen(Question("Quit?", [Piece("\n".join(reasons))], answers), self._quit)
+
+    def _quit(self, answer: str | None) -> None:
+        if answer == "quit":
+            self.exit(0)
+        elif answer == "leave" and self.session.job is not None:
+            self.run_worker(self._leave_running(self.session.job), group="leave")
+
+    async def _leave_running(self, job: Job) -> None:
+        """Stop the run here, have a process of its own go on with it, and quit."""
+        from promptlab.lab.detaching import go_on
+
+        job.stop()
+        if self._job_task is not None:
+            await asyncio.wait([self._job_task])
+        lab = await self.session.lab()
+        try:
+            if job.progress.done < job.progress.total:
+                await in_thread(partial(go_on, lab, job.table.run))
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+            return
+        self.exit(0, message=f"The run goes on: promptlab attach {job.table.run}")
 
     def on_text_view_copied(self, event: TextView.Copied) -> None:
         """Say that a text was copied, and how."""

@@ -29,7 +29,10 @@ class Job:
         heard: Grows with every change of ``texts``.
         reason: Why it is not complete, as a sentence, or "".
         notices: What the person should know of it, each a sentence.
+        elsewhere: Another process does it: this one only looks.
     """
+
+    elsewhere = False
 
     def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False) -> None:
         self.plan = plan
@@ -47,6 +50,11 @@ class Job:
         self._begun = time.monotonic()
         self._took = 0.0
 
+    @property
+    def can_be_left(self) -> bool:
+        """Whether a process of its own could go on with it: it is kept, and has cells to ask."""
+        return self.active and bool(self.table.run) and not self.scratch and self.progress.done < self.progress.total
+
     def stop(self) -> None:
         """Finish the cells in flight and end; what is done is kept."""
         self._stop.set()
@@ -62,9 +70,13 @@ class Job:
             self.reason = str(fault)
             self.table.state = "partial"
         finally:
-            self.active = False
-            self._took = time.monotonic() - self._begun
+            self.ended()
             changed()
+
+    def ended(self) -> None:
+        """There is nothing more to come."""
+        self.active = False
+        self._took = time.monotonic() - self._begun
 
     def _take(self, event: LabEvent) -> None:
         match event:

@@ -12,6 +12,7 @@ from textual.content import Content
 from tui.runs_made import finished
 from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
+from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
 from promptlab.tui.screens.results import ResultsScreen
 from promptlab.tui.widgets.textview import TextView
@@ -176,6 +177,45 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
         await here.sees("stopped")
         await here.press("c")
         await here.sees("The run is not complete: it is saved as partial.")
+
+
+async def test_a_run_is_left_running_and_watched_and_stopped_by_the_next_sitting(
+    folder: Path, server: LoopbackServer
+) -> None:
+    server.latency = 0.5
+    text = (folder / "promptlab.toml").read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 1")
+    (folder / "promptlab.toml").write_text(text)
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("16 cells")
+        await here.press("enter")
+        await here.until(lambda: len(server.asked) >= 2)
+        await here.press("ctrl+q")
+        await here.sees("L Leave it running")
+        await here.press("L")
+        for _ in range(1000):
+            await asyncio.sleep(0.03)
+            if here.app.return_value is not None:
+                break
+        assert here.app.return_value == 0, here.status
+    (run,) = Lab.open(folder).runs()
+    assert run.state == "running"
+    async with sitting(folder) as here:
+        await here.press("3")
+        await here.sees("/16")
+        before = len(server.asked)
+        await here.until(lambda: len(server.asked) > before)
+        await here.press("ctrl+q")
+        await here.until(lambda: here.app.return_value == 0)  # nothing is lost: nobody is asked
+    async with sitting(folder) as here:
+        await here.press("3")
+        await here.sees("/16")
+        await here.press("x")
+        await here.until(lambda: here.status.startswith(("stopped: ", "ended early: ")))
+        assert len(server.asked) < 16
+    (run,) = Lab.open(folder).runs()
+    assert run.state == "partial"
 
 
 async def test_a_past_run_can_be_chosen(folder: Path) -> None:

@@ -29,6 +29,7 @@ from promptlab.tui.screens.ranking_pieces import ranking_pieces
 from promptlab.tui.screens.runs_dialog import RunsDialog
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
+from promptlab.tui.watched import watched_run
 from promptlab.tui.widgets.chrome import Line
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.textview import TextView
@@ -145,7 +146,12 @@ class ResultsScreen(Page):
             self.session.table = job.table
         else:
             try:
-                self.session.table = await in_thread(partial(lab.open_run, ref))
+                table = await in_thread(partial(lab.open_run, ref))
+                watched = None if self.session.running else await watched_run(lab, table.run)
+                if watched is not None:
+                    self.session.start(watched)
+                else:
+                    self.session.table = table
             except NotFound as fault:
                 if not quiet:
                     self.session.say(str(fault), bad=True)
@@ -274,6 +280,8 @@ class ResultsScreen(Page):
         """Paint the end of the run, verdict included."""
         if job.table is self._table:
             self._paint()
+            if job.elsewhere:  # with the scores of its judges, and the tag that it is saved under
+                self.run_worker(partial(self._open, job.table.run), group="open", exclusive=True)
 
     def go_back(self) -> bool:
         """Leave the zoomed pane first, then a filter."""

@@ -1,0 +1,66 @@
+"""A run that another process does, as the screens show a run of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from promptlab.errors import PromptlabError
+from promptlab.tui.background import in_thread
+from promptlab.tui.job import Job
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+    from promptlab.lab.watching import Watching
+
+EVERY = 0.5
+"""Seconds between two looks."""
+
+
+class Watched(Job):
+    """Fills its table from the journal; ``stop`` is told to the other process. Leaving the program ends nothing."""
+
+    elsewhere = True
+
+    def __init__(self, lab: Lab, watching: Watching) -> None:
+        super().__init__(lab, watching.plan)
+        self.table = watching.table
+        self._watching = watching
+
+    def stop(self) -> None:
+        """Have the other process end the run."""
+        super().stop()
+        try:
+            self._watching.stop()
+        except PromptlabError as fault:
+            self.notices.append(str(fault))
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Look until the run has ended."""
+        try:
+            while await in_thread(self._watching.look):
+                self.progress = self._watching.progress
+                changed()
+                await asyncio.sleep(EVERY)
+        except PromptlabError as fault:
+            self.reason = str(fault)
+            self.table.state = "partial"
+        finally:
+            self.progress = self._watching.progress
+            self.ended()
+            changed()
+
+
+async def watched_run(lab: Lab, run: str) -> Watched | None:
+    """The run, where another process is at work on it; else None.
+
+    Raises:
+        PromptlabError: Its journal cannot be read.
+    """
+    from promptlab.lab.watching import Watching, is_elsewhere
+
+    if not await in_thread(partial(is_elsewhere, lab, run)):
+        return None
+    return Watched(lab, await in_thread(partial(Watching, lab, run)))
