@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from promptlab.models.values import Outcome
 from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
@@ -9,9 +11,15 @@ from promptlab.workspace.values import Example, MetricSpec
 
 
 def of(
-    id: str, text: str, example: Example | None = None, outcome: Outcome | None = None, **options: object
+    id: str,
+    text: str,
+    example: Example | None = None,
+    outcome: Outcome | None = None,
+    corrections: Sequence[str] = (),
+    **options: object,
 ) -> Score:
-    (found,) = score([MetricSpec(id, id, options)], example or Example("e"), outcome or Outcome("k", text), None)
+    spec, example = MetricSpec(id, id, options), example or Example("e")
+    (found,) = score([spec], example, outcome or Outcome("k", text), None, corrections)
     return found
 
 

@@ -355,16 +355,20 @@ def people_of(lab: Reader, table: RunTable) -> list[People]:
 
 
 def rate_in(lab: Reader, table: RunTable) -> None:
-    """Give a table the scores of its ``people`` metrics from the workspace's reviews."""
+    """Give a table the scores that come from the workspace's reviews: what people said, and what they corrected."""
+    from promptlab.lab.correcting import asked_of, score_corrected
     from promptlab.scoring.catalogue import PEOPLE
 
-    if not any(spec.id == PEOPLE for spec in table.metrics):
+    if not asked_of(table) and not any(spec.id == PEOPLE for spec in table.metrics):
         return
+    reviews, problem = list[Review](), ""
     try:
-        rate(table, reviews_of(lab, table.evalset))
+        reviews = reviews_of(lab, table.evalset)
     except InvalidFile as fault:
         # What was run and judged must not be lost for it.
-        rate(table, (), problem=str(fault))
+        problem = str(fault)
+    rate(table, reviews, problem)
+    score_corrected(table, reviews, problem)
 
 
 def _category(info: MetricInfo, value: float) -> float:

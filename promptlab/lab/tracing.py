@@ -50,11 +50,16 @@ def outcome_of(step: StepTrace, key: str) -> Outcome:
 
 
 def scores_of(
-    specs: Sequence[MetricSpec], example: Example, outcome: Outcome, prompt: Prompt, trace: Trace | None
+    specs: Sequence[MetricSpec],
+    example: Example,
+    outcome: Outcome,
+    prompt: Prompt,
+    trace: Trace | None,
+    corrections: Sequence[str] = (),
 ) -> tuple[Score, ...]:
     """The computed scores of one cell, each on what its metric looks at; judge metrics are left out."""
     plain = [spec for spec in specs if not spec.on]
-    found = list(score(plain, example, outcome, prompt.output))
+    found = list(score(plain, example, outcome, prompt.output, corrections))
     for spec in specs:
         if not spec.on or spec.id in OUTSIDE:
             continue
@@ -62,7 +67,7 @@ def scores_of(
         if isinstance(seen, str):
             found.append(Score(spec.name, missing=seen))
         else:
-            found += score((spec,), example, seen, _contract(prompt, spec.on))
+            found += score((spec,), example, seen, _contract(prompt, spec.on), corrections)
     order = {spec.name: place for place, spec in enumerate(specs)}
     return tuple(sorted(found, key=lambda one: order[one.metric]))
 

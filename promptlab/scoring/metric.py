@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, cast
 
 from msgspec import structs
@@ -24,7 +24,12 @@ class Missing(Exception):
 
 
 class Case(NamedTuple):
-    """What a metric looks at. ``text`` is the answer without the white space around it."""
+    """What a metric looks at.
+
+    Attributes:
+        text: The answer without the white space around it.
+        corrections: What people said that an answer to this example should have been.
+    """
 
     name: str
     options: Options
@@ -32,10 +37,18 @@ class Case(NamedTuple):
     outcome: Outcome
     text: str
     output: Output | None
+    corrections: Sequence[str] = ()
 
     @classmethod
-    def of(cls, spec: MetricSpec, example: Example, outcome: Outcome, output: Output | None) -> Case:
-        return cls(spec.name, spec.options, example, outcome, outcome.text.strip(), output)
+    def of(
+        cls,
+        spec: MetricSpec,
+        example: Example,
+        outcome: Outcome,
+        output: Output | None,
+        corrections: Sequence[str] = (),
+    ) -> Case:
+        return cls(spec.name, spec.options, example, outcome, outcome.text.strip(), output, corrections)
 
     def score(self, value: float, detail: str = "") -> Score:
         return Score(self.name, float(value), detail=detail)
@@ -67,6 +80,13 @@ class Case(NamedTuple):
     @property
     def previous(self) -> str:
         return _filled("previous", self.example.previous)
+
+    @property
+    def corrected(self) -> list[str]:
+        texts = [text.strip() for text in self.corrections if text.strip()]
+        if not texts:
+            raise Missing("nobody has corrected an answer to this example")
+        return texts
 
     @property
     def searched(self) -> str:

@@ -16,7 +16,11 @@ from promptlab.workspace.values import Example, MetricSpec, Output
 
 
 def score(
-    specs: Sequence[MetricSpec], example: Example, outcome: Outcome, output: Output | None
+    specs: Sequence[MetricSpec],
+    example: Example,
+    outcome: Outcome,
+    output: Output | None,
+    corrections: Sequence[str] = (),
 ) -> tuple[Score, ...]:
     """Score one outcome with every computed metric; what judges, people and own code say is left out.
 
@@ -25,12 +29,15 @@ def score(
         example: The example that was asked.
         outcome: What came back. Latency and cost of a cached outcome are those of the time it was made.
         output: The prompt's output contract, for ``choice`` and ``json_schema``.
+        corrections: What people said that an answer to this example should have been.
 
     Raises:
         UsageFault: A metric is not in the catalogue.
     """
     return tuple(
-        _score_one(spec, Case.of(spec, example, outcome, output)) for spec in specs if spec.id not in OUTSIDE
+        _score_one(spec, Case.of(spec, example, outcome, output, corrections))
+        for spec in specs
+        if spec.id not in OUTSIDE
     )
 
 

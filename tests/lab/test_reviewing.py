@@ -8,6 +8,7 @@ from pathlib import Path
 import places
 import pytest
 from loopback import LoopbackServer
+from msgspec import structs
 
 from promptlab.errors import InvalidFile, UsageFault
 from promptlab.lab import Lab, RunTable
@@ -144,6 +145,27 @@ async def test_people_are_a_metric(lab: Lab, table: RunTable) -> None:
         reviews_of(lab, "tickets")
     broken = await lab.score(table.run, specs)
     assert "The line is no review" in broken.scores("b", "t1")["people"].missing
+
+
+async def test_corrections_are_held_against_any_answer_to_their_example(lab: Lab, table: RunTable) -> None:
+    (wrong,) = [task for task in tasks(table, "thumb", 1) if task.example.id == "t1" and "It is" in task.answer]
+    label = table.outcome("b", "t1")
+    assert label is not None
+    add(lab, "tickets", [wrong.review("correction", "Ann", text=f"{label.text}\n")])
+    specs = (MetricSpec("correction_match", "match"), MetricSpec("edit_ratio", "edits"))
+    known = await lab.score(table.run, specs)
+    assert [known.scores(column, "t1")["match"].value for column in "ab"] == [0.0, 1.0]
+    share = (len(wrong.answer) - len(label.text)) / len(wrong.answer)
+    assert label.text in wrong.answer
+    assert [known.scores(column, "t1")["edits"].value for column in "ab"] == [pytest.approx(share), 0.0]
+    assert known.scores("b", "t2")["edits"].missing == "nobody has corrected an answer to this example"
+    changed = structs.replace(reviews_of(lab, "tickets")[0], id="0" * 16, example="t2")
+    add(lab, "tickets", [changed])
+    other = await lab.score(table.run, specs)
+    assert other.scores("b", "t2")["edits"].missing, "it was made of another content"
+    (lab.root / "reviews" / "tickets.jsonl").write_text("oops\n")
+    broken = await lab.score(table.run, specs)
+    assert "The line is no review" in broken.scores("b", "t1")["match"].missing
 
 
 def test_who_is_reviewing(lab: Lab) -> None:

@@ -58,6 +58,8 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "ter": ("scoring/test_corpus.py", "test_a_column_scores_as_sacrebleu_has_it", "corpus_score"),
     "text_delta": ("scoring/test_previous.py", "test_text_delta_is_the_edit_distance", "jiwer"),
     "length_delta": (OTHERS, "test_words_are_the_tokens_of_scikit_learn", "counted"),
+    "correction_match": ("scoring/test_corrections.py", "test_a_match_is_that_of_scikit_learn", "accuracy_score"),
+    "edit_ratio": ("scoring/test_corrections.py", "test_the_edit_ratio_is_that_of_nltk", "edit_distance"),
     "length": (OTHERS, "test_words_are_the_tokens_of_scikit_learn", "counted"),
     "bullets": (OTHERS, "test_bullets_are_the_items_of_a_commonmark_parser", "MarkdownIt"),
     "citations": ("scoring/test_checks.py", "test_citations", BY_HAND),
