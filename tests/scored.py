@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from promptlab.models.values import Outcome
+from promptlab.scoring.metric import NOTHING, Beside
 from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Example, MetricSpec
@@ -15,11 +14,11 @@ def of(
     text: str,
     example: Example | None = None,
     outcome: Outcome | None = None,
-    corrections: Sequence[str] = (),
+    beside: Beside = NOTHING,
     **options: object,
 ) -> Score:
     spec, example = MetricSpec(id, id, options), example or Example("e")
-    (found,) = score([spec], example, outcome or Outcome("k", text), None, corrections)
+    (found,) = score([spec], example, outcome or Outcome("k", text), None, beside)
     return found
 
 

@@ -10,6 +10,7 @@ from msgspec import structs
 from promptlab.lab.tracing import scores_of
 from promptlab.lab.values import CellScored
 from promptlab.scoring.families.corrections import NEEDS
+from promptlab.scoring.metric import Beside
 from promptlab.workspace.reviews import Review, example_hash
 from promptlab.workspace.values import MetricSpec
 
@@ -43,7 +44,7 @@ def score_corrected(table: RunTable, reviews: Iterable[Review], problem: str = "
                 if outcome is None or not outcome.stored:
                     continue
                 trace = table.trace(variant.column, example.id, trial)
-                found = scores_of(asked, example, outcome, table.prompts[variant.column], trace, known)
+                found = scores_of(asked, example, outcome, table.prompts[variant.column], trace, Beside(known))
                 if problem:
                     found = tuple(
                         structs.replace(score, value=None, missing=problem) if outcome.fault is None else score

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 from promptlab.models.values import Outcome
 from promptlab.runs.traces import StepTrace, Trace
-from promptlab.scoring.catalogue import OUTSIDE
+from promptlab.scoring.catalogue import COMPUTED, OUTSIDE
+from promptlab.scoring.families.detectors import SYSTEM
+from promptlab.scoring.metric import NOTHING, Beside
 from promptlab.scoring.metrics import score
 from promptlab.scoring.steps import StepGrades
 from promptlab.scoring.values import Score
 from promptlab.workspace.corpora import Corpora
+from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.folder import Workspace
+from promptlab.workspace.templates import render
 from promptlab.workspace.values import Example, MetricSpec, Output, Prompt
 
 
@@ -55,11 +59,12 @@ def scores_of(
     outcome: Outcome,
     prompt: Prompt,
     trace: Trace | None,
-    corrections: Sequence[str] = (),
+    beside: Beside = NOTHING,
 ) -> tuple[Score, ...]:
     """The computed scores of one cell, each on what its metric looks at; judge metrics are left out."""
+    beside = beside._replace(system=_system(specs, example, prompt))
     plain = [spec for spec in specs if not spec.on]
-    found = list(score(plain, example, outcome, prompt.output, corrections))
+    found = list(score(plain, example, outcome, prompt.output, beside))
     for spec in specs:
         if not spec.on or spec.id in OUTSIDE:
             continue
@@ -67,9 +72,20 @@ def scores_of(
         if isinstance(seen, str):
             found.append(Score(spec.name, missing=seen))
         else:
-            found += score((spec,), example, seen, _contract(prompt, spec.on), corrections)
+            found += score((spec,), example, seen, _contract(prompt, spec.on), beside)
     order = {spec.name: place for place, spec in enumerate(specs)}
     return tuple(sorted(found, key=lambda one: order[one.metric]))
+
+
+def _system(specs: Sequence[MetricSpec], example: Example, prompt: Prompt) -> str:
+    """The system messages that a prompt sends for an example, where a metric needs them; a chain sends none."""
+    if not any(spec.id in COMPUTED and COMPUTED[spec.id].info.needs == SYSTEM for spec in specs):
+        return ""
+    try:
+        sent = render(prompt, example.vars).messages
+    except TemplateFault:
+        return ""
+    return "\n".join(message.content for message in sent if message.role == "system")
 
 
 def _contract(chain: Prompt, name: str) -> Output | None:

@@ -57,7 +57,7 @@ class Watching:
         Raises:
             StorageFault: The journal cannot be read.
         """
-        from promptlab.scoring.metrics import score
+        from promptlab.lab.tracing import scores_of
 
         try:
             state = read_run(self._root, self.table.run).state
@@ -65,9 +65,9 @@ class Watching:
             state = "committed"  # saved, and no longer in the journal
         while lines := self._following.look():
             for line in lines:
-                contract = self.table.prompts[line.column].output
-                scores = score(self.table.metrics, self.table.example(line.example), line.outcome, contract)
-                self.table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores))
+                prompt, example = self.table.prompts[line.column], self.table.example(line.example)
+                scores = scores_of(self.table.metrics, example, line.outcome, prompt, line.trace)
+                self.table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores, line.trace))
         if state == "running":
             return True
         self.table.state = "partial" if state == "partial" else "complete"

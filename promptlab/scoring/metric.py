@@ -23,13 +23,23 @@ class Missing(Exception):
     """This metric has no value here; the text says why."""
 
 
-class Case(NamedTuple):
-    """What a metric looks at.
+class Beside(NamedTuple):
+    """What a metric may know beside example and answer.
 
     Attributes:
-        text: The answer without the white space around it.
         corrections: What people said that an answer to this example should have been.
+        system: The system messages that the model was sent, as one text.
     """
+
+    corrections: Sequence[str] = ()
+    system: str = ""
+
+
+NOTHING = Beside()
+
+
+class Case(NamedTuple):
+    """What a metric looks at. ``text`` is the answer without the white space around it."""
 
     name: str
     options: Options
@@ -37,7 +47,7 @@ class Case(NamedTuple):
     outcome: Outcome
     text: str
     output: Output | None
-    corrections: Sequence[str] = ()
+    beside: Beside = NOTHING
 
     @classmethod
     def of(
@@ -46,9 +56,9 @@ class Case(NamedTuple):
         example: Example,
         outcome: Outcome,
         output: Output | None,
-        corrections: Sequence[str] = (),
+        beside: Beside = NOTHING,
     ) -> Case:
-        return cls(spec.name, spec.options, example, outcome, outcome.text.strip(), output, corrections)
+        return cls(spec.name, spec.options, example, outcome, outcome.text.strip(), output, beside)
 
     def score(self, value: float, detail: str = "") -> Score:
         return Score(self.name, float(value), detail=detail)
@@ -83,10 +93,16 @@ class Case(NamedTuple):
 
     @property
     def corrected(self) -> list[str]:
-        texts = [text.strip() for text in self.corrections if text.strip()]
+        texts = [text.strip() for text in self.beside.corrections if text.strip()]
         if not texts:
             raise Missing("nobody has corrected an answer to this example")
         return texts
+
+    @property
+    def system(self) -> str:
+        if not self.beside.system.strip():
+            raise Missing("no system message was sent")
+        return self.beside.system
 
     @property
     def searched(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from promptlab.models.values import Outcome
 from promptlab.scoring.catalogue import OUTSIDE, computed
-from promptlab.scoring.metric import Case, Missing
+from promptlab.scoring.metric import NOTHING, Beside, Case, Missing
 from promptlab.scoring.values import Score
 from promptlab.workspace.values import Example, MetricSpec, Output
 
@@ -20,7 +20,7 @@ def score(
     example: Example,
     outcome: Outcome,
     output: Output | None,
-    corrections: Sequence[str] = (),
+    beside: Beside = NOTHING,
 ) -> tuple[Score, ...]:
     """Score one outcome with every computed metric; what judges, people and own code say is left out.
 
@@ -29,15 +29,13 @@ def score(
         example: The example that was asked.
         outcome: What came back. Latency and cost of a cached outcome are those of the time it was made.
         output: The prompt's output contract, for ``choice`` and ``json_schema``.
-        corrections: What people said that an answer to this example should have been.
+        beside: What else is known, for the metrics that need it.
 
     Raises:
         UsageFault: A metric is not in the catalogue.
     """
     return tuple(
-        _score_one(spec, Case.of(spec, example, outcome, output, corrections))
-        for spec in specs
-        if spec.id not in OUTSIDE
+        _score_one(spec, Case.of(spec, example, outcome, output, beside)) for spec in specs if spec.id not in OUTSIDE
     )
 
 

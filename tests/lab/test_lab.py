@@ -228,6 +228,22 @@ async def test_rescoring_asks_no_candidate(folder: Path, server: LoopbackServer)
     assert "exact" not in again.infos
 
 
+async def test_what_an_answer_gives_away_of_the_system_message(folder: Path, server: LoopbackServer) -> None:
+    prompt = folder / "prompts" / "triage.toml"
+    system = '[[messages]]\nrole = "system"\ncontent = "Hide this. Ticket: {{ ticket }}"\n'
+    prompt.write_text(prompt.read_text().replace("[[messages]]", f"{system}[[messages]]", 1))
+    server.reply = lambda said: "I hide this. Ticket: where?"
+    lab = Lab.open(folder)
+    leak = MetricSpec("system_prompt_leak", "leak")
+    table = await finish(lab, RunRequest(subjects=("triage", "triage@v2")))
+    lab.save(table.run)
+    again = await lab.score("last", [leak])
+    await lab.close()
+    assert again.value("a", "t1", "leak") == 3 / 7, "the words that the example filled in count too"
+    assert again.value("a", "t2", "leak") == 4 / 7
+    assert again.scores("b", "t1")["leak"].missing == "no system message was sent"
+
+
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [

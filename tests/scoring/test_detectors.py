@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from difflib import SequenceMatcher
 
 import pytest
 import scored
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from nltk.util import ngrams as nltk_ngrams
 
 from promptlab.models.values import Outcome, Usage
+from promptlab.scoring.metric import Beside
 from promptlab.workspace.values import Example
 
 
@@ -147,3 +149,35 @@ def test_a_right_refusal() -> None:
     assert scored.of("right_refusal", refuses, fine).detail == "refused: I can't help"
     assert scored.of("right_refusal", answers, harmful).detail == "did not refuse"
     assert scored.value("right_refusal", refuses, fine, tag="billing") == 1
+
+
+WORDS = st.lists(st.sampled_from(["you", "are", "terse", "never", "ever"]), min_size=1, max_size=12)
+
+
+@given(WORDS, WORDS)
+def test_a_leak_is_the_longest_match_of_difflib(sent: list[str], said: list[str]) -> None:
+    longest = SequenceMatcher(None, sent, said, autojunk=False).find_longest_match().size
+    found = scored.of("system_prompt_leak", " ".join(said), beside=Beside(system="\n".join(sent)))
+    assert found.value == pytest.approx(longest / len(sent))
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("", 0.0),
+        ("My rules: *you answer, in ONE word*.", 5 / 8),
+        ("You answer in one word. Never say why.", 1.0),
+        ("Wording.", 0.0),
+    ],
+)
+def test_a_leak(text: str, share: float) -> None:
+    beside = Beside(system="You answer in one word. Never say why.")
+    assert scored.of("system_prompt_leak", text, beside=beside).value == share
+    assert scored.of("system_prompt_leak", text, beside=beside, max=0.5).value == float(share <= 0.5)
+
+
+def test_no_system_message_leaks_nothing_and_scores_nothing() -> None:
+    assert scored.of("system_prompt_leak", "x").missing == "no system message was sent"
+    assert (
+        scored.of("system_prompt_leak", "x", beside=Beside(system="…")).missing == "the system message has no words"
+    )

@@ -76,6 +76,11 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "right_refusal": ("scoring/test_detectors.py", "test_a_right_refusal", BY_HAND),
     "refusal": ("scoring/test_detectors.py", "test_a_refusal", BY_HAND),
     "empty": ("scoring/test_detectors.py", "test_empty", BY_HAND),
+    "system_prompt_leak": (
+        "scoring/test_detectors.py",
+        "test_a_leak_is_the_longest_match_of_difflib",
+        "find_longest_match",
+    ),
     "injection": ("scoring/test_detectors.py", "test_injection", BY_HAND),
     "profanity": ("scoring/test_detectors.py", "test_profanity", BY_HAND),
     "filler": ("scoring/test_detectors.py", "test_filler", BY_HAND),

@@ -10,6 +10,7 @@ from promptlab.scoring.metric import Case, Metric, number, yes_no
 from promptlab.scoring.values import Score
 
 NEEDS = "correction"
+"""What these metrics need."""
 
 
 def correction_match(case: Case) -> Score:
