@@ -201,8 +201,7 @@ class _Execution(Keeping):
             state = "complete"
             if progress.done < progress.total and self.spent and not self.halted:
                 state = "partial"
-                costs = [f"{cost:.4g} {currency}" for currency, cost in progress.cost.items()]
-                used = " and ".join([*costs, f"{progress.tokens} tokens used"])
+                used = self.meter.spent(self.tally.currency_of(self.plan.variants[0].model))
                 reason = f"{self.spent}: {used}, {progress.done} of {progress.total} cells done. {reason}".rstrip()
             elif progress.done < progress.total:
                 state = "cancelled"

@@ -95,8 +95,12 @@ class Tally:
             return
         self._tokens += outcome.usage.prompt + outcome.usage.completion
         if outcome.cost is not None:
-            currency = self._currencies.get(model, "USD")
+            currency = self.currency_of(model)
             self._cost[currency] = self._cost.get(currency, 0.0) + outcome.cost
+
+    def currency_of(self, model: str) -> str:
+        """The currency of a model's price."""
+        return self._currencies.get(model, "USD")
 
     def answered(self, count: int) -> None:
         """Note that a model answered so many cells now."""
@@ -152,6 +156,11 @@ class Meter:
         self._answers += outcome.fault is None
         self._cost += outcome.cost or 0.0
         self._tokens += outcome.usage.prompt + outcome.usage.completion
+
+    def spent(self, currency: str) -> str:
+        """What was asked for now, in words: of cells that are not done, too."""
+        cost = [f"{self._cost:.4g} {currency}"] if self._cost else []
+        return " and ".join([*cost, f"{self._tokens} tokens used"])
 
     def used_up(self, in_flight: int) -> str:
         """Which limit has been reached, as a clause, or "". What is under way is taken to cost what others did."""

@@ -236,15 +236,16 @@ def test_a_bare_repository(folder: Path, tmp_path: Path) -> None:
     assert "bare" in done.stderr
 
 
+# The pattern does not match itself: a process just forked off this one still has its command line.
 KILLER = """
 import os, signal, subprocess, sys, threading, time
 
 def hunt():
     while True:
-        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "gguf.child"], capture_output=True, text=True)
+        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "gguf[.]child"], capture_output=True, text=True)
         for pid in found.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 threading.Thread(target=hunt, daemon=True).start()
 from promptlab.cli.main import run

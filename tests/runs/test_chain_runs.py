@@ -25,8 +25,9 @@ from promptlab.models.values import Fault, Request
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
 from promptlab.runs.plan import make_plan
+from promptlab.runs.progress import Meter
 from promptlab.runs.stored import list_runs, read_outcomes
-from promptlab.runs.values import CellDone, CellId, Ended, Plan
+from promptlab.runs.values import UNLIMITED, Budget, CellDone, CellId, Ended, Plan
 from promptlab.workspace.values import Prompt
 
 FOUR = (
@@ -48,14 +49,15 @@ def echo(request: Request) -> str:
 
 
 async def run(
-    plan: Plan, folder: Path, model: FunctionModel, *, use_cache: bool = True
+    plan: Plan, folder: Path, model: FunctionModel, *, use_cache: bool = True, budget: Budget = UNLIMITED
 ) -> tuple[dict[CellId, CellDone], Ended]:
     cache = Cache(folder / "cache")
     journal = open_journal(folder / "state", plan)
     done: dict[CellId, CellDone] = {}
     ended: Ended | None = None
+    meter, stop = Meter(budget), asyncio.Event()
     events = execute(
-        plan, {"mini": model}, cache, journal, stop=asyncio.Event(), use_cache=use_cache, grades=Grades()
+        plan, {"mini": model}, cache, journal, stop=stop, use_cache=use_cache, grades=Grades(), meter=meter
     )
     async for event in events:
         match event:
@@ -68,6 +70,16 @@ async def run(
     cache.close()
     assert ended is not None
     return done, ended
+
+
+async def test_what_a_limit_stopped_says_what_unfinished_chains_have_used(tmp_path: Path) -> None:
+    model = FunctionModel(echo)
+    done, ended = await run(plan_of(chain(FOUR), 12), tmp_path, model, budget=Budget(tokens=1))
+    used = sum(model.batches) * 12  # tokens of an answer of this model
+    assert not done
+    assert ended.reason == f"Stopped by the limit of tokens, 1: 3 USD and {used} tokens used, 0 of 12 cells done."
+    _, ended = await run(plan_of(chain(FOUR), 12), tmp_path, model)
+    assert ended.state == "complete"
 
 
 async def test_a_wave_is_one_batch(tmp_path: Path) -> None:
