@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,13 @@ from promptlab.tui.app import PromptlabApp
 
 TARGET = Path(__file__).parents[1] / "docs" / "images"
 SIZE = (120, 36)
+SCREENS = (
+    ("3", "triage@v4", "results"),
+    ("4", "messages", "diff"),
+    ("5", "v4", "history"),
+    ("8", "Which answer", "review"),
+)
+"""Key, words that are seen when the screen is there, name of the picture."""
 
 
 async def run(folder: Path) -> None:
@@ -43,7 +51,7 @@ async def shoot(folder: Path) -> None:
         await pilot.press("r")
         await until(shows("done: "))
         _keep(app, "prompts")
-        for key, words, name in (("3", "triage@v4", "results"), ("4", "messages", "diff"), ("5", "v4", "history")):
+        for key, words, name in SCREENS:
             await pilot.press(key)
             await until(shows(words))
             _keep(app, name)
@@ -58,6 +66,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "support-desk"
         demo.create(folder)
+        # Not the name of whoever makes the pictures: Review shows who answers.
+        subprocess.run(["git", "config", "user.name", "Ada"], cwd=folder, check=True)
         asyncio.run(run(folder))
         asyncio.run(shoot(folder))
 

@@ -186,9 +186,9 @@ class PromptlabApp(App[int]):
             self._switch(mode)
 
     def _switch(self, mode: str) -> None:
-        """Show a screen. What was said was about another one, unless it is how the run went."""
+        """Show a screen. What was said was about another one, unless it is how the run in Results went."""
         job = self.session.job
-        if job is None or self.session.said != job.result:
+        if job is None or job.scratch or self.session.said != job.result:
             self.session.say("")
         self.switch_mode(mode)
 

@@ -234,6 +234,10 @@ async def test_what_was_said_of_one_screen_is_not_said_on_another(folder: Path) 
         await here.sees("v2")
         await here.press("ctrl+c", "5")
         await here.until(lambda: here.app.current_mode == "history" and not here.status)
+        await here.press("1", "r")
+        await here.until(lambda: here.status.startswith("done: 5/5"))
+        await here.press("3")  # a trial is not what Results shows
+        await here.until(lambda: here.app.current_mode == "results" and not here.status)
 
 
 async def test_a_sentence_is_cut_at_words_and_leaves_room_for_the_panes(folder: Path) -> None:
