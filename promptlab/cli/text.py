@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import click
@@ -41,6 +42,9 @@ def print_run(run: RunTable) -> None:
         )
     heads = [f"{metric} †" if metric in run.doubts else metric for metric in metrics]
     table(("", "column", *heads, "p50", "cost", "failed"), rows)
+    for metric in metrics:
+        if gap := gap_of(run, metric):
+            line(gap)
     print_steps({variant.column: steps_of(run, variant.column) for variant in run.variants})
     if saving := saving_of(run):
         line(f"until clear: {saving.sentence}")
@@ -53,6 +57,27 @@ def print_run(run: RunTable) -> None:
             print_verdict(f"{variant.column} against {run.baseline_of(variant.column)}", verdict)
         for guard in run.guardrails(variant.column):
             line(f"  guardrail {guard.sentence}")
+
+
+def gap_of(run: RunTable, metric: str) -> str:
+    """How many answers have no score of a metric, and why; "" where each has one, or none is wanted."""
+    answers = 0
+    reasons: Counter[str] = Counter()
+    for variant in run.variants:
+        for example in run.examples:
+            for trial in range(run.trials):
+                outcome = run.outcome(variant.column, example.id, trial)
+                score = run.trial_scores(variant.column, example.id, trial).get(metric)
+                if outcome is None or outcome.fault is not None or score is None:
+                    continue
+                answers += 1
+                if score.value is None:
+                    reasons[score.missing] += 1
+    if not reasons:
+        return ""
+    ((reason, _),) = reasons.most_common(1)
+    others = f" (and {wording.plural(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
+    return f"{metric}: {reasons.total()} of {answers} answers have no score: {reason}{others}."
 
 
 def print_verdict(head: str, verdict: Verdict) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -233,6 +234,15 @@ def test_an_endpoint_that_is_not_there_is_exit_3(promptlab: Command, folder: Pat
     assert "refused the connection" in said.err + said.out
     assert "Not committed" in said.err
     assert places.git(folder, "tag") == ""
+
+
+def test_a_score_that_is_missing_is_told_with_its_reason(promptlab: Command, folder: Path) -> None:
+    path = folder / "evalsets" / "tickets.toml"
+    path.write_text(path.read_text().replace('expected = "other"\n', ""))
+    said = promptlab("run", "triage")
+    assert said.code == 0, said.err
+    assert re.search(r"^exact: 2 of 8 answers have no score: .*expected.*\.$", said.out, re.MULTILINE), said.out
+    assert "latency: " not in said.out
 
 
 def test_attaching_to_a_run_that_is_saved_says_so(promptlab: Command) -> None:
