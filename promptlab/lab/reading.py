@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from promptlab.history.versions import Whole
     from promptlab.lab.custom import Code
 
+# Chains whose past is being put together, in this thread: one that uses a version of itself has no end.
+_ENTERED: ContextVar[frozenset[str]] = ContextVar("_ENTERED", default=frozenset())
+
 
 class Reader:
     """The reading half of the lab. Synchronous; the screens call it from a thread."""
@@ -42,7 +46,6 @@ class Reader:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._repository: Repository | None = None
-        self._entered: set[str] = set()
         self._seen = watch.snapshot(workspace.root)
 
     @property
@@ -277,16 +280,16 @@ class Reader:
 
     def whole(self, name: str) -> Whole:
         """What the contents of a prompt's file stand for: of a chain, with all that it uses."""
-        return tuple if name in self._entered else partial(self._with_uses, name)
+        return tuple if name in _ENTERED.get() else partial(self._with_uses, name)
 
     def _with_uses(self, name: str, own: Sequence[Version]) -> Sequence[Version]:
         from promptlab.lab.lineage import with_uses
 
-        self._entered.add(name)  # a chain that uses a version of itself has no end
+        outer = _ENTERED.set(_ENTERED.get() | {name})
         try:
             return with_uses(self, name, own)
         finally:
-            self._entered.remove(name)
+            _ENTERED.reset(outer)
 
     def records(self) -> list[RunRecord]:
         """Runs saved in git, newest first; none without a repository."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,14 @@ def test_a_version_that_used_what_does_not_load_has_no_number(shop: Path) -> Non
     (broken,) = [version for version in lab.versions("sure") if version.error]
     assert "The prompt `triage` does not load" in broken.error
     assert lab.subject("sure").version == "v2"
+
+
+def test_threads_that_read_the_same_past_get_the_same_versions(shop: Path) -> None:
+    lab = Lab.open(shop)
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lab.versions, ["sure"] * 24))
+    assert read == [lab.versions("sure")] * 24
+    assert [version.label for version in read[0]] == ["v1"]
 
 
 def test_a_chain_that_uses_a_version_of_itself_is_refused(shop: Path) -> None:
