@@ -242,7 +242,8 @@ import os, signal, subprocess, sys, threading, time
 
 def hunt():
     while True:
-        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "gguf[.]child"], capture_output=True, text=True)
+        command = ["pgrep", "-P", str(os.getpid()), "-f", "gguf[.]child"]
+        found = subprocess.run(command, capture_output=True, text=True)
         for pid in found.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
         time.sleep(0.01)
