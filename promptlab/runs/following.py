@@ -39,7 +39,9 @@ class Following:
         return sum(self._failed.values())
 
     def look(self) -> list[JournalLine]:
-        """The lines that were written since; a good outcome is never followed by a fault of the same cell.
+        """The lines of cells that were written since, not those of a chain's steps.
+
+        A good outcome is never followed by a fault of the same cell.
 
         Raises:
             StorageFault: The journal cannot be read.
@@ -53,6 +55,8 @@ class Following:
         self._at += len(whole)
         new: list[JournalLine] = []
         for line in decode_lines(whole)[0]:
+            if line.step:
+                continue
             place = (line.column, line.example, line.trial)
             failed = line.outcome.fault is not None
             if not failed or self._failed.get(place, True):

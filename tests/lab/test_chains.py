@@ -16,6 +16,7 @@ from promptlab.lab import Lab, RunTable
 from promptlab.lab.comparing import prompt_fields
 from promptlab.lab.stepping import lines_of, steps_of, trace_diff
 from promptlab.lab.values import RunRequest
+from promptlab.lab.watching import Watching
 from promptlab.runs.values import Ended
 
 CHAIN = """inputs = ["ticket"]
@@ -103,6 +104,16 @@ async def test_traces_are_saved_and_opened_again(shop: Path, server: LoopbackSer
     assert "sample 3 → billing" in shown.output
     summed = CliRunner().invoke(cli, ["-C", str(shop), "show", "last"]).output
     assert "agreement 1.00" in summed
+
+
+async def test_who_watches_sees_the_scores_of_steps(shop: Path, server: LoopbackServer) -> None:
+    lab, table = await run(shop, "sure", "triage")
+    watching = Watching(lab, table.run)
+    assert not watching.look(), "the run has ended"
+    for column in "ab":
+        for key in TICKETS:
+            assert watching.table.trial_scores(column, key, 0) == table.trial_scores(column, key, 0)
+            assert (watching.table.trace(column, key) is None) == (table.trace(column, key) is None)
 
 
 async def test_an_edited_step_is_another_version_and_a_diff(shop: Path, server: LoopbackServer) -> None:
