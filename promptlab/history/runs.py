@@ -53,11 +53,13 @@ def list_runs(repo: Repository) -> list[RunRecord]:
     file = repo.common_dir / "promptlab" / f"runs-{_RULE}.jsonl"
     known = {entry.tag_object: entry for entry in memo.load(file, _Known)}
     # Where nothing is remembered, one process reads all of them, and their names with them.
-    first = [] if known else _everything(repo)
-    refs = [(entry.tag_object, f"refs/tags/{name}") for name, entry in first] or _refs(repo)
+    first = None if known else _everything(repo)
+    refs = _refs(repo) if first is None else [(entry.tag_object, f"refs/tags/{name}") for name, entry in first]
     new = [name for tag_object, name in refs if tag_object not in known]
     if new:
-        found = first or [each for listing in _listings(repo, new) for each in _entries(listing)]
+        found = (
+            first if first is not None else [each for listing in _listings(repo, new) for each in _entries(listing)]
+        )
         read = {entry.tag_object: entry for _, entry in found if entry.tag_object not in known}
         memo.add(file, read.values())
         known |= read
@@ -114,10 +116,10 @@ def _refs(repo: Repository) -> list[tuple[str, str]]:
     return [(tag_object, name) for tag_object, _, name in (line.partition(" ") for line in listing)]
 
 
-def _everything(repo: Repository) -> list[tuple[str, _Known]]:
-    """All tags of runs, in one process; none where one of them is damaged, which ends git's list."""
+def _everything(repo: Repository) -> list[tuple[str, _Known]] | None:
+    """All tags of runs, in one process; None where one of them is damaged, which ends git's list."""
     answer = repo.git.try_read("for-each-ref", f"--format={_FORMAT}", _PREFIX)
-    return list(_entries(answer.out)) if answer.code == 0 else []
+    return list(_entries(answer.out)) if answer.code == 0 else None
 
 
 def _listings(repo: Repository, names: list[str]) -> list[bytes]:

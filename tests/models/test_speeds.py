@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from gguf_support import NANO
+from gguf_support import MINI, NANO
 
 from promptlab.errors import ModelFault, StorageFault
 from promptlab.models.gguf.measuring import measure
@@ -106,7 +106,7 @@ def _command(entry: Path) -> bytes:
 @local
 @pytest.mark.local
 async def test_closing_early_ends_the_process_and_keeps_what_was_measured() -> None:
-    async with aclosing(measure(NANO, threads=1)) as speeds:
+    async with aclosing(measure(MINI, threads=1)) as speeds:
         first: Speed = await anext(speeds)
         assert len(children()) == 1
     assert first.load is not None
