@@ -90,6 +90,8 @@ async def test_a_null_is_asked_to_the_end_of_the_budget(clear: Path, server: Loo
 
 async def test_what_was_stopped_goes_on_where_it_was(clear: Path, server: LoopbackServer) -> None:
     many(clear, 'primary = "exact"\nmin_effect = 0.0')
+    settings = clear / "promptlab.toml"
+    settings.write_text(settings.read_text().replace("[models.api]\n", "[models.api]\nconcurrency = 20\n"))
     server.reply = lambda text: "billing"
     lab, stop = Lab.open(clear), asyncio.Event()
     plan = lab.plan(CLEAR)
