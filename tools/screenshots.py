@@ -19,6 +19,7 @@ SCREENS = (
     ("3", "triage@v4", "results"),
     ("4", "messages", "diff"),
     ("5", "v4", "history"),
+    ("7", "◆1", "models"),
     ("8", "Which answer", "review"),
 )
 """Key, words that are seen when the screen is there, name of the picture."""

@@ -12,12 +12,12 @@ from promptlab.cli import completing as complete
 from promptlab.cli.output import data, is_terminal, json_option, line, open_lab, run_async, say, table
 from promptlab.errors import ExitCode
 from promptlab.lab import Lab
+from promptlab.lab.model_facts import NOT_KNOWN, facts, fastest, megabytes, rate
 from promptlab.lab.modelling import SpeedStep
 from promptlab.lab.wording import seconds
 from promptlab.models.speed import BATCHES, Speed
-from promptlab.models.values import ModelDetails, ModelInfo
+from promptlab.models.values import ModelInfo
 
-NOT_KNOWN = "–"
 HEAD = ("name", "kind", "model", "size", "context", "speed", "price", "license", "data goes to", "state")
 
 
@@ -43,9 +43,9 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
         model.name,
         model.kind,
         model.target,
-        _megabytes(model.size),
+        megabytes(model.size),
         str(model.context or NOT_KNOWN),
-        _fastest(model.speed),
+        fastest(model.speed),
         model.price or NOT_KNOWN,
         model.license or NOT_KNOWN,
         model.data_goes,
@@ -63,7 +63,7 @@ def info_command(ctx: click.Context, name: str, as_json: bool) -> int:
     if as_json:
         data({"model": found})
         return ExitCode.DONE
-    rows = [(label, text) for label, text in _facts(found) if text]
+    rows = [(label, text) for label, text in facts(found) if text]
     width = max(len(label) for label, _ in rows)
     for label, text in rows:
         first, *others = text.split("\n")
@@ -71,44 +71,6 @@ def info_command(ctx: click.Context, name: str, as_json: bool) -> int:
         for other in others:
             line(f"{'':{width}}  {other}".rstrip())
     return ExitCode.DONE
-
-
-def _facts(found: ModelDetails) -> list[tuple[str, str]]:
-    """What is known, by its label; "" where it is not."""
-    info, header = found.info, found.header
-    of_file = (
-        [
-            ("architecture", header.architecture),
-            ("title", header.name),
-            ("weights", f"{header.parameters / 1e6:.1f} million"),
-            ("quantisation", ", ".join(f"{kind} {share:.1%}" for kind, share in header.quantisation)),
-            ("trained context", f"{header.context} tokens" if header.context else ""),
-        ]
-        if header
-        else []
-    )
-    of_endpoint = [
-        ("key", f"in the variable {found.key}" if found.key else ""),
-        ("timeout", f"{found.timeout:g} s for one request" if found.timeout else ""),
-        ("at once", f"{found.concurrency} requests" if found.concurrency else ""),
-    ]
-    return [
-        ("name", info.name),
-        ("kind", "a GGUF file" if info.kind == "gguf" else "an endpoint"),
-        ("model", info.target),
-        ("size", _megabytes(info.size) if info.size else ""),
-        *of_file,
-        ("context", f"{found.context} tokens" if found.context else ""),
-        ("threads", str(found.threads or "")),
-        *of_endpoint,
-        ("digest" if info.kind == "gguf" else "identity", info.identity),
-        ("license", info.license or ""),
-        ("price", info.price),
-        ("data goes to", info.data_goes),
-        ("speed", _fastest(info.speed) if info.speed else ""),
-        ("state", info.problem.removeprefix(f"{info.name}: ") or "ready"),
-        ("chat template", header.template or "none: it continues the text" if header else ""),
-    ]
 
 
 @models_command.command("bench", short_help="Time the models that are files.")
@@ -142,9 +104,9 @@ def _bench_row(name: str, speed: Speed) -> tuple[str, ...]:
         name,
         str(speed.threads),
         NOT_KNOWN if speed.load is None else seconds(speed.load),
-        _megabytes(speed.memory),
-        _rate(speed.prompt),
-        *(_rate(speed.answers.get(batch)) for batch in BATCHES),
+        megabytes(speed.memory),
+        rate(speed.prompt),
+        *(rate(speed.answers.get(batch)) for batch in BATCHES),
     )
 
 
@@ -175,18 +137,3 @@ def _tell(step: SpeedStep) -> None:
         click.echo(f"\r{text:60}", err=True, nl=False)
     else:
         say(text)
-
-
-def _megabytes(size: int | None) -> str:
-    return f"{size / 1e6:.1f} MB" if size else NOT_KNOWN
-
-
-def _rate(tokens: float | None) -> str:
-    return NOT_KNOWN if tokens is None else f"{tokens:.0f}"
-
-
-def _fastest(speed: Speed | None) -> str:
-    """Prompt and answer tokens a second, the latter with as many at once as is best."""
-    if speed is None or not speed.answers:
-        return NOT_KNOWN
-    return f"{_rate(speed.prompt)} / {_rate(max(speed.answers.values()))} tok/s"

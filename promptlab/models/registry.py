@@ -11,7 +11,7 @@ from msgspec import structs
 from promptlab.errors import ModelFault
 from promptlab.models.addresses import address_of, endpoint_identity, key_problem, needs_trust
 from promptlab.models.gguf.files import check_file, model_identity
-from promptlab.models.gguf.header import read_header
+from promptlab.models.gguf.header import Header, read_header
 from promptlab.models.gguf.machine import DEFAULT_CONTEXT, default_threads
 from promptlab.models.measures import known_speeds, speed_of
 from promptlab.models.pricing import price_label
@@ -21,7 +21,17 @@ from promptlab.models.values import Model, ModelDetails, ModelInfo
 from promptlab.workspace.toml import did_you_mean, shown
 from promptlab.workspace.values import ModelEntry
 
-__all__ = ["details", "info", "is_trusted", "needs_trust", "open_model", "resolve_gguf", "trust"]
+__all__ = [
+    "context_of",
+    "details",
+    "header",
+    "info",
+    "is_trusted",
+    "needs_trust",
+    "open_model",
+    "resolve_gguf",
+    "trust",
+]
 
 DIGEST_LIMIT = 64 * 1024 * 1024
 """Bytes of a GGUF file up to which ``info`` reads it for its identity: a table must not wait for a large one."""
@@ -101,14 +111,29 @@ def details(entry: ModelEntry, root: Path) -> ModelDetails:
         )
     try:
         path = resolve_gguf(entry.gguf, root)
-        header = read_header(path)
+        said = read_header(path)
         identity = model_identity(path, entry.reproducible)
     except ModelFault as fault:
         return ModelDetails(structs.replace(found, problem=found.problem or f"{entry.name}: {fault}"))
-    found = structs.replace(found, identity=identity, license=entry.license or header.license or None)
-    trained = header.context or DEFAULT_CONTEXT
-    context = entry.context or min(trained, DEFAULT_CONTEXT)
-    return ModelDetails(found, header, context, entry.threads or default_threads(found.size or 0))
+    found = structs.replace(found, identity=identity, license=entry.license or said.license or None)
+    return ModelDetails(found, said, context_of(entry, said), entry.threads or default_threads(found.size or 0))
+
+
+def header(entry: ModelEntry, root: Path) -> Header | None:
+    """What a model's file says of itself; None for an endpoint and for a file that cannot be read."""
+    if entry.gguf is None:
+        return None
+    try:
+        return read_header(resolve_gguf(entry.gguf, root))
+    except ModelFault:
+        return None
+
+
+def context_of(entry: ModelEntry, said: Header | None) -> int | None:
+    """Tokens of prompt and answer together that a run will use; None where an endpoint decides."""
+    if said is None:
+        return entry.context
+    return entry.context or min(said.context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
 
 
 def _gguf_info(entry: ModelEntry, gguf: str, root: Path) -> ModelInfo:

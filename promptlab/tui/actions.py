@@ -11,7 +11,19 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 Scope = Literal[
-    "app", "table", "columns", "text", "editor", "prompts", "results", "diff", "history", "timeline", "review"
+    "app",
+    "table",
+    "columns",
+    "text",
+    "editor",
+    "prompts",
+    "results",
+    "diff",
+    "history",
+    "timeline",
+    "models",
+    "modellist",
+    "review",
 ]
 
 
@@ -56,6 +68,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.results", "3", "", "Go to Results.", group="go", does="go('results')"),
         Action("app.diff", "4", "", "Go to Diff.", group="go", does="go('diff')"),
         Action("app.history", "5", "", "Go to History.", group="go", does="go('history')"),
+        Action("app.models", "7", "", "Go to Models.", group="go", does="go('models')"),
         Action("app.review", "8", "", "Go to Review.", group="go", does="go('review')"),
         Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
@@ -186,6 +199,19 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("history.before", "left_square_bracket", "", "The prompt before.", 50, "view"),
         Action("history.after", "right_square_bracket", "", "The next prompt.", 50, "view"),
         Action("history.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "models": (
+        Action("models.run", "r", "run", "Run the prompt on the marked models, or on all.", 12, "run"),
+        Action("models.bench", "b", "bench", "Time the marked models, or the one under the cursor.", 14, "run"),
+        Action("models.stop", "x", "stop", "End the timing; what was measured is kept.", 5, "run", does="stop_bench"),
+        Action("models.axis", "a", "axis", "Weigh quality against latency or against cost.", 25, "view"),
+        Action("models.view", "v", "plot/facts", "Show the plot or the facts, when narrow.", 28, "view"),
+        Action("models.pick", "p", "prompt", "Choose the prompt that the models are measured with.", 40, "view"),
+        Action("models.evalset", "e", "eval set", "Choose the eval set that quality is shown on.", 42, "view"),
+        Action("models.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "modellist": (
+        Action("modellist.mark", "space", "mark", "Mark for r and b, or take the mark away.", 30, does="screen.mark"),
     ),
     "review": (
         Action(

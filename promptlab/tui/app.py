@@ -287,11 +287,12 @@ class PromptlabApp(App[int]):
 def _screens() -> tuple[type[Page], ...]:
     from promptlab.tui.screens.diff import DiffScreen
     from promptlab.tui.screens.history import HistoryScreen
+    from promptlab.tui.screens.models import ModelsScreen
     from promptlab.tui.screens.prompts import PromptsScreen
     from promptlab.tui.screens.results import ResultsScreen
     from promptlab.tui.screens.review import ReviewScreen
 
-    return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen, ReviewScreen)
+    return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen, ModelsScreen, ReviewScreen)
 
 
 async def _undo(page: Page) -> None:

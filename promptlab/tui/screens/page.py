@@ -34,6 +34,7 @@ TABS = (
     Tab("results", "3", "Results"),
     Tab("diff", "4", "Diff"),
     Tab("history", "5", "History"),
+    Tab("models", "7", "Models"),
     Tab("review", "8", "Review"),
 )
 LEAST = (60, 15)

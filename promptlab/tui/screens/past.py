@@ -110,26 +110,35 @@ class PastPage(Page):
         stack = app_of(self).get_screen_stack("prompts")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # Screen[Unknown]
         return cast("PromptsScreen", stack[0])
 
-    async def ask_run(self, name: str, options: Sequence[Option]) -> None:
-        """Ask which versions to run on which models, run them, and go to Results."""
+    async def ask_run(
+        self, name: str, options: Sequence[Option], *, models: Sequence[str] = (), evalset: str = ""
+    ) -> None:
+        """Ask which versions to run on which models, run them, and go to Results.
+
+        Args:
+            models: To tick; the default ones where none is named.
+            evalset: To run over; the one that fits the prompt where none is named.
+        """
         lab = await self.session.lab()
         ticked = next((option.name for option in options if option.ticked), name)
         try:
             if refusal := no_candidate((await in_thread(partial(lab.subject, ticked))).prompt):
                 self.session.say(refusal, bad=True)
                 return
-            evalset = await in_thread(partial(_fitting_evalset, lab, ticked))
-            models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
+            cases = await in_thread(
+                partial(lab.evalset, evalset) if evalset else partial(_fitting_evalset, lab, ticked)
+            )
+            known, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return
-        if evalset is None or not evalset.examples:
+        if cases is None or not cases.examples:
             self.session.say(NO_EXAMPLES, bad=True)
             return
-        cells = len(evalset.examples) * evalset.decision.trials
-        lines = model_options(models, defaults)
+        cells = len(cases.examples) * cases.decision.trials
+        lines = model_options(known, models or defaults)
         request = await app_of(self).push_screen_wait(
-            RunDialog(f"Run {one_line(name)}", options, lines, evalset.name, cells)
+            RunDialog(f"Run {one_line(name)}", options, lines, cases.name, cells)
         )
         if request is not None and await self.begin(request, {}) is not None:
             await app_of(self).run_action("app.go('results')")

@@ -26,6 +26,8 @@ _MOST = 5
 """Lines that a sentence of the status line may take."""
 _LINES_PER_LINE = 6
 """Lines of the terminal for each line of a long sentence."""
+_NAME = 12
+"""Columns of the header that are the program's name."""
 _PLACE = 28
 """Columns of the header that are the program's name and the branch, before the tabs' names are cut."""
 
@@ -62,14 +64,15 @@ class HeaderLine(Line):
         workspace, branch = (one_line(part) for part in self.place)
         narrow = width < _NARROW
         short = sum(len(tab.key) + len(tab.label) + 4 for tab in self._tabs) > width - _PLACE
+        letters = 3 if 8 * len(self._tabs) + 8 <= width - _NAME else 0
         tabs = Content("")
         for tab in self._tabs:
             here = tab.mode == self.current
-            label = tab.label[:3] if short and not here else tab.label
-            text = f"{tab.key} {label}"
+            label = tab.label[:letters] if short and not here else tab.label
+            text = f"{tab.key} {label}".rstrip()
             style = Style(bold=here, reverse=here) + Style.from_meta({"@click": f"app.go('{tab.mode}')"})
             tabs = tabs.append(Content.styled(f" {text} ", style)).append(" ")
-        room = max(width - tabs.cell_length - 12, 0)
+        room = max(width - tabs.cell_length - _NAME, 0)
         where = f"{workspace}  {branch}".rstrip() if not narrow else branch or workspace
         where = where if cell_len(where) <= room else cut(where, max(room - 1, 0)) + "…"
         left = Content.assemble((" promptlab ", Style(bold=True)), " ", where)
