@@ -63,9 +63,13 @@ class _Canvas:
 
     def rows(self) -> list[list[Piece]]:
         return [
-            [Piece("".join(text for text, _ in run), tone) for tone, run in groupby(row, key=lambda cell: cell[1])]
+            [Piece("".join(text for text, _ in run), tone) for tone, run in groupby(row, key=_tone)]
             for row in self._cells
         ]
+
+
+def _tone(cell: tuple[str, Tone]) -> Tone:
+    return cell[1]
 
 
 def draw(points: Sequence[Point], across: Scale, up: Scale, width: int, height: int) -> list[list[Piece]]:
