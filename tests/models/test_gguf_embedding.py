@@ -108,9 +108,13 @@ async def test_what_cannot_be_embedded_says_so_and_the_model_stays_usable(
 ) -> None:
     model = open_model(with_metadata(tmp_path / "mean.gguf", pooling=MEAN), 64)
     with pytest.raises(
-        ModelFault, match=r"vectors: The text has \d+ tokens, and the model embeds at most 64\. Shorten"
+        ModelFault,
+        match=r"vectors: The text has \d+ tokens, and the model embeds at most 64\. Shorten the text, or give",
     ):
         await model.embed(["short", "word " * 100])
+    largest = open_model(with_metadata(tmp_path / "largest.gguf", pooling=MEAN))
+    with pytest.raises(ModelFault, match=r"at most 1024\. Shorten the text: the model was trained on no more"):
+        await largest.embed(["word " * 1100])
     with pytest.raises(ModelFault, match="The text is empty"):
         await model.embed([""])
     with pytest.raises(ModelFault, match="holds something that the local engine cannot take"):

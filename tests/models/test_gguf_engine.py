@@ -131,7 +131,7 @@ def test_a_prompt_that_does_not_fit_is_a_fault_with_its_size(mini: Engine) -> No
     assert kind == "context"
     assert message == (
         f"The prompt has {size} tokens, and the context holds 1024 with room for an answer. "
-        "Shorten the prompt or the example, or give the model a larger `context` in promptlab.toml."
+        "Shorten the prompt or the example: the model was trained on no more, so choose another model for long texts."
     )
 
 

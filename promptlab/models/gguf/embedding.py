@@ -75,7 +75,7 @@ class Embedder:
             raise Refused(
                 "context",
                 f"The text has {len(tokens)} tokens, and the model embeds at most {self._file.context}. "
-                "Shorten the text, or give the model a larger `context` in promptlab.toml.",
+                + self._file.make_room("the text"),
             )
         memory = native.llama_get_memory(self._context)
         if memory:

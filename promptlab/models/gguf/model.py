@@ -43,6 +43,7 @@ class GgufFile:
     Attributes:
         native: The native model.
         context: The same, as it is now.
+        trained: The most that it can be.
         vocabulary: Its tokens.
         log: What the native code says, of this model and of all that is done with it.
         writes: Whether it generates text: a model whose tokens look at those behind them can only embed.
@@ -70,11 +71,11 @@ class GgufFile:
             raise CannotLoad("this model does not generate text on its own. Choose a chat model.")
         self.vocabulary = Vocabulary(model)
         self._template = self._chat_template()
-        trained = native.llama_model_n_ctx_train(model)
-        self.context = context or min(trained, DEFAULT_CONTEXT)
-        if self.context > trained:
+        self.trained = native.llama_model_n_ctx_train(model)
+        self.context = context or min(self.trained, DEFAULT_CONTEXT)
+        if self.context > self.trained:
             raise CannotLoad(
-                f"a context of {self.context} tokens is asked for, and the model was trained on {trained}. "
+                f"a context of {self.context} tokens is asked for, and the model was trained on {self.trained}. "
                 "Give the model a smaller `context` in promptlab.toml."
             )
         self.can_share = not (native.llama_model_is_recurrent(model) or native.llama_model_is_hybrid(model))
@@ -117,9 +118,15 @@ class GgufFile:
             raise Refused(
                 "context",
                 f"The prompt has {prompt} tokens, and the context holds {self.context} with room for an answer. "
-                "Shorten the prompt or the example, or give the model a larger `context` in promptlab.toml.",
+                + self.make_room("the prompt or the example"),
             )
         return min(params.max_tokens, self.context - prompt)
+
+    def make_room(self, what: str) -> str:
+        """What to do about a text that does not fit the context, in a sentence."""
+        if self.context < self.trained:
+            return f"Shorten {what}, or give the model a larger `context` in promptlab.toml."
+        return f"Shorten {what}: the model was trained on no more, so choose another model for long texts."
 
     def _metadata(self, key: str) -> str:
         """What the file says of the model's architecture under a key, or ""."""
