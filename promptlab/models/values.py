@@ -35,10 +35,15 @@ request's own: they fail one cell, and another try would meet them again."""
 
 
 class Constraint(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What decoding is held to, where the model can: exactly one of the two."""
+    """What decoding is held to, where the model can: either choices or a schema.
+
+    Attributes:
+        rules: The model's ``schema_rules``, with a schema: other rules may give another answer.
+    """
 
     choices: tuple[str, ...] | None = None
     json_schema: dict[str, object] | None = None
+    rules: int = 0
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -178,11 +183,13 @@ class Capabilities(Struct, frozen=True):
     """What a model can do beside answering.
 
     Attributes:
+        schema_rules: Edition of how a schema is enforced, where that is done here; 0 where it is the model's affair.
         elsewhere: It computes on another machine, or as if: other models may be asked at the same time.
     """
 
     choices: bool = False
     json_schema: bool = False
+    schema_rules: int = 0
     seed: bool = False
     logprobs: bool = False
     choice_probabilities: bool = False

@@ -140,7 +140,7 @@ def constraint_for(prompt: Prompt, capabilities: Capabilities) -> Constraint | N
     if output.choices is not None and capabilities.choices:
         return Constraint(choices=output.choices)
     if output.json_schema is not None and capabilities.json_schema:
-        return Constraint(json_schema=output.json_schema)
+        return Constraint(json_schema=output.json_schema, rules=capabilities.schema_rules)
     return None
 
 

@@ -151,5 +151,5 @@ def constraint_for(judge: Prompt, capabilities: Capabilities) -> Constraint | No
             "required": ["reason", "grade"],
             "additionalProperties": False,
         }
-        return Constraint(json_schema=schema) if capabilities.json_schema else None
+        return Constraint(json_schema=schema, rules=capabilities.schema_rules) if capabilities.json_schema else None
     return Constraint(choices=words) if capabilities.choices else None

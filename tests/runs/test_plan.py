@@ -44,6 +44,7 @@ def test_everything_that_can_change_the_answer_changes_the_key() -> None:
         {"constraint": Constraint(choices=("b", "a"))},
         {"constraint": Constraint(json_schema={"a": 1, "b": 2})},
         {"constraint": Constraint(json_schema={"b": 2, "a": 1})},
+        {"constraint": Constraint(json_schema={"a": 1, "b": 2}, rules=1)},
         {"trial": 1},
     ]
     keys = [key(**change) for change in changes]
@@ -135,6 +136,11 @@ def test_an_example_without_a_variable_becomes_a_cell_with_a_problem() -> None:
             Output(json_schema={"type": "object"}),
             Capabilities(json_schema=True),
             Constraint(json_schema={"type": "object"}),
+        ),
+        (
+            Output(json_schema={"type": "object"}),
+            Capabilities(json_schema=True, schema_rules=7),
+            Constraint(json_schema={"type": "object"}, rules=7),
         ),
         (Output(json_schema={"type": "object"}), Capabilities(choices=True), None),
         (Output(regex="a+"), Capabilities(choices=True, json_schema=True), None),

@@ -6,6 +6,10 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 
+SCHEMA_RULES = 2
+"""Edition of how a JSON schema becomes a grammar, raised with every change of it: part of the keys of what is held to
+a schema, so that an answer that was written under other rules is not taken for one of today's."""
+
 _MOST_DEPTH = 1000
 
 

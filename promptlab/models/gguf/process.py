@@ -15,6 +15,7 @@ from promptlab.errors import ModelFault
 from promptlab.models.gguf import resident, wire
 from promptlab.models.gguf.calls import DEATHS, Asked, Calls
 from promptlab.models.gguf.files import check_file, model_identity
+from promptlab.models.gguf.grammar import SCHEMA_RULES
 from promptlab.models.gguf.machine import default_threads
 from promptlab.models.gguf.spawned import Child, ChildDied, default_log, open_log
 from promptlab.models.values import Capabilities, Fault, Outcome, Request, Watch
@@ -45,6 +46,7 @@ class GgufModel:
     capabilities = Capabilities(
         choices=True,
         json_schema=True,
+        schema_rules=SCHEMA_RULES,
         seed=True,
         logprobs=True,
         choice_probabilities=True,
