@@ -102,7 +102,8 @@ async def test_a_workspace_without_models_or_prompts_says_what_to_do(folder: Pat
         assert here.status.startswith("No model is declared.")
         await here.press("b", "enter", "space", "a", "v")
         (folder / "promptlab.toml").write_text('[models.gone]\ngguf = "gone.gguf"\nlicense = "[/] [INST]"\n')
-        await here.sees("there is no such file.")
+        await here.sees("[/] [INST]")
+        assert "! " in row_of(here, "gone")
         await here.press("b")
         assert here.status == "Only models in files that can be used can be timed on this machine."
         await here.press("r")
