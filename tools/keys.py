@@ -23,6 +23,8 @@ SCOPES: dict[Scope, str] = {
     "diff": "4 Diff",
     "history": "5 History",
     "timeline": "The timeline of History",
+    "models": "7 Models",
+    "modellist": "The table of Models",
     "review": "8 Review",
 }
 

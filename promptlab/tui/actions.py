@@ -211,7 +211,15 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("models.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
     "modellist": (
-        Action("modellist.mark", "space", "mark", "Mark for r and b, or take the mark away.", 30, does="screen.mark"),
+        Action(
+            "modellist.mark",
+            "space",
+            "mark",
+            "Mark for r and b, or take the mark away.",
+            30,
+            "view",
+            does="screen.mark",
+        ),
     ),
     "review": (
         Action(

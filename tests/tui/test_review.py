@@ -99,7 +99,7 @@ async def test_grades_notes_and_the_judge_only_afterwards(folder: Path, server: 
         await here.type("odd")
         await here.press("enter")
         await here.sees("note stored: odd")
-        await here.press("7")  # no grade of this scale, and no screen either
+        await here.press("9")  # no grade of this scale, and no screen either
         for done in range(16):
             await answered(here, done, 16)
             assert "the same on" not in here.text
