@@ -123,7 +123,7 @@ def promptlab(setting: Setting, plans: Sequence[Plan], folder: Path, reproducibl
 def prompt_rate(setting: Setting, folder: Path) -> tuple[float, float]:
     """Prompt tokens that promptlab evaluates in a wall second and in a CPU second, nothing shared, steps full."""
     asked = [
-        Request(str(number), (Message("user", f"{number} " + "the parcel is late " * 120),), Params(max_tokens=1))
+        Request(str(number), (Message("user", f"{number} " + "the parcel is late " * 60),), Params(max_tokens=1))
         for number in range(1, 9)
     ]
 
@@ -142,8 +142,11 @@ def prompt_rate(setting: Setting, folder: Path) -> tuple[float, float]:
 
 
 async def _answered(model: GgufModel, asked: Sequence[Request]) -> int:
-    """How many prompt tokens they had."""
-    return sum([outcome.usage.prompt async for outcome in model.generate(asked)])
+    """How many prompt tokens they had. An answer that did not come is no fast one: it ends the measurement."""
+    outcomes = [outcome async for outcome in model.generate(asked)]
+    faults = [outcome.fault.message for outcome in outcomes if outcome.fault]
+    assert not faults, faults[0]
+    return sum(outcome.usage.prompt for outcome in outcomes)
 
 
 @contextmanager
