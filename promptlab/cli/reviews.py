@@ -12,7 +12,7 @@ from promptlab.cli.output import data, json_option, line, open_lab, say, table
 from promptlab.errors import ExitCode, NotFound, StorageFault, UsageFault
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.doccano import SHAPES, Shape, export, read
-from promptlab.lab.reviewing import People, Task, add, people_of, reviewer, reviews_of, take_back
+from promptlab.lab.reviewing import People, Task, add, people_of, reviewer, reviews_of, take_back, take_in
 from promptlab.workspace.reviews import Review, file_of
 
 shape_option = click.option(
@@ -157,16 +157,27 @@ def export_command(ctx: click.Context, run: str, shape: Shape) -> int:
 @click.argument("run", shell_complete=complete.runs)
 @shape_option
 @by_option
+@json_option
 @click.pass_context
-def import_command(ctx: click.Context, file: Path, run: str, shape: Shape, by: str) -> int:
-    """Take the labels of FILE, of answers of RUN, into its eval set's reviews. A wrong line stops all of it."""
+def import_command(ctx: click.Context, file: Path, run: str, shape: Shape, by: str, as_json: bool) -> int:
+    """Take the labels of FILE, of answers of RUN, into its eval set's reviews. A wrong line stops all of it.
+
+    What is there already is not written again.
+    """
     lab = open_lab(ctx)
     try:
         content = file.read_bytes()
     except OSError as fault:
         raise StorageFault(f"{file} cannot be read: {fault.strerror}.") from None
     found = lab.open_run(run)
-    fresh = read(content, str(file), shape, found, by or reviewer(lab))
-    add(lab, found.evalset, fresh)
-    line(f"{wording.plural(len(fresh), 'review')} written to {file_of(found.evalset)}.")
+    labels = read(content, str(file), shape, found, by or reviewer(lab))
+    written = take_in(lab, found.evalset, labels)
+    known = len(labels) - written
+    if as_json:
+        data({"file": file_of(found.evalset), "written": written, "known": known})
+        return ExitCode.DONE
+    there = f" {wording.plural(known, 'label')} of the file {'was' if known == 1 else 'were'} there already." * (
+        known > 0
+    )
+    line(f"{wording.plural(written, 'review')} written to {file_of(found.evalset)}.{there}")
     return ExitCode.DONE

@@ -26,6 +26,7 @@ from promptlab.workspace.reviews import (
     example_hash,
     file_of,
     new_id,
+    not_yet,
     parse_reviews,
     standing,
 )
@@ -114,6 +115,23 @@ def add(lab: Reader, evalset: str, reviews: Sequence[Review]) -> None:
     """
     _file(evalset)
     append(lab.root, evalset, reviews)
+
+
+def take_in(lab: Reader, evalset: str, reviews: Sequence[Review]) -> int:
+    """Store those of some imported reviews that are not there yet, and say how many.
+
+    Raises:
+        InvalidFile: The eval set's reviews do not load.
+        StorageFault: They cannot be written.
+    """
+    source = _file(evalset)
+    try:
+        known = parse_reviews(lab.workspace.read(source), source)
+    except NotFound:
+        known = []
+    if fresh := not_yet(reviews, known):
+        add(lab, evalset, fresh)
+    return len(fresh)
 
 
 def take_back(lab: Reader, evalset: str, review: Review, by: str) -> None:

@@ -127,6 +127,31 @@ def standing(reviews: Iterable[Review]) -> list[Review]:
     return list(last.values())
 
 
+def not_yet(found: Iterable[Review], known: Iterable[Review]) -> list[Review]:
+    """Those of some imported reviews that a file does not hold, each once: an import can be made again.
+
+    What stands in the file is there already, whoever wrote it and when, and what was taken back stays taken back. A
+    review whose place another one took meanwhile is new: the person changed their mind again. An id is made of what
+    is said, so that two branches that import the same file hold the same reviews.
+    """
+    known = list(known)
+    gone = {review.takes_back for review in known}
+    ids = {review.id for review in known}
+    there = {_said(review) for review in (*standing(known), *(one for one in known if one.id in gone))}
+    fresh: list[Review] = []
+    for review in found:
+        said = _said(review)
+        if said not in there:
+            there.add(said)
+            own = sha256(said).hexdigest()[:16]
+            fresh.append(review if own in ids else msgspec.structs.replace(review, id=own))
+    return fresh
+
+
+def _said(review: Review) -> bytes:
+    return msgspec.json.encode(msgspec.structs.replace(review, id="", at=""))
+
+
 def append(root: Path, evalset: str, reviews: Sequence[Review]) -> None:
     """Write reviews behind those that are there. When this returns they are on disk.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,24 @@ def test_check_reads_the_reviews(
     out = capsys.readouterr().out
     assert out.startswith("reviews/tickets.jsonl:2: The line is no review: ")
     assert out.endswith("Remove the marks of the merge.\n")
+
+
+def test_a_file_that_is_imported_again_adds_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert run(["run", "triage"]) == 0
+    assert run(["review", "last", "--example", "t1", "--thumb", "up", "--by", "Ann"]) == 0
+    capsys.readouterr()
+    assert run(["reviews", "export", "last"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    path = folder / "labels.jsonl"
+    path.write_text("".join(json.dumps({**one, "label": ["good"]}) + "\n" for one in lines[:2]))
+    command = ["reviews", "import", str(path), "last", "--by", "Ann"]
+    assert run(command) == 0
+    said = "1 review written to reviews/tickets.jsonl. 1 label of the file was there already.\n"
+    assert capsys.readouterr().out == said
+    before = (folder / "reviews" / "tickets.jsonl").read_bytes()
+    assert run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": "reviews/tickets.jsonl", "written": 0, "known": 2}
+    assert (folder / "reviews" / "tickets.jsonl").read_bytes() == before

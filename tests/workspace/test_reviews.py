@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.errors import InvalidFile, StorageFault
-from promptlab.workspace.reviews import Review, append, file_of, new_id, parse_reviews, standing
+from promptlab.workspace.reviews import Review, append, file_of, new_id, not_yet, parse_reviews, standing
 
 FILE = "reviews/tickets.jsonl"
 
@@ -49,6 +49,27 @@ def test_a_pair_is_one_question_in_either_order() -> None:
     one = Review("1", "pairwise", "Ann", "1", "e", "c", "x", "y", 1.0)
     turned = Review("2", "pairwise", "Ann", "2", "e", "c", "y", "x", 1.0)
     assert [review.id for review in standing([one, turned])] == ["2"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["Ann", "Bob"]), st.sampled_from([0.0, 1.0])), max_size=6))
+def test_an_import_can_be_made_again(labels: list[tuple[str, float]]) -> None:
+    """Whatever a file holds, the second import of it adds nothing, on another branch too."""
+    imported = [review(new_id(), by=by, at=f"2026-11-22T01:00:0{n}Z", value=v) for n, (by, v) in enumerate(labels)]
+    once = not_yet(imported, [])
+    assert [(one.by, one.value) for one in once] == list(dict.fromkeys(labels))
+    agreeing = [one for one in imported if len({value for by, value in labels if by == one.by}) == 1]
+    later = [review(new_id(), by=one.by, at="2026-11-23", value=one.value) for one in agreeing]
+    assert not_yet(later, once) == []
+    assert {one.id for one in not_yet(later, [])} <= {one.id for one in once}
+
+
+def test_what_was_taken_back_or_changed_meanwhile() -> None:
+    (first,) = not_yet([review("1", value=1.0)], [])
+    down = review("2", at="2026-11-22T01:00:01Z", value=0.0)
+    again = review("3", at="2026-11-22T01:00:02Z", value=1.0)
+    assert not_yet([again], [first, down]) == [again], "the person changed their mind again"
+    back = review("4", at="2026-11-22T01:00:03Z", kind="retract", takes_back=first.id)
+    assert not_yet([again], [first, back]) == []
 
 
 @given(st.permutations(range(6)), st.integers(0, 6))
