@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 Result = Literal["passed", "warned", "failed"]
 Probe = Literal[
-    "replies", "stability", "padding", "range", "nonsense", "family", "order", "same", "people", "calibration"
+    "replies",
+    "probabilities",
+    "stability",
+    "padding",
+    "range",
+    "nonsense",
+    "family",
+    "order",
+    "same",
+    "people",
+    "calibration",
 ]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from promptlab.lab.wording import plural
-from promptlab.scoring.replies import is_inconsistent
+from promptlab.scoring.replies import LEAST_MASS, is_inconsistent
 from promptlab.scoring.values import Reply, Score
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Judging(Struct, frozen=True):
             other order, and count as ties.
         spread: Mean standard deviation of the scores of several models, None with one.
         expected: Scores that are a mean over the probabilities of the grades, not a grade that was given.
+        mass: Of those the mean share of what the model would say that is a grade; None without any.
     """
 
     metric: str
@@ -42,6 +43,7 @@ class Judging(Struct, frozen=True):
     inconsistent: int
     spread: float | None
     expected: int
+    mass: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -58,6 +60,8 @@ class Judging(Struct, frozen=True):
             said.append(f"the models differ by {self.spread:.2g} (sd)")
         if self.expected:
             said.append(f"{plural(self.expected, 'score')} from probabilities")
+        if self.mass is not None and self.mass < LEAST_MASS:
+            said.append(f"only {self.mass:.1%} of what it would say are grades")
         return f"judge {self.metric} ({self.judge} on {', '.join(self.models)}): {'; '.join(said)}"
 
 
@@ -89,7 +93,14 @@ def _judging(table: RunTable, metric: str) -> Judging | None:
         inconsistent=sum(map(is_inconsistent, settled)),
         spread=fmean(spreads) if spreads else None,
         expected=sum(score.replies[0].expected for score in scores),
+        mass=mass_of(replies),
     )
+
+
+def mass_of(replies: Sequence[Reply]) -> float | None:
+    """The mean share of what models would say that is a grade; None where no reply has one."""
+    masses = [reply.mass for reply in replies if reply.mass is not None]
+    return fmean(masses) if masses else None
 
 
 def _scores(table: RunTable, metric: str) -> Iterator[Score]:

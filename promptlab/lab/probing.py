@@ -17,9 +17,11 @@ from promptlab.compare.intervals import wilson
 from promptlab.compare.paired import numeric
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.lab.audits import Finding
+from promptlab.lab.judged import mass_of
 from promptlab.models.values import Model
 from promptlab.scoring.judge import Judged, judge_outcomes
 from promptlab.scoring.questions import table_of
+from promptlab.scoring.replies import LEAST_MASS
 from promptlab.scoring.values import JudgeItem
 from promptlab.workspace.values import Judge, Prompt
 
@@ -61,6 +63,7 @@ async def probe_grades(judge: Prompt, model: Model, items: Sequence[JudgeItem]) 
     low, high = _scale(table)
     findings = (
         read(replies),
+        *_probabilities(replies),
         _stability(grades, high - low),
         _padding(grades[0], _grades(padding)),
         _range([*grades, _grades(padding), _grades(empty)]),
@@ -120,6 +123,16 @@ def read(replies: Sequence[Judged]) -> Finding:
     said = f"{len(without)} of {len(said_of)} replies have no grade (95 % interval {low:.1%} to {high:.1%})"
     example = f", such as: {without[0].missing}" if without else ""
     return Finding("replies", "failed" if share > PARSE_LIMIT else "passed", f"{said}{example}.", share)
+
+
+def _probabilities(replies: Sequence[Judged]) -> tuple[Finding, ...]:
+    """How much of what the model would say is a grade, where grades are means over probabilities."""
+    mass = mass_of([one for reply in replies for one in reply.score.replies])
+    if mass is None:
+        return ()
+    said = f"{mass:.1%} of what the model would say by itself is a grade"
+    more = "; it was hardly made to grade" if mass < LEAST_MASS else ""
+    return (Finding("probabilities", "warned" if more else "passed", f"{said}{more}.", mass),)
 
 
 def _stability(rounds: Sequence[Grades], span: float) -> Finding:

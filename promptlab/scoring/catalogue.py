@@ -65,6 +65,8 @@ AMOUNTS = frozenset({"latency", "cost", "tokens_in", "tokens_out", "length"})
 """Metrics whose numbers are compared as ratios: a second more is much of one and little of sixty."""
 OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON})
 """Metrics whose scores come from elsewhere: a model, people, or a process of the workspace's own code."""
+_EXPECTED = 2
+"""Edition of what an expected grade is: the first one was none where grades had less than half of the probability."""
 _JUDGE_OPTIONS = {
     "judge": check.word,
     "model": check.word,
@@ -147,9 +149,14 @@ def _judged(info: MetricInfo, judge: Judge) -> MetricInfo:
         summary = "whether a judge prefers the answer to the baseline's"
         return structs.replace(info, kind="preference", low=0.0, high=1.0, summary=summary)
     grades = judge.scale or tuple((judge.choices or {}).values())
-    yes_or_no = judge.kind == "grade" and judge.choices is not None and set(grades) <= {0.0, 1.0}
+    given = judge.kind == "grade" and not judge.expected  # else it is a mean
+    yes_or_no = given and judge.choices is not None and set(grades) <= {0.0, 1.0}
     return structs.replace(
-        info, kind="binary" if yes_or_no else "numeric", low=float(min(grades)), high=float(max(grades))
+        info,
+        kind="binary" if yes_or_no else "numeric",
+        low=float(min(grades)),
+        high=float(max(grades)),
+        version=_EXPECTED if judge.expected else info.version,
     )
 
 

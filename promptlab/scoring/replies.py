@@ -18,6 +18,7 @@ from promptlab.workspace.values import Judge
 
 Settle = Literal["mean", "median", "majority"]
 LEAST_MASS = 0.5
+"""Below this share of the probability a model would rather have said something else than a grade."""
 EVEN = 0.5
 """The value of a tie between two answers."""
 
@@ -26,6 +27,7 @@ def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Out
     """What the last of several tries at one question says, with the figures of all of them."""
     last = tries[-1]
     expected = expected_grade(judge, last)
+    mass = last.choices.mass if expected is not None and last.choices is not None else None
     grade = _grade(judge, last) if expected is None else Grade(expected)
     value = grade.value
     if value is not None and question.about == "AB":
@@ -37,7 +39,7 @@ def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Out
         text=last.text.strip(),
         value=value,
         missing=grade.missing,
-        expected=expected is not None,
+        mass=mass,
         calls=len(tries),
         cached=sum(one.cached for one in tries),
         tokens_in=sum(one.usage.prompt for one in tries),
@@ -49,11 +51,11 @@ def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Out
 def expected_grade(judge: Judge, outcome: Outcome) -> float | None:
     """The mean of the grades weighed by the model's probabilities (Liu 2023, arXiv 2303.16634); None without them.
 
-    Nor is there one where the grades have less than half of the probability: then the model would rather have said
-    something else, and what it did say counts.
+    However little of the probability the grades have together: the most probable of them, in its place, would be
+    chosen by the same numbers, and a column would hold grades of two kinds.
     """
     found = outcome.choices
-    if not judge.expected or found is None or found.mass < LEAST_MASS:
+    if not judge.expected or found is None:
         return None
     return sum(weight * _value(judge, word) for word, weight in found.of.items()) / sum(found.of.values())
 
@@ -135,7 +137,11 @@ def _one(judge: Judge, metric: str, replies: Sequence[Reply]) -> Score:
 
 
 def _how(reply: Reply) -> str:
-    return f"expected over the probabilities of the grades; most probable {reply.text}" if reply.expected else ""
+    if reply.mass is None:
+        return ""
+    said = f"expected over the probabilities of the grades; most probable {reply.text}"
+    doubt = f"; only {reply.mass:.1%} of what it would say is a grade" if reply.mass < LEAST_MASS else ""
+    return said + doubt
 
 
 def is_inconsistent(replies: Sequence[Reply]) -> bool:

@@ -9,8 +9,11 @@ from msgspec import Struct
 from promptlab.workspace.values import Example
 
 
-class Reply(Struct, frozen=True, omit_defaults=True):
+class Reply(Struct, frozen=True, omit_defaults=True, gc=False):
     """What one model said when a judge was asked one question, tries without a grade included in its figures.
+
+    Like a score it is nothing for the collector of cycles: going through those of ten thousand answers holds up the
+    screen.
 
     Attributes:
         model: The judging model's name.
@@ -19,7 +22,8 @@ class Reply(Struct, frozen=True, omit_defaults=True):
         text: The reply.
         value: What it says, as a grade; of a pair 1 where the candidate wins, 0.5 for a tie, 0 where it loses.
         missing: Why there is no value.
-        expected: The value is the mean of the grades weighed by the model's probabilities, not the grade it gave.
+        mass: Where the value is the mean of the grades weighed by the model's probabilities: the share of all its
+            answers that would have begun with a grade. None where it is the grade that it gave.
         calls: How often the model was asked, answers from the cache included.
         cached: Calls that the cache answered.
         cost: In the currency of the model's price, None without one.
@@ -30,15 +34,20 @@ class Reply(Struct, frozen=True, omit_defaults=True):
     text: str = ""
     value: float | None = None
     missing: str = ""
-    expected: bool = False
+    mass: float | None = None
     calls: int = 1
     cached: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float | None = None
 
+    @property
+    def expected(self) -> bool:
+        """Whether the value is a mean over probabilities."""
+        return self.mass is not None
 
-class Score(Struct, frozen=True, omit_defaults=True):
+
+class Score(Struct, frozen=True, omit_defaults=True, gc=False):
     """A number, or missing with a reason: exactly one of ``value`` and ``missing`` is set. An error is never 0.
 
     Attributes:

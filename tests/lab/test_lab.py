@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import places
@@ -226,6 +227,10 @@ async def test_rescoring_asks_no_candidate(folder: Path, server: LoopbackServer)
     assert len(server.asked) == asked
     assert again.value("b", "t1", "length") == len("billing")
     assert "exact" not in again.infos
+    # The collector of cycles stops every thread while it goes through what it knows: of a cell it knows nothing, so
+    # ten thousand cells do not hold up the screen.
+    scores = again.trial_scores("b", "t1", 0)
+    assert not any(map(gc.is_tracked, [again.outcome("b", "t1"), scores, *scores.values()]))
 
 
 async def test_what_an_answer_gives_away_of_the_system_message(folder: Path, server: LoopbackServer) -> None:

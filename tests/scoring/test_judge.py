@@ -400,17 +400,17 @@ class Weighing(Odd):
 
 
 @pytest.mark.parametrize(
-    ("mass", "value", "expected"),
-    [(0.9, 0.25 * 2 + 0.75 * 4, True), (0.4, 4.0, False)],
-    ids=["sure", "would not grade"],
+    ("mass", "doubt"),
+    [(0.9, ""), (0.031, "; only 3.1% of what it would say is a grade")],
+    ids=["sure", "would say something else"],
 )
-async def test_an_expected_grade(mass: float, value: float, expected: bool) -> None:
+async def test_an_expected_grade(mass: float, doubt: str) -> None:
+    """Σ p(s)·s: 0.25·2 + 0.75·4 = 3.5, whatever else the model might have said: all of a column is of one kind."""
     prompt = judge(table=Judge(scale=(1, 5), criterion="?", expected=True))
     found = await judged(prompt, [Weighing({"2": 0.25, "4": 0.75}, mass)], [item("a")])
-    assert found["a"].value == value
-    assert found["a"].replies[0].expected is expected
-    said = "expected over the probabilities of the grades; most probable 4"
-    assert found["a"].detail == (said if expected else "")
+    assert found["a"].value == 3.5
+    assert found["a"].replies[0].mass == mass
+    assert found["a"].detail == f"expected over the probabilities of the grades; most probable 4{doubt}"
 
 
 async def test_an_endpoint_without_probabilities_gives_the_grade_it_gave(endpoint: Endpoint) -> None:
