@@ -82,6 +82,12 @@ def raw(body: bytes | Mapping[str, Any] | list[Any], *, cut: int | None = None) 
     return Answer(body=body if isinstance(body, bytes) else json.dumps(body).encode(), cut=cut)
 
 
+def embeddings(texts: list[str]) -> Answer:
+    """A vector for each text, the last text's first: how often it holds each of four letters."""
+    rows = [{"index": at, "embedding": [text.count(one) for one in "abcd"]} for at, text in enumerate(texts)]
+    return raw({"object": "list", "data": rows[::-1], "usage": {"prompt_tokens": len(texts)}})
+
+
 def status(code: int, message: str = "scripted failure", *, retry_after: str | None = None) -> Answer:
     """An error as OpenAI sends it."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
@@ -176,7 +182,7 @@ class LoopbackServer:
         """What to send for one request."""
         if asked.method == "GET" and asked.path.endswith("/models"):
             return raw({"object": "list", "data": [{"id": self.model or "loopback", "object": "model"}]})
-        if not asked.path.endswith("/v1/chat/completions"):
+        if not asked.path.endswith(("/v1/chat/completions", "/v1/embeddings")):
             return status(404, f"no such path: {asked.path}")
         self.asked.append(asked)
         self.count[asked.text] += 1
@@ -188,6 +194,8 @@ class LoopbackServer:
             return status(401, f"Incorrect API key provided: {asked.headers.get('authorization', '')}")
         if self.model and asked.body.get("model") != self.model:
             return status(404, f"The model `{asked.body.get('model')}` does not exist")
+        if asked.path.endswith("/v1/embeddings"):
+            return embeddings(asked.body["input"])
         return completion(self.reply if isinstance(self.reply, str) else self.reply(asked.text))
 
 

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import structs
 
 from promptlab.errors import ModelFault, UsageFault
-from promptlab.models.values import Model, Outcome, Request, Watch
+from promptlab.models.values import Embedding, Model, Outcome, Request, Watch
 from promptlab.workspace.values import ModelEntry
 
 SHARD = 32
@@ -54,6 +54,7 @@ class Spread:
         """Nothing is started before the first ``generate``. ``executor``: see :func:`check_executor`."""
         self.name = model.name
         self.identity = model.identity
+        self._model = model
         self.capabilities = structs.replace(model.capabilities, streaming=False)
         self._made_of = (msgspec.msgpack.encode(entry), str(root), trusted)
         self._executor = executor
@@ -83,6 +84,16 @@ class Spread:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             work.close()
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """The vectors of texts, by the model on this machine: they take little beside the answers.
+
+        Raises:
+            ModelFault: As the model's own.
+        """
+        if not isinstance(self._model, Embedding):
+            raise ModelFault(f"{self.name} gives no embeddings. Choose an embedding model.")
+        return await self._model.embed(texts)
 
     async def close(self) -> None:
         """Actors end with each ``generate``: there is nothing to close."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from promptlab.models.dialect import PLAIN, Dialect
 from promptlab.models.http_faults import one_line
-from promptlab.models.values import Request, Usage
+from promptlab.models.values import Alternative, Request, TokenLogprob, Usage
 from promptlab.workspace.values import Message
 
 TOOL = "answer"
@@ -27,6 +29,7 @@ class Reply(Struct, frozen=True):
         usage: None when the endpoint did not say.
         reasoning: What the model thought before, kept apart from its answer.
         first: Seconds to the first piece, where it came in pieces.
+        logprobs: One for each token, where the endpoint gave them.
     """
 
     text: str
@@ -35,10 +38,13 @@ class Reply(Struct, frozen=True):
     fingerprint: str
     reasoning: str = ""
     first: float = 0.0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
-def body_of(model: str, request: Request, dialect: Dialect = PLAIN, *, stream: bool = False) -> dict[str, object]:
-    """The JSON body of a request.
+def body_of(
+    model: str, request: Request, dialect: Dialect = PLAIN, *, stream: bool = False, samples: int = 1
+) -> dict[str, object]:
+    """The JSON body of a request, for so many samples of its answer.
 
     ``choices`` of a constraint are not sent: the protocol has no word for them. ``top_k``, ``min_p`` and
     ``repeat_penalty`` are no part of it either, but llama-server, vLLM and others take them by these names.
@@ -64,6 +70,10 @@ def body_of(model: str, request: Request, dialect: Dialect = PLAIN, *, stream: b
     }
     if schema is not None:
         body |= _schema_part(schema, dialect)
+    if request.logprobs is not None and "logprobs" not in dialect.without:
+        body |= {"logprobs": True, "top_logprobs": request.logprobs or None}
+    if samples > 1:
+        body["n"] = samples
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return {name: value for name, value in body.items() if value is not None and name not in dialect.without}
@@ -101,8 +111,8 @@ def _with_schema(messages: tuple[Message, ...], schema: dict[str, object]) -> tu
     return (*messages[:-1], Message(last.role, f"{last.content}\n\n{words}"))
 
 
-def read_reply(body: bytes) -> Reply | str:
-    """The answer in a response's body, or what is wrong with it, fit to quote."""
+def read_replies(body: bytes) -> list[Reply] | str:
+    """The answers in a response's body, at least one; or what is wrong with it, fit to quote."""
     try:
         wire = _decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -111,7 +121,11 @@ def read_reply(body: bytes) -> Reply | str:
         return "not JSON"
     if not wire.choices:
         return said_instead(wire.error) or "no choices"
-    choice = wire.choices[0]
+    replies = [_reply(choice, wire) for choice in wire.choices]
+    return replies if len(replies) == 1 else _sharing(replies, wire.usage)
+
+
+def _reply(choice: _Choice, wire: _Body) -> Reply:
     message = choice.message
     return reply_of(
         text=message.content or message.refusal or arguments_of(message.tool_calls),
@@ -119,7 +133,31 @@ def read_reply(body: bytes) -> Reply | str:
         finish=choice.finish_reason,
         usage=wire.usage,
         fingerprint=wire.system_fingerprint,
+        logprobs=logprobs_of(choice.logprobs),
     )
+
+
+def _sharing(replies: list[Reply], usage: WireUsage | None) -> list[Reply]:
+    """Samples of one request with their part of its tokens: of the prompt's the same, of the answers' by length."""
+    if usage is None:
+        return replies
+    whole = _usage(usage)
+    lengths = [len(one.text) + len(one.reasoning) + 1 for one in replies]
+    even = [1] * len(replies)
+    parts = zip(
+        _split(whole.prompt, even),
+        _split(whole.completion, lengths),
+        _split(whole.cached, even),
+        _split(whole.reasoning, lengths),
+        strict=True,
+    )
+    return [structs.replace(one, usage=Usage(*part)) for one, part in zip(replies, parts, strict=True)]
+
+
+def _split(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole numbers in the ratio of the weights that sum to the total."""
+    ends = [total * below // sum(weights) for below in accumulate(weights)]
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def reply_of(
@@ -129,6 +167,7 @@ def reply_of(
     usage: WireUsage | None,
     fingerprint: str | None,
     first: float = 0.0,
+    logprobs: tuple[TokenLogprob, ...] = (),
 ) -> Reply:
     """The reply of its parts, with reasoning that stands at the head of the text taken out of it."""
     if not reasoning and (thought := _THOUGHT.match(text)):
@@ -140,6 +179,15 @@ def reply_of(
         fingerprint=fingerprint or "",
         reasoning=reasoning,
         first=first,
+        logprobs=logprobs,
+    )
+
+
+def logprobs_of(wire: WireLogprobs | None) -> tuple[TokenLogprob, ...]:
+    """The log probabilities of an answer's tokens; none where the endpoint gave none."""
+    return tuple(
+        TokenLogprob(one.token, one.logprob, tuple(Alternative(top.token, top.logprob) for top in one.top_logprobs))
+        for one in (wire.content if wire else None) or ()
     )
 
 
@@ -171,9 +219,25 @@ class _Message(Struct):
     tool_calls: list[Call] | None = None
 
 
+class _Alternative(Struct):
+    token: str
+    logprob: float
+
+
+class _Token(Struct):
+    token: str
+    logprob: float
+    top_logprobs: list[_Alternative] = []
+
+
+class WireLogprobs(Struct):
+    content: list[_Token] | None = None
+
+
 class _Choice(Struct):
     message: _Message
     finish_reason: str | None = None
+    logprobs: WireLogprobs | None = None
 
 
 class _PromptDetails(Struct):

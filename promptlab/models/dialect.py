@@ -18,7 +18,7 @@ FILE_NAME = "dialects.json"
 
 _DROPPABLE = (
     *("temperature", "seed", "top_p", "top_k", "min_p", "repeat_penalty", "presence_penalty"),
-    *("frequency_penalty", "stop", "stream_options"),
+    *("frequency_penalty", "stop", "stream_options", "logprobs"),
 )
 _REFUSAL = re.compile(
     r"unsupported|not (?:yet )?support|n't support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed"
@@ -26,6 +26,8 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _SYSTEM = re.compile(r"system (?:role|message|prompt|instruction)|role[^.]{0,20}system", re.IGNORECASE)
+_SAMPLES = re.compile(r"(?<!\w)n(?!\w)|multiple|one (?:completion )?choice", re.IGNORECASE)
+ONE_SAMPLE = "gives one sample a request, so each is asked for by itself"
 
 
 class Dialect(Struct, frozen=True, omit_defaults=True):
@@ -36,12 +38,14 @@ class Dialect(Struct, frozen=True, omit_defaults=True):
         without: Parameters that it does not take: they are left out.
         schema: How a JSON schema is asked for: as a format, as a tool's arguments, or in words.
         system: False: a system message goes at the head of the first user message.
+        samples: False: it gives one sample a request, however many are asked for.
     """
 
     tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     without: tuple[str, ...] = ()
     schema: Literal["response_format", "tools", "words"] = "response_format"
     system: bool = True
+    samples: bool = True
 
 
 PLAIN = Dialect()
@@ -56,6 +60,8 @@ def adapted(dialect: Dialect, body: Mapping[str, object], said: str) -> tuple[Di
     """
     if "max_tokens" in body and "max_completion_tokens" in said:
         return structs.replace(dialect, tokens="max_completion_tokens"), "takes max_completion_tokens, not max_tokens"
+    if "n" in body and _SAMPLES.search(said):
+        return structs.replace(dialect, samples=False), ONE_SAMPLE
     if not _REFUSAL.search(said):
         return None
     if "response_format" in body and re.search("response_format|json_schema|structured output", said):
@@ -65,7 +71,7 @@ def adapted(dialect: Dialect, body: Mapping[str, object], said: str) -> tuple[Di
         what = "takes no tools either, so the schema is asked for in words and checked afterwards"
         return structs.replace(dialect, schema="words"), what
     for name in _DROPPABLE:
-        if name in body and re.search(rf"\b{name}\b", said):
+        if name in body and re.search(rf"\b(?:top_)?{name}\b", said):
             return structs.replace(dialect, without=(*dialect.without, name)), f"does not take {name}: it is left out"
     if dialect.system and _SYSTEM.search(said):
         what = "knows no system role, so system messages begin the first user message"

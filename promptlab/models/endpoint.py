@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from msgspec import structs
 
 from promptlab.errors import ModelFault
+from promptlab.models import vectors
 from promptlab.models.addresses import (
-    Address,
     address_of,
     endpoint_identity,
     key_of,
     key_problem,
-    key_variable,
     needs_trust,
 )
+from promptlab.models.batch import Batch
 from promptlab.models.cache import default_folder
-from promptlab.models.completions import Reply, body_of, read_reply
-from promptlab.models.dialect import PLAIN, Dialect, adapted, recall, remember
-from promptlab.models.http_faults import Failure, Party, broken, without_key
+from promptlab.models.completions import Reply, body_of, read_replies
+from promptlab.models.dialect import ONE_SAMPLE, PLAIN, Dialect, adapted, recall, remember
+from promptlab.models.hedge import Hedge
+from promptlab.models.http_faults import Failure, broken, party_of, without_key
 from promptlab.models.pace import End, Slot, pace_of
 from promptlab.models.pricing import cost_of
 from promptlab.models.retry import RetryPolicy
+from promptlab.models.samples import together
 from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
 from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Traffic, Usage, Watch
@@ -40,6 +43,29 @@ _LESSONS = 8
 """Rejections that one request may teach something by before it counts as rejected itself."""
 
 _T = TypeVar("_T")
+_A = TypeVar("_A")
+
+
+class _Question(NamedTuple, Generic[_T]):
+    """What is sent and read.
+
+    Attributes:
+        key: Of what is asked: it decides how long a retry waits.
+        body: The body in a dialect.
+        send: Sends a body: what came of it, and the seconds to wait before the next request where the endpoint's
+            window is used up.
+    """
+
+    key: str
+    body: Callable[[Dialect], dict[str, object]]
+    send: Callable[[Wire, Mapping[str, object]], Awaitable[tuple[_T | Failure, float | None]]]
+
+
+class _Page(NamedTuple):
+    """Texts and their vectors."""
+
+    texts: Sequence[str]
+    vectors: vectors.Vectors
 
 
 class Endpoint:
@@ -51,7 +77,7 @@ class Endpoint:
     request can succeed (see ``FATAL_FAULTS``), the rest of that ``generate`` gets the same fault without asking.
     """
 
-    capabilities = Capabilities(json_schema=True, seed=True, elsewhere=True)
+    capabilities = Capabilities(json_schema=True, seed=True, logprobs=True, embeddings=True, elsewhere=True)
 
     def __init__(self, entry: ModelEntry, *, trusted: bool = False, policy: RetryPolicy | None = None) -> None:
         """Nothing is sent, read or checked before the first ``generate``, but the address.
@@ -69,7 +95,7 @@ class Endpoint:
         self._entry = entry
         self._model = entry.model or ""
         self._address = address_of(entry)
-        self._party = _party(entry, self._address)
+        self._party = party_of(entry, self._address)
         self._trusted = trusted
         self._policy = policy or RetryPolicy()
         self._pace = pace_of(self._address.url, key_of(entry), entry.concurrency)
@@ -80,7 +106,8 @@ class Endpoint:
         self._key = ""
         self._connecting = asyncio.Lock()
         self._answered = False
-        self._open: set[_Batch] = set()
+        self._hedge = Hedge(entry.hedge) if entry.hedge is not None else None
+        self._open: set[Batch[Outcome] | Batch[_Page]] = set()
 
     @property
     def traffic(self) -> Traffic:
@@ -100,18 +127,38 @@ class Endpoint:
         if not requests:
             return
         wire = await self._connected()
-        batch = _Batch(requests)
-        batch.begin(self._send_all(wire, batch))
+        batch: Batch[Outcome] = Batch()
+        batch.begin(self._send_all(wire, requests, batch))
         self._open.add(batch)
         try:
             for _ in requests:
-                answer = await batch.answers.get()
-                if isinstance(answer, Exception):
-                    raise answer
-                yield answer
+                yield await batch.next()
         finally:
             self._open.discard(batch)
             await batch.cancel()
+
+    async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+        """The vector of each text, of length 1. Equal texts are asked for once.
+
+        Raises:
+            ModelFault: As ``generate``; also where the endpoint gives no vectors, or cannot take one of the texts.
+        """
+        wire = await self._connected()
+        different = list(dict.fromkeys(texts))
+        parts = [different[at : at + vectors.TEXTS] for at in range(0, len(different), vectors.TEXTS)]
+        batch: Batch[_Page] = Batch()
+        for part in parts:
+            batch.begin(self._embed(wire, part, batch))
+        self._open.add(batch)
+        found: dict[str, tuple[float, ...]] = {}
+        try:
+            for _ in parts:
+                page = await batch.next()
+                found.update(zip(page.texts, page.vectors, strict=True))
+        finally:
+            self._open.discard(batch)
+            await batch.cancel()
+        return [found[text] for text in texts]
 
     async def close(self) -> None:
         """Cancel what is in flight (its iterators raise ``ModelFault``) and close the connections."""
@@ -136,45 +183,94 @@ class Endpoint:
                 self._wire = cast("type[Wire]", transport.Wire)(self._address, self._key, self._party)
             return self._wire
 
-    async def _send_all(self, wire: Wire, batch: _Batch) -> None:
-        """Send the batch's requests in order, each as soon as the pace allows."""
-        for request in batch.waiting:
-            if request.logprobs is not None or request.choice_probabilities:
-                fault = Fault("rejected", f"{self.name}: probabilities are read from models in GGUF files only.")
-                batch.answers.put_nowait(Outcome(key=request.key, finish="error", fault=fault))
+    async def _send_all(self, wire: Wire, requests: Sequence[Request], batch: Batch[Outcome]) -> None:
+        """Send requests in order, each as soon as the pace allows; samples of one answer together, where wanted."""
+        waiting = self._groups(requests)
+        for group in waiting:
+            if group[0].choice_probabilities:
+                words = "probabilities of choices are read from models in GGUF files only"
+                _fail(batch, group, Fault("rejected", f"{self.name}: {words}."))
             elif (slot := await batch.idle(self._pace.acquire())) is None:
-                batch.fail(request, *batch.waiting)
+                for unsent in (group, *waiting):
+                    _fail(batch, unsent, batch.fatal)
             else:
-                batch.begin(self._answer(wire, request, batch, slot))
+                batch.begin(self._answer(wire, group, batch, slot))
 
-    async def _answer(self, wire: Wire, request: Request, batch: _Batch, slot: Slot) -> None:
-        """The outcome of one request, after as many tries as the policy allows."""
+    def _groups(self, requests: Sequence[Request]) -> Iterator[tuple[Request, ...]]:
+        for group in together(requests, self._entry.samples):
+            if self._dialect.samples:
+                yield group
+            else:
+                yield from ((one,) for one in group)
+
+    async def _answer(self, wire: Wire, group: tuple[Request, ...], batch: Batch[Outcome], slot: Slot) -> None:
+        """The outcomes of samples of one answer, one request for all of them; mostly there is one sample."""
+        replies, latency = await self._asked(wire, self._question(group), batch, slot)
+        if not isinstance(replies, list):
+            return _fail(batch, group, replies.fault if replies else batch.fatal)
+        for request, reply in zip(group, replies, strict=False):
+            batch.answers.put_nowait(self._success(request, reply, latency))
+        if len(replies) < len(group) and self._dialect.samples:
+            self._take_in(structs.replace(self._dialect, samples=False), ONE_SAMPLE)
+        for request in group[len(replies) :]:
+            if (again := await batch.idle(self._pace.acquire())) is None:
+                _fail(batch, (request,), batch.fatal)
+            else:
+                batch.begin(self._answer(wire, (request,), batch, again))
+
+    async def _embed(self, wire: Wire, texts: Sequence[str], batch: Batch[_Page]) -> None:
+        """The vectors of some texts, or the fault for whoever waits to raise."""
+
+        def body(_: Dialect) -> dict[str, object]:
+            return vectors.body_of(self._model, texts)
+
+        question = _Question(texts[0], body, partial(self._read, len(texts)))
+        slot = await batch.idle(self._pace.acquire())
+        found, _ = await self._asked(wire, question, batch, slot) if slot else (None, 0.0)
+        if isinstance(found, tuple):
+            batch.answers.put_nowait(_Page(texts, found))
+        else:
+            fault = found.fault if found else batch.fatal
+            batch.answers.put_nowait(ModelFault(fault.message if fault else f"{self.name} gave no answer."))
+
+    def _question(self, group: tuple[Request, ...]) -> _Question[list[Reply]]:
+        def body(dialect: Dialect) -> dict[str, object]:
+            samples = len(group) if dialect.samples else 1
+            return body_of(self._model, group[0], dialect, stream=self._entry.stream, samples=samples)
+
+        return _Question(group[0].key, body, self._chat)
+
+    async def _asked(
+        self, wire: Wire, question: _Question[_T], batch: Batch[_A], slot: Slot
+    ) -> tuple[_T | Failure | None, float]:
+        """What came of a question after as many tries as the policy allows, and the seconds of the last of them.
+
+        None where another request of the batch has ended it meanwhile; a failure that ends it does so here.
+        """
         attempt, learned = 1, 0
         while True:
             dialect = self._dialect
-            body = self._body(request, dialect, slot)
-            result, latency = await self._try(wire, body, slot)
-            if isinstance(result, Reply):
-                batch.answers.put_nowait(self._success(request, result, latency))
-                return
+            body = self._body(question, dialect, slot)
+            result, latency = await self._try(wire, question, body, slot)
+            if not isinstance(result, Failure):
+                return result, latency
             if result.said and learned < _LESSONS and self._learn(dialect, body, result.said):
                 learned += 1
             elif self._again(result, attempt):
                 self._retried += 1
-                await batch.idle(asyncio.sleep(self._policy.delay(request.key, attempt, result.wait)))
+                await batch.idle(asyncio.sleep(self._policy.delay(question.key, attempt, result.wait)))
                 attempt += 1
             else:
                 if result.fault.kind in FATAL_FAULTS:
                     batch.stop(result.fault)
-                batch.answers.put_nowait(Outcome(key=request.key, finish="error", fault=result.fault))
-                return
+                return result, latency
             if (again := await batch.idle(self._pace.acquire())) is None:
-                return batch.fail(request)
+                return None, latency
             slot = again
 
-    def _body(self, request: Request, dialect: Dialect, slot: Slot) -> dict[str, object]:
+    def _body(self, question: _Question[_T], dialect: Dialect, slot: Slot) -> dict[str, object]:
         try:
-            return body_of(self._model, request, dialect, stream=self._entry.stream)
+            return question.body(dialect)
         except BaseException:
             self._pace.release(slot, "other")
             raise
@@ -191,19 +287,25 @@ class Endpoint:
         lesson = adapted(dialect, body, said)
         if lesson is None:
             return False
-        self._dialect, what = lesson
-        self._notices.append(f"{self.name}: {self._party.place} {what}.")
-        remember(default_folder(), self.identity, self._dialect)
+        self._take_in(*lesson)
         return True
 
-    async def _try(self, wire: Wire, body: Mapping[str, object], slot: Slot) -> tuple[Reply | Failure, float]:
+    def _take_in(self, dialect: Dialect, what: str) -> None:
+        """Speak so from now on, and tell the person what was learned."""
+        self._dialect = dialect
+        self._notices.append(f"{self.name}: {self._party.place} {what}.")
+        remember(default_folder(), self.identity, dialect)
+
+    async def _try(
+        self, wire: Wire, question: _Question[_T], body: Mapping[str, object], slot: Slot
+    ) -> tuple[_T | Failure, float]:
         """One request and the seconds it took; gives the slot back."""
         end, wait = "other", None
         start = time.perf_counter()
         try:
             try:
                 async with asyncio.timeout(self._entry.timeout):
-                    result, wait = await self._asked(wire, body)
+                    result, wait = await self._sent(wire, question, body)
             except TimeoutError:
                 result = broken(self._party, "late")
             took = time.perf_counter() - start
@@ -217,23 +319,50 @@ class Endpoint:
         finally:
             self._pace.release(slot, end, wait)
 
-    async def _asked(self, wire: Wire, body: Mapping[str, object]) -> tuple[Reply | Failure, float | None]:
-        """The reply, and the seconds to wait before the next request where the endpoint's window is used up."""
+    async def _sent(
+        self, wire: Wire, question: _Question[_T], body: Mapping[str, object]
+    ) -> tuple[_T | Failure, float | None]:
+        """What comes of sending a body: twice, where the entry says so and the first one is among the slowest."""
+        if self._hedge is None:
+            return await question.send(wire, body)
+        return await self._hedge.first_of(
+            lambda: question.send(wire, body),
+            lambda: self._pace.spare(),
+            lambda result: not isinstance(result[0], Failure),
+        )
+
+    async def _chat(self, wire: Wire, body: Mapping[str, object]) -> tuple[list[Reply] | Failure, float | None]:
         if self._entry.stream:
-            return self._checked(await read_stream(wire.stream(_PATH, body))), None
+            reply = await read_stream(wire.stream(_PATH, body))
+            return self._checked([reply] if isinstance(reply, Reply) else reply), None
         page = await wire.ask(_PATH, body)
         if isinstance(page, Failure):
             return page, None
-        return self._checked(read_reply(page.body)), page.renewed if page.free == 0 else None
+        return self._checked(read_replies(page.body)), page.renewed if page.free == 0 else None
 
-    def _checked(self, result: Reply | Failure | str) -> Reply | Failure:
-        """A reply without the key: an endpoint that repeats it must not get it into a file that is committed."""
+    async def _read(
+        self, count: int, wire: Wire, body: Mapping[str, object]
+    ) -> tuple[vectors.Vectors | Failure, float | None]:
+        page = await wire.ask(vectors.PATH, body)
+        if isinstance(page, Failure):
+            return page, None
+        found = vectors.read_vectors(page.body, count)
+        if isinstance(found, str):
+            found = broken(self._party, "no_vectors", without_key(found, self._key))
+        return found, page.renewed if page.free == 0 else None
+
+    def _checked(self, result: list[Reply] | Failure | str) -> list[Reply] | Failure:
+        """Replies without the key: an endpoint that repeats it must not get it into a file that is committed."""
         if isinstance(result, str):
             return broken(self._party, "malformed", without_key(result, self._key))
-        if isinstance(result, Failure) or self._key not in result.text + result.reasoning + result.fingerprint:
-            return result
-        parts = {name: without_key(getattr(result, name), self._key) for name in ("text", "reasoning", "fingerprint")}
-        return structs.replace(result, **parts)
+        return result if isinstance(result, Failure) else [self._without_key(reply) for reply in result]
+
+    def _without_key(self, reply: Reply) -> Reply:
+        if not self._key or self._key not in reply.text + reply.reasoning + reply.fingerprint:
+            return reply
+        names = ("text", "reasoning", "fingerprint")
+        parts: dict[str, str] = {name: without_key(getattr(reply, name), self._key) for name in names}
+        return structs.replace(reply, **parts, logprobs=())  # whose tokens spell it
 
     def _success(self, request: Request, reply: Reply, latency: float) -> Outcome:
         return Outcome(
@@ -246,74 +375,18 @@ class Endpoint:
             fingerprint=reply.fingerprint,
             reasoning=reply.reasoning,
             first=reply.first,
+            logprobs=reply.logprobs if request.logprobs is not None else (),
         )
 
 
-class _Batch:
-    """One ``generate``: what is still to be sent, what is under way, what came.
-
-    Attributes:
-        fatal: What every request gets that was not under way when it came, or None.
-    """
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self.waiting: Iterator[Request] = iter(requests)
-        self.answers: asyncio.Queue[Outcome | Exception] = asyncio.Queue()
-        self.fatal: Fault | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._idle: set[asyncio.Task[None]] = set()
-
-    def begin(self, work: Coroutine[None, None, None]) -> None:
-        """Do some work of this batch; whoever waits for its answers hears of a programming error in it."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            self.answers.put_nowait(error)
-
-    async def idle(self, waiting: Coroutine[object, None, _T]) -> _T | None:
-        """Wait for something without a request under way; None once there is nothing to wait for any more."""
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        if self.fatal is not None:
-            waiting.close()
-            return None
-        self._idle.add(task)
-        try:
-            return await waiting
-        except asyncio.CancelledError:
-            if self.fatal is None or task.cancelling() > 1:
-                raise
-            task.uncancel()
-            return None
-        finally:
-            self._idle.discard(task)
-
-    def stop(self, fault: Fault) -> None:
-        """Give every request that is not under way this fault; the first one counts."""
-        if self.fatal is None:
-            self.fatal = fault
-            for task in self._idle:
-                task.cancel()
-
-    def fail(self, *requests: Request) -> None:
-        """Answer requests with the fault that ended the batch."""
-        for request in requests:
-            self.answers.put_nowait(Outcome(key=request.key, finish="error", fault=self.fatal))
-
-    async def cancel(self) -> None:
-        """Give up what is under way."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _fail(batch: Batch[Outcome], requests: Sequence[Request], fault: Fault | None) -> None:
+    for request in requests:
+        batch.answers.put_nowait(Outcome(key=request.key, finish="error", fault=fault))
 
 
-def _end_of(result: Reply | Failure) -> End:
+def _end_of(result: object) -> End:
     """What a try says of its endpoint's pace."""
-    if isinstance(result, Reply):
+    if not isinstance(result, Failure):
         return "answered"
     match result.fault.kind:
         case "rate_limit":
@@ -322,14 +395,3 @@ def _end_of(result: Reply | Failure) -> End:
             return "trouble"
         case _:
             return "other"
-
-
-def _party(entry: ModelEntry, address: Address) -> Party:
-    return Party(
-        name=entry.name,
-        model=entry.model or "",
-        place=address.shown,
-        host=address.host,
-        key_variable=key_variable(entry),
-        timeout=entry.timeout,
-    )

@@ -10,7 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from promptlab.models.addresses import Address, key_variable
 from promptlab.models.values import Fault, FaultKind
+from promptlab.workspace.values import ModelEntry
 
 QUOTE_LENGTH = 200
 SECRET_LENGTH = 8
@@ -19,7 +21,9 @@ SECRET_LENGTH = 8
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
 _CONTEXT = re.compile(r"context_length_exceeded|exceed_context_size|maximum context length|context (size|window)")
 
-Break = Literal["refused", "unknown_host", "unreachable", "insecure", "dropped", "late", "malformed", "unsendable"]
+Break = Literal[
+    "refused", "unknown_host", "unreachable", "insecure", "dropped", "late", "malformed", "no_vectors", "unsendable"
+]
 """What can go wrong without an error status."""
 
 Again = Literal["never", "if_answered", "always"]
@@ -61,6 +65,18 @@ class Party(Struct, frozen=True):
     host: str
     key_variable: str | None
     timeout: float
+
+
+def party_of(entry: ModelEntry, address: Address) -> Party:
+    """Whom the requests of an entry go to."""
+    return Party(
+        name=entry.name,
+        model=entry.model or "",
+        place=address.shown,
+        host=address.host,
+        key_variable=key_variable(entry),
+        timeout=entry.timeout,
+    )
 
 
 def without_key(text: str, key: str) -> str:
@@ -114,6 +130,11 @@ _BREAKS: dict[Break, tuple[FaultKind, Again, str]] = {
         "always",
         "{place} answered with something that is not a chat completion{quote}. Does base_url name its API?",
     ),
+    "no_vectors": (
+        "malformed",
+        "always",
+        "{place} answered with something that is not a list of embeddings{quote}. Does its model give embeddings?",
+    ),
     "unsendable": (
         "rejected",
         "never",
@@ -134,7 +155,7 @@ def refused(party: Party, status: int, said: str, code: str = "", wait: float | 
     quote = f"{status}: {said}" if said else str(status)
     if status in (401, 402, 403) or code == "insufficient_quota":
         return Failure(Fault("auth", _sentence_of_key(party, status, code)))
-    if status in (408, 409, 425, 429) or status >= 500:
+    if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
         kind, text = _sentence_of_trouble(party, status, quote)
         return Failure(Fault(kind, text), "always", wait)
     if status in (404, 405) or status < 400:
@@ -142,7 +163,8 @@ def refused(party: Party, status: int, said: str, code: str = "", wait: float | 
     if _CONTEXT.search(code) or _CONTEXT.search(said):
         text = f"{party.name}: the prompt does not fit the context at {party.place} ({quote}). Shorten the example."
         return Failure(Fault("context", text))
-    text = f"{party.name}: {party.place} rejected the request ({quote}). Check the prompt's parameters."
+    advice = "Choose a model that can do that." if status == 501 else "Check the prompt's parameters."
+    text = f"{party.name}: {party.place} rejected the request ({quote}). {advice}"
     return Failure(Fault("rejected", text), said=said)
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -107,6 +108,17 @@ class Pace:
         else:
             self.in_flight += 1
         return Slot(self._clock(), self.in_flight)
+
+    @contextmanager
+    def spare(self) -> Generator[bool]:
+        """A place in flight for the time of the block, if one is free and nobody waits for it; else False."""
+        free = not self._waiting and self._free()
+        self.in_flight += free
+        try:
+            yield free
+        finally:
+            self.in_flight -= free
+            self._wake()
 
     def release(self, slot: Slot, end: End, wait: float | None = None) -> None:
         """Give a slot back and learn from how its request ended.

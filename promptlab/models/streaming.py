@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec import Struct
 
-from promptlab.models.completions import Call, Reply, WireUsage, reply_of, said_instead
+from promptlab.models.completions import Call, Reply, WireLogprobs, WireUsage, logprobs_of, reply_of, said_instead
 from promptlab.models.http_faults import Failure
+from promptlab.models.values import TokenLogprob
 
 _DONE = b"[DONE]"
 
@@ -25,6 +26,7 @@ class _Delta(Struct):
 class _Choice(Struct):
     delta: _Delta = msgspec.field(default_factory=_Delta)
     finish_reason: str | None = None
+    logprobs: WireLogprobs | None = None
 
 
 class _Chunk(Struct):
@@ -42,6 +44,7 @@ async def read_stream(lines: AsyncIterator[bytes | Failure]) -> Reply | Failure 
     start, first = time.perf_counter(), 0.0
     text: list[str] = []
     thought: list[str] = []
+    tokens: list[TokenLogprob] = []
     finish, usage, fingerprint = None, None, None
     async for line in lines:
         if isinstance(line, Failure):
@@ -61,10 +64,11 @@ async def read_stream(lines: AsyncIterator[bytes | Failure]) -> Reply | Failure 
             first = first or (time.perf_counter() - start if piece or thinking else 0.0)
             text.append(piece)
             thought.append(thinking)
+            tokens += logprobs_of(choice.logprobs)
             finish = choice.finish_reason or finish
     if finish is None:
         return "the stream ended before the answer did"
-    return reply_of("".join(text), "".join(thought), finish, usage, fingerprint, first)
+    return reply_of("".join(text), "".join(thought), finish, usage, fingerprint, first, tuple(tokens))
 
 
 def _pieces(delta: _Delta) -> tuple[str, str]:

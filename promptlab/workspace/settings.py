@@ -26,7 +26,7 @@ _SECRET_VALUE = re.compile(
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
 _HIDE_KEY = 'Put the key in an environment variable and name that: api_key_env = "OPENAI_API_KEY".'
-_ENDPOINT_ONLY = ("base_url", "api_key_env", "timeout", "concurrency", "stream")
+_ENDPOINT_ONLY = ("base_url", "api_key_env", "timeout", "concurrency", "stream", "samples", "hedge")
 _GGUF_ONLY = ("threads", "batch", "reproducible")
 
 
@@ -155,6 +155,8 @@ _MODEL: dict[str, Check] = {
     "timeout": check.number(0, 86_400, above=True),
     "concurrency": check.whole(1, 1000),
     "stream": check.boolean,
+    "samples": check.whole(1, 128),
+    "hedge": check.number(50, 99.9),
 }
 _PRICE: dict[str, Check] = {
     "input": check.number(0),

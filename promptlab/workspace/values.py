@@ -327,6 +327,9 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
         timeout: Seconds that one request to an endpoint may take.
         concurrency: The most requests in flight at once, for an endpoint; None: as many as it is found to take.
         stream: Have an endpoint answer piece by piece, to know when the first piece came.
+        samples: Samples of one answer that an endpoint is asked for in one request, at most.
+        hedge: Percentile of the time that an endpoint's answers take, 50 to 99.9: what takes longer is asked for a
+            second time, and the first answer counts. None: never.
     """
 
     name: str
@@ -343,6 +346,8 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
     timeout: float = 120.0
     concurrency: int | None = None
     stream: bool = False
+    samples: int = 1
+    hedge: float | None = None
 
 
 class Defaults(Struct, frozen=True):

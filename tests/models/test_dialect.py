@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from loopback import Answer, Asked, LoopbackServer, completion, raw, status
+from msgspec import structs
 
 from promptlab.models.cache import default_folder
 from promptlab.models.dialect import FILE_NAME
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
-from promptlab.models.values import Constraint, Outcome, Request
+from promptlab.models.values import Alternative, Constraint, Outcome, Request
 from promptlab.workspace.values import Message, ModelEntry, Params
 
 SCHEMA: dict[str, object] = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
@@ -130,6 +131,38 @@ def pieces(*chunks: object, done: bool = True) -> Answer:
 
 def delta(finish: str | None = None, **parts: object) -> dict[str, object]:
     return {"choices": [{"index": 0, "delta": parts, "finish_reason": finish}], "system_fingerprint": "fp"}
+
+
+TOKENS = {
+    "content": [
+        {"token": "bil", "logprob": -0.1, "bytes": None, "top_logprobs": [{"token": "bil", "logprob": -0.1}]},
+        {"token": "ling", "logprob": -0.5, "top_logprobs": [{"token": "ling", "logprob": -0.5}]},
+    ]
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_log_probabilities_come_where_they_were_asked_for(server: LoopbackServer, stream: bool) -> None:
+    piece = {"index": 0, "delta": {"content": "billing"}, "finish_reason": "stop", "logprobs": TOKENS}
+    answer = pieces({"choices": [piece]}) if stream else completion("billing", logprobs=TOKENS)
+    server.next(answer, answer)
+    wanted = structs.replace(request(), logprobs=1)
+    (one,), _ = await ask(server, wanted, stream=stream)
+    assert [(token.text, token.logprob) for token in one.logprobs] == [("bil", -0.1), ("ling", -0.5)]
+    assert one.logprobs[0].top == (Alternative("bil", -0.1),)
+    assert (server.asked[0].body["logprobs"], server.asked[0].body["top_logprobs"]) == (True, 1)
+    (one,), _ = await ask(server, request(), stream=stream)
+    assert one.logprobs == (), "nobody asked for them"
+    assert "logprobs" not in server.asked[1].body
+
+
+async def test_a_server_without_log_probabilities_answers_without(server: LoopbackServer) -> None:
+    server.rule = lambda asked: (
+        status(400, "top_logprobs is not supported by this model") if "logprobs" in asked.body else None
+    )
+    (one,), notices = await ask(server, structs.replace(request(), logprobs=2))
+    assert (one.text, one.logprobs, one.fault) == ("hello", (), None)
+    assert notices == (f"gpt: {server.base_url} does not take logprobs: it is left out.",)
 
 
 async def test_a_stream_gives_the_same_answer_and_the_time_of_its_first_piece(server: LoopbackServer) -> None:

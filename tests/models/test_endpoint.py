@@ -136,10 +136,11 @@ async def test_choices_are_not_sent_and_not_claimed(server: LoopbackServer) -> N
     assert "response_format" not in server.asked[0].body
 
 
-async def test_probabilities_are_refused_and_nothing_is_sent(server: LoopbackServer) -> None:
-    asked = [structs.replace(request("a"), logprobs=0), structs.replace(request("b"), choice_probabilities=True)]
+async def test_probabilities_of_choices_are_refused_and_nothing_is_sent(server: LoopbackServer) -> None:
+    asked = [structs.replace(request("b"), choice_probabilities=True)]
     for outcome in (await answers(Endpoint(entry(server)), asked)).values():
-        assert outcome.fault == Fault("rejected", "gpt: probabilities are read from models in GGUF files only.")
+        words = "gpt: probabilities of choices are read from models in GGUF files only."
+        assert outcome.fault == Fault("rejected", words)
     assert server.count == {}
 
 
