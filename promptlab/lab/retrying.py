@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -29,9 +30,9 @@ def retry(lab: Lab, ref: str) -> tuple[Plan, Journal]:
         UsageFault: None of its cells failed, it is running, or a model is no longer the one that it asked.
     """
     table = lab.open_run(ref)
-    lines = [line for line in _lines(table) if line.outcome.fault is None]
+    lines = list(_lines(table))
     plan = _plan(lab, table)
-    if len(lines) == len(plan.cells):
+    if sum(not line.step for line in lines) == len(plan.cells):
         raise UsageFault(f"No cell of the run {table.run} failed: there is nothing to ask again.")
     if not table.tag and read_run(lab.journal_root(), table.run).state != "committed":
         return plan, Journal.resume(lab.journal_root(), table.run, plan)
@@ -40,12 +41,19 @@ def retry(lab: Lab, ref: str) -> tuple[Plan, Journal]:
     return plan, journal
 
 
-def _lines(table: RunTable) -> list[JournalLine]:
+def _lines(table: RunTable) -> Iterator[JournalLine]:
+    """What the run knows: good outcomes with their traces, and what the steps of chains that failed were answered."""
     places = [
         (v.column, e.id, trial) for v in table.variants for e in table.examples for trial in range(table.trials)
     ]
-    found = ((place, table.outcome(*place)) for place in places)
-    return [JournalLine(*place, structs.replace(outcome, cached=True)) for place, outcome in found if outcome]
+    for place in places:
+        outcome, trace = table.outcome(*place), table.trace(*place)
+        if outcome is not None and outcome.fault is None:
+            yield JournalLine(*place, structs.replace(outcome, cached=True), trace=trace)
+        elif trace is not None:
+            for step in trace.steps:
+                known = (call.outcome for call in step.calls if call.outcome.fault is None)
+                yield from (JournalLine(*place, structs.replace(one, cached=True), step=step.step) for one in known)
 
 
 def _plan(lab: Lab, table: RunTable) -> Plan:
@@ -62,6 +70,7 @@ def _plan(lab: Lab, table: RunTable) -> Plan:
     return structs.replace(
         _kept(lab, table, made.digest),
         cells=tuple(_as_it_was(cell, table) for cell in made.cells),
+        chains=made.chains,
     )
 
 

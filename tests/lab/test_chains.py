@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from loopback import LoopbackServer
+from loopback import LoopbackServer, status
 from places import TICKETS, git
 
 from promptlab.cli.main import cli
@@ -202,3 +202,28 @@ async def test_what_a_pinned_reference_names_need_not_be_on_disk(shop: Path, ser
     lab, table = await run(shop, "sure")
     assert table.trace("a", "t1") is not None
     lab.save(table.run)
+
+
+async def test_failed_chains_are_asked_again_where_they_failed(shop: Path, server: LoopbackServer) -> None:
+    broken = [f"Label (billing): {TICKETS[key][0]}" for key in ("t1", "t3")]
+    server.rule = lambda asked: status(400, "not today") if asked.text in broken else None
+    lab, table = await run(shop, "sure", "triage")
+    lab.save(table.run)
+    server.rule = None
+    asked = len(server.asked)
+    lab = Lab.open(shop)
+    plan, journal = lab.retry(table.run)
+    again = lab.table(plan)
+    async for _ in lab.run(plan, again, journal=journal, use_cache=False):
+        pass
+    await lab.close()
+    assert again.run != table.run, "the one that is saved stays as it is"
+    assert {one.text for one in server.asked[asked:]} == set(broken), "and nothing of the steps before"
+    assert len(server.asked) - asked == 6
+    failed = {key for key in TICKETS if (found := again.outcome("a", key)) is None or found.fault}
+    assert failed == {"t5", "t8"}, "no service failed them: the label is not there"
+    for key in TICKETS:
+        before, after = table.trace("a", key), again.trace("a", key)
+        assert before is not None
+        assert after is not None
+        assert key in ("t1", "t3") or [step.text for step in after.steps] == [step.text for step in before.steps]
