@@ -22,6 +22,7 @@ from promptlab.lab.subjects import name_of
 from promptlab.lab.values import FieldDiff
 from promptlab.lab.wording import plural
 from promptlab.workspace import edit
+from promptlab.workspace.chains import references
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import Prompt
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _TITLE = 72  # characters that a title should stay below
 _MESSAGE = re.compile(r"messages\[(\d+)\]\.(role|content)")
+_STEP = re.compile(r"steps\.(\w+)\.(.+)")
+_SHORT = 24  # characters of two values that are written out
 _BESIDES = ("evalsets", "reviews", "promptlab.toml")
 """What of a workspace can be committed by name, besides prompts."""
 
@@ -73,7 +76,8 @@ def propose(lab: Lab, names: Sequence[str] = ()) -> Proposal:
 
     Args:
         lab: The lab.
-        names: Prompts, eval sets, or paths below `evalsets/` and `reviews/`.
+        names: Prompts, eval sets, or paths below `evalsets/` and `reviews/`. A chain brings the edited prompts that
+            it follows: without them its version would be another one than was tried.
 
     Raises:
         UsageFault: Nothing is edited, or a file is ignored by git or in conflict.
@@ -84,7 +88,7 @@ def propose(lab: Lab, names: Sequence[str] = ()) -> Proposal:
     there = {_name(each): each for each in edits(repo, ["prompts"]) if each.path.endswith(".toml")}
     if names:
         others = {each.path: each for each in edits(repo, _BESIDES)}
-        found = [each for name in names for each in _named(lab, name, there, others)]
+        found = [each for name in names for each in _with_uses(lab, name, there, others)]
         wanted = list({each.path: each for each in found}.values())
     else:
         wanted = [each for each in there.values() if each.kind != "ignored"]
@@ -114,6 +118,26 @@ def commit(lab: Lab, proposal: Proposal, message: str, *, screen: bool = False) 
 
 def _name(each: Edit) -> str:
     return each.path.removeprefix("prompts/").removesuffix(".toml")
+
+
+def _with_uses(lab: Lab, text: str, there: dict[str, Edit], others: dict[str, Edit]) -> list[Edit]:
+    """The edits that a name or a path stands for, and those of prompts that a chain follows."""
+    used = [there[name] for name in _followed(lab, text) if name in there]
+    try:
+        return [*_named(lab, text, there, others), *used]
+    except UsageFault:
+        if not used:
+            raise
+    return used
+
+
+def _followed(lab: Lab, text: str) -> list[str]:
+    """The prompts whose working copies a chain uses; none of a prompt, or where it does not load."""
+    try:
+        chain = _prompt(lab.workspace.read(f"prompts/{name_of(lab.workspace, text)}.toml"), text)
+    except PromptlabError:
+        return []
+    return [name for name in references(chain) if "@" not in name] if isinstance(chain, Prompt) else []
 
 
 def _named(lab: Lab, text: str, there: dict[str, Edit], others: dict[str, Edit]) -> list[Edit]:
@@ -175,13 +199,12 @@ def _edit(lab: Lab, each: Edit) -> PromptEdit:
     problem = str(after) if isinstance(after, InvalidFile) else ""
     if isinstance(before, Prompt) and isinstance(after, Prompt):
         fields = prompt_fields(before, after)
-        verdicts = _verdicts(lab, before, name) if before.content != after.content else ()
+        verdicts = _verdicts(lab, name) if before.content != after.content else ()
     else:
         fields, verdicts = (), ()
     if not fields:
         fields = (FieldDiff("file", _words(old, new)),)
-    roles = [message.role for message in after.messages] if isinstance(after, Prompt) else []
-    parts = tuple(dict.fromkeys(part for field in fields if (part := _part(field, roles))))
+    parts = tuple(dict.fromkeys(part for field in fields if (part := _part(field, before, after))))
     return PromptEdit(name, each.path, each.kind, fields, problem, parts, verdicts, edit.stamp(new) if new else "")
 
 
@@ -201,10 +224,10 @@ def _words(old: bytes, new: bytes) -> tuple[DiffSpan, ...]:
     return (DiffSpan("removed", before),) if not after else word_diff(before, after) or whole(after)
 
 
-def _verdicts(lab: Lab, before: Prompt, name: str) -> tuple[str, ...]:
+def _verdicts(lab: Lab, name: str) -> tuple[str, ...]:
     """What stored runs that have both texts say of the change."""
     try:
-        found = lab.diff(f"{name}@{before.content}", name).verdicts
+        found = lab.diff(f"{name}@HEAD", name).verdicts
     except PromptlabError:
         return ()  # a damaged run justifies nothing, and hinders no commit
     return tuple(f"{model}: {verdict.sentence}" for model, verdict in found)
@@ -257,20 +280,39 @@ def _titled(each: PromptEdit, shown: int) -> str:
     return f"{each.name}: {', '.join(each.parts[:shown])}{more}"
 
 
-def _part(field: FieldDiff, roles: Sequence[str]) -> str:
+def _part(field: FieldDiff, before: Prompt | InvalidFile | None, after: Prompt | InvalidFile | None) -> str:
     """The change of one field in a few words, "" where that of another says it."""
     if field.field == "file":
         return "edit the file"
     old = "".join(span.text for span in field.spans if span.op != "added")
     new = "".join(span.text for span in field.spans if span.op != "removed")
+    if step := _STEP.fullmatch(field.field):
+        return _step_part(step[1], step[2], _steps(before), _steps(after), (old, new))
     if message := _MESSAGE.fullmatch(field.field):
         at = int(message[1])
+        roles = [message.role for message in after.messages] if isinstance(after, Prompt) else []
         role = f"the {roles[at]} message" if at < len(roles) else f"message {at + 1}"
         if message[2] == "role":
             return f"change the role of message {at + 1}" if old and new else ""
         return f"{'reword' if old and new else 'add' if new else 'drop'} {role}"
-    key = field.field.partition(".")[2]
+    return _value_part(field.field.partition(".")[2], old, new)
+
+
+def _steps(prompt: Prompt | InvalidFile | None) -> set[str]:
+    return {step.name for step in prompt.steps} if isinstance(prompt, Prompt) else set()
+
+
+def _step_part(step: str, key: str, before: set[str], after: set[str], texts: tuple[str, str]) -> str:
+    """The change of one field of a chain's step; that of a step which is new or gone is said once."""
+    if step not in before or step not in after:
+        return f"{'add' if step in after else 'drop'} the step {step}"
+    if _MESSAGE.search(key):
+        return f"reword the prompt of {step}"
+    return _value_part(f"{step}.{key}", *texts)
+
+
+def _value_part(key: str, old: str, new: str) -> str:
     old, new = plain(old), plain(new)
-    if len(old) + len(new) <= 24:
+    if len(old) + len(new) <= _SHORT:
         return f"{key} {old or 'unset'} → {new or 'unset'}"
     return f"change {key}"

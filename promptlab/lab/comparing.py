@@ -133,7 +133,7 @@ def _fields(prompt: Prompt) -> dict[str, str]:
     for at, message in enumerate(prompt.messages):
         found[f"messages[{at}].role"] = message.role
         found[f"messages[{at}].content"] = message.content
-    for table in ("params", "output", "judge"):
+    for table in ("params", "output", "judge") if not prompt.steps else ():  # a chain's are those of its steps
         value = getattr(prompt, table)
         if value is not None:
             for field in value.__struct_fields__:

@@ -142,3 +142,39 @@ def test_eval_sets_and_reviews_are_committed_where_they_are_named(folder: Path) 
     for wrong in ("tickats", "reviews/none.jsonl", "notes.txt", "../x", "reviews/../../x"):
         with pytest.raises(NotFound):
             lab.proposal([wrong])
+
+
+CHAIN = """inputs = ["ticket"]
+[[steps]]
+name = "label"
+prompt = "triage"
+inputs = { ticket = "{{ ticket }}" }
+[[steps]]
+name = "known"
+validate = { step = "label", choices = ["billing", "shipping"] }
+"""
+
+
+async def test_a_chain_is_committed_with_the_prompts_that_it_follows(folder: Path) -> None:
+    write(folder, CHAIN, "sure")
+    places.git(folder, "add", "-A")
+    places.git(folder, "commit", "-qm", "Ask in steps")
+    with pytest.raises(UsageFault, match="sure is as it was committed"):
+        Lab.open(folder).proposal(["sure"])
+    write(folder, places.FIRST)
+    lab = Lab.open(folder)
+    assert lab.subject("sure").version == "*"
+    assert [each.path for each in lab.proposal(["sure"]).edits] == [TRIAGE]
+    write(folder, CHAIN.replace('shipping"]', 'shipping", "other"]') + '[[steps]]\nname = "last"\n'
+          'extract = { from = "{{ known.text }}", last_line = true }\n', "sure")  # fmt: skip
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=("sure@v1", "sure")))
+    async for _ in lab.run(plan, lab.table(plan)):
+        pass
+    await lab.close()
+    proposal = lab.proposal(["sure"])
+    assert [each.path for each in proposal.edits] == ["prompts/sure.toml", TRIAGE]
+    assert proposal.edits[0].parts == ("change known.choices", "add the step last")
+    assert proposal.edits[0].verdicts[0].startswith("api: INVALID"), "the run of both versions of the chain"
+    lab.commit(proposal, "Ask in three steps")
+    assert lab.subject("sure").version == "v2"
