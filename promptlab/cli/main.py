@@ -35,6 +35,7 @@ COMMANDS = {
     "bisect": Entry("past", "Find the version where a metric or examples got worse."),
     "runs": Entry("results", "List past runs."),
     "show": Entry("results", "Show a run, one of its examples, or a version of a prompt."),
+    "steps": Entry("steps", "How a chain came to an answer, step by step; of two columns, what differs."),
     "score": Entry("run", "Score the stored outputs of a run with other metrics."),
     "commit": Entry("committing", "Commit edited prompts, diff and message shown first."),
     "undo": Entry("committing", "Undo the last thing that promptlab did here."),

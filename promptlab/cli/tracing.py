@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from promptlab.cli.output import line, table
 from promptlab.lab import wording
-from promptlab.lab.stepping import StepSummary, lines_of
-from promptlab.runs.traces import Trace
+from promptlab.lab.stepping import StepSummary
+from promptlab.lab.trace_lines import lines_of, sources_of
+from promptlab.runs.traces import StepTrace, Trace
 
 
 def print_trace(trace: Trace) -> None:
@@ -15,16 +16,23 @@ def print_trace(trace: Trace) -> None:
     for step, said in zip(trace.steps, lines_of(trace), strict=True):
         flags = "".join(f"  [{flag}]" for flag in said.flags)
         line(f"   {said.head}{flags}")
-        for call in step.calls:
-            for message in call.messages:
-                line(_indented(f"{call.label}: {message.role}: {message.content}"))
-            answer = f"! {call.outcome.fault.message}" if call.outcome.fault else call.outcome.text
-            line(_indented(f"{call.label} → {answer}"))
+        _print_calls(step)
+        for source in sources_of(step):
+            line(indented(f"from {source}"))
         if step.state == "done" and (not step.calls or step.text != step.calls[-1].outcome.text):
-            line(_indented(f"= {step.text}"))
+            line(indented(f"= {step.text}"))
 
 
-def _indented(text: str) -> str:
+def _print_calls(step: StepTrace) -> None:
+    for call in step.calls:
+        for message in call.messages:
+            line(indented(f"{call.label}: {message.role}: {message.content}"))
+        answer = f"! {call.outcome.fault.message}" if call.outcome.fault else call.outcome.text
+        line(indented(f"{call.label} → {answer}"))
+
+
+def indented(text: str) -> str:
+    """Below the line of a step."""
     return "\n".join(f"       {row}" for row in text.splitlines() or [""])
 
 

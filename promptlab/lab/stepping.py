@@ -1,4 +1,4 @@
-"""The steps of chains, for people: one cell's trace as lines, two traces side by side, a column's steps summed up."""
+"""The steps of chains over a column, summed up: calls, tokens, time, cost, and what their operations have to say."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
-from promptlab.compare.values import DiffSpan
-from promptlab.lab import wording
 from promptlab.models.values import Outcome
 from promptlab.runs.traces import StepTrace, Trace
 from promptlab.scoring.catalogue import OUTSIDE
@@ -19,87 +17,6 @@ from promptlab.workspace.values import Critique, Example
 
 if TYPE_CHECKING:
     from promptlab.lab.table import RunTable
-
-MARKS = {"done": "✓", "skipped": "·", "failed": "✗"}
-_SLOW = 0.5
-"""Share of a chain's time or cost from which a step is said to be what makes it slow or costly."""
-
-
-class StepLine(Struct, frozen=True):
-    """One step of a trace.
-
-    Attributes:
-        figures: Its time, tokens and cost, and how many times it asked.
-        flags: ``slow`` and ``costly`` where it takes most of the chain's time or cost.
-        said: What it did, or why it failed or was skipped.
-    """
-
-    step: str
-    op: str
-    state: str
-    figures: str
-    flags: tuple[str, ...]
-    said: str
-    text: str
-
-    @property
-    def head(self) -> str:
-        """The line without its flags."""
-        return "  ".join(filter(None, (f"{MARKS[self.state]} {self.step}", self.op, self.figures, self.said)))
-
-
-def lines_of(trace: Trace) -> list[StepLine]:
-    """Every step of a trace, in the order of the file."""
-    seconds = sum(step.seconds for step in trace.steps)
-    costs = sum(step.cost or 0.0 for step in trace.steps)
-    asking = sum(bool(step.calls) for step in trace.steps)
-    found: list[StepLine] = []
-    for step in trace.steps:
-        slow = asking > 1 and seconds > 0 and step.seconds > _SLOW * seconds
-        costly = asking > 1 and costs > 0 and (step.cost or 0.0) > _SLOW * costs
-        flags = (*(("slow",) if slow else ()), *(("costly",) if costly else ()))
-        said = step.problem or step.note
-        found.append(StepLine(step.step, step.op, step.state, _figures(step), flags, said, step.text))
-    return found
-
-
-def _figures(step: StepTrace) -> str:
-    if not step.calls:
-        return ""
-    usage, cost = step.usage, step.cost
-    parts = [
-        f"{len(step.calls)} calls" if len(step.calls) > 1 else "",
-        wording.seconds(step.seconds),
-        f"{usage.prompt}+{usage.completion} tokens",
-        f"cost {cost:.6f}" if cost is not None else "",
-        "cached" if all(call.outcome.cached for call in step.calls) else "",
-    ]
-    return " · ".join(filter(None, parts))
-
-
-class StepDiff(Struct, frozen=True):
-    """A step in two traces. ``spans`` tell how its text changed; empty where it is the same."""
-
-    step: str
-    before: StepTrace | None
-    after: StepTrace | None
-    spans: tuple[DiffSpan, ...]
-
-
-def trace_diff(before: Trace, after: Trace) -> list[StepDiff]:
-    """Two traces step by step, by the steps' names: those of the second, then those that only the first has."""
-    from promptlab.compare.words import word_diff
-
-    names = dict.fromkeys([*(step.step for step in after.steps), *(step.step for step in before.steps)])
-    found: list[StepDiff] = []
-    for name in names:
-        old, new = before.step(name), after.step(name)
-        texts = (old.text if old else "", new.text if new else "")
-        found.append(StepDiff(name, old, new, word_diff(*texts) if texts[0] != texts[1] else ()))
-    return found
-
-
-# -- a column's steps -----------------------------------------------------------------------------
 
 
 class StepSummary(Struct, frozen=True):

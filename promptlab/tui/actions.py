@@ -158,6 +158,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("results.all", "a", "", "All examples.", group="filter", does="filter('all')"),
         Action("results.sort", "s", "sort", "Sort in the next way: changed first, loss, Δ, score, file.", 40, "view"),
         Action("results.metric", "m", "metric", "Show the next metric.", 55, "view"),
+        Action("results.steps", "t", "", "Show the steps of a chain, the one that failed first.", group="view"),
         Action("results.diff", "d", "", "Show the output with or without the words that changed.", group="view"),
         Action("results.verdict", "v", "verdict", "Say the verdicts in plain words.", 15, "run"),
         Action("results.pairs", "p", "", "Hold every column against every other, and rank them.", group="run"),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from loopback import LoopbackServer, status
+from msgspec import structs
 from places import TICKETS, git
 
 from promptlab.cli.main import cli
 from promptlab.errors import InvalidFile
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.comparing import prompt_fields
-from promptlab.lab.stepping import lines_of, steps_of, trace_diff
+from promptlab.lab.stepping import steps_of
+from promptlab.lab.trace_lines import lines_of, trace_diff, trace_of
 from promptlab.lab.values import RunRequest
 from promptlab.lab.watching import Watching
 from promptlab.runs.values import Ended
@@ -71,7 +74,7 @@ async def test_a_chain_is_a_column_beside_a_prompt(shop: Path, server: LoopbackS
     assert failed is not None
     assert failed.failed is not None
     assert failed.failed.step == "label"
-    assert [line.state for line in lines_of(failed)] == ["done", "failed", "failed"]
+    assert [line.state for line in lines_of(failed)] == ["done", "failed", "blocked"]
     assert table.trial_scores("a", "t1", 0)["drafted"].value == 1.0
     assert table.trial_scores("a", "t5", 0)["drafted"].value == 1.0, "the draft is there, whatever came after it"
     assert "no step `draft`" in table.trial_scores("b", "t1", 0)["drafted"].missing
@@ -227,3 +230,38 @@ async def test_failed_chains_are_asked_again_where_they_failed(shop: Path, serve
         assert before is not None
         assert after is not None
         assert key in ("t1", "t3") or [step.text for step in after.steps] == [step.text for step in before.steps]
+
+
+async def test_two_columns_step_by_step(shop: Path, server: LoopbackServer) -> None:
+    path = shop / "prompts" / "sure.toml"
+    path.write_text(path.read_text().replace("Label ({{ label }}):", "Label so ({{ label }}):"))
+    _, table = await run(shop, "sure@v1", "sure", "triage")
+    before, after = trace_of(table, "a", "t1"), trace_of(table, "b", "t1")
+    assert [(change.step, change.said) for change in trace_diff(before, after)] == [
+        ("draft", ""),
+        ("label", ""),
+        ("sure", "asked otherwise, answered the same"),
+    ]
+    short = structs.replace(after, steps=after.steps[:1])
+    assert [change.said for change in trace_diff(before, short)] == ["", "gone", "gone"]
+    assert [change.said for change in trace_diff(short, after)] == ["", "new", "new"]
+    assert [change.said for change in trace_diff(trace_of(table, "a", "t5"), after)] == [
+        "asked otherwise, answered otherwise",
+        "failed → done",
+        "blocked → done",
+    ]
+
+    def steps(*words: str) -> str:
+        return CliRunner().invoke(cli, ["-C", str(shop), "steps", *words]).output
+
+    assert "asked user: Label {+so +}(billing): I was charged twice." in steps("t1", "last:a", "last:b")
+    assert "✓ ✓  draft  the same" in steps("t1", "last:a", "last:b")
+    assert "– sure  vote  It needs the step `label`, which failed." in steps("t5", "last:b")
+    assert json.loads(steps("t1", "last:a", "last:b", "--json"))["diff"]["steps"][2]["step"] == "sure"
+    for words, sentence in (
+        (("t1", "last:c"), "is no chain, so it has no steps."),
+        (("t11", "last:a"), "has no example “t11”. Did you mean `t1`?"),
+        (("t1", "last:a", "--trial", "2"), "has 1 trial: there is no 2."),
+    ):
+        result = CliRunner().invoke(cli, ["-C", str(shop), "steps", *words])
+        assert sentence in str(result.exception), words

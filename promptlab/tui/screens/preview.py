@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptlab.errors import InvalidFile, Problem, PromptlabError
+from promptlab.lab.previewing import StepPreview, preview_steps
 from promptlab.tui.widgets.textview import Piece
 from promptlab.workspace.values import EvalSet, Example, Prompt, Rendered
 
@@ -22,6 +23,7 @@ class Look(NamedTuple):
         missing: Variables that the prompt uses and the example lacks.
         unused: Variables of the example that the prompt does not use.
         fault: Why it could not be rendered, though it loads, or "".
+        steps: What each step of a chain would send, as far as that is known.
     """
 
     prompt: Prompt | None
@@ -31,6 +33,7 @@ class Look(NamedTuple):
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     fault: str = ""
+    steps: tuple[StepPreview, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -58,7 +61,8 @@ def look(lab: Lab, name: str, text: str, example: Example | None) -> Look:
         rendered = None if missing else lab.render(prompt, example.vars)
     except PromptlabError as fault:
         return Look(prompt, used=tuple(sorted(used)), unused=unused, fault=str(fault))
-    return Look(prompt, rendered=rendered, used=tuple(sorted(used)), missing=missing, unused=unused)
+    steps = preview_steps(prompt, example.vars) if rendered else ()
+    return Look(prompt, rendered=rendered, used=tuple(sorted(used)), missing=missing, unused=unused, steps=steps)
 
 
 def best_evalset(evalsets: Sequence[EvalSet], default: str | None, used: frozenset[str]) -> EvalSet | None:
@@ -99,6 +103,20 @@ def preview_pieces(seen: Look, evalset: EvalSet | None, at: int) -> list[Piece]:
         pieces.append(Piece(f"\n{seen.fault}\n", "bad"))
     for message in seen.rendered.messages if seen.rendered else ():
         pieces += [Piece(f"\n── {message.role} ──\n", "head"), Piece(f"{message.content}\n")]
+    for step in seen.steps:
+        pieces += _step_pieces(step)
+    return pieces
+
+
+def _step_pieces(step: StepPreview) -> list[Piece]:
+    after = f"  after {_listed(step.needs)}" if step.needs else ""
+    pieces = [Piece(f"\n── {step.step} · {step.op} ──", "head"), Piece(f"{after}\n", "dim")]
+    for word, text in (("when", step.when), ("for each of", step.foreach), ("", step.rule)):
+        if text:
+            pieces += [Piece(f"{word} " if word else "", "accent"), Piece(f"{text}\n", "dim")]
+    for label, messages in step.asks:
+        for message in messages:
+            pieces += [Piece(f"{label} {message.role}  ".lstrip(), "accent"), Piece(f"{message.content}\n")]
     return pieces
 
 

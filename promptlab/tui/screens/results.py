@@ -27,6 +27,7 @@ from promptlab.tui.screens.grid_rows import SORT_WORDS, SORTS, Filter, GridRows,
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.ranking_pieces import ranking_pieces
 from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.screens.steps import show_steps
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.watched import watched_run
@@ -323,6 +324,10 @@ class ResultsScreen(Page):
         """Show the output with or without the words that changed."""
         self._diff = not self._diff
         self._detail_soon()
+
+    def action_steps(self) -> None:
+        """Show the steps of the chosen cell."""
+        show_steps(self, self._table, self._view.column, self.grid.row_key)
 
     def action_verdict(self) -> None:
         """Say the verdicts in plain words."""

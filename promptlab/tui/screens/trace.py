@@ -1,10 +1,10 @@
-"""A chain's way to its outcome as a tree in the detail pane: each step, what it asked and was answered."""
+"""A chain's way to its outcome as text: a tree in the detail pane, and each step in full."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promptlab.lab.stepping import StepLine, lines_of, trace_diff
+from promptlab.lab.trace_lines import StepDiff, StepLine, lines_of, sources_of, state_of, trace_diff
 from promptlab.runs.traces import StepTrace, Trace
 from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.textview import Piece, diff_pieces
@@ -12,7 +12,7 @@ from promptlab.tui.widgets.textview import Piece, diff_pieces
 if TYPE_CHECKING:
     from promptlab.lab import RunTable
 
-_TONES: dict[str, Tone] = {"done": "good", "skipped": "dim", "failed": "bad"}
+TONES: dict[str, Tone] = {"done": "good", "skipped": "dim", "failed": "bad", "blocked": "dim"}
 _LONGEST = 100
 
 
@@ -27,12 +27,12 @@ def tree_pieces(trace: Trace) -> list[Piece]:
 
 
 def _line(line: StepLine, trace: Trace) -> list[Piece]:
-    pieces = [Piece(f"{line.head.split('  ')[0]}", _TONES[line.state]), Piece(f"  {line.op}", "dim")]
+    pieces = [Piece(f"{line.mark} {line.step}", TONES[line.state]), Piece(f"  {line.op}", "dim")]
     if line.figures:
         pieces.append(Piece(f"  {line.figures}", "dim"))
     pieces += [Piece(f"  {flag}", "warn") for flag in line.flags]
     if line.said:
-        pieces.append(Piece(f"  {_short(line.said)}", "bad" if line.state == "failed" else ""))
+        pieces.append(Piece(f"  {_short(line.said)}", TONES[line.state] if line.state != "done" else ""))
     elif line.step != trace.answer and line.text:
         pieces.append(Piece(f"  {_short(line.text)}"))
     return pieces
@@ -45,21 +45,35 @@ def step_pieces(table: RunTable, column: str, example: str, trial: int, trace: T
     changes = {one.step: one for one in trace_diff(other, trace)} if other is not None else {}
     pieces: list[Piece] = []
     for step in trace.steps:
-        pieces.append(Piece(f"\n── step {step.step} ──", "head"))
-        change = changes.get(step.step)
-        if change is not None and change.before is not None and change.spans:
-            pieces += [Piece(f" [-{base}-]{{+{column}+}}\n", "dim"), *diff_pieces(change.spans), Piece("\n")]
-        else:
-            same = " the same" if change is not None and change.before is not None else ""
-            pieces += [Piece(f"{same}\n", "dim"), *_outcome(step)]
-        pieces += _calls(step)
+        pieces += [Piece("\n"), *step_detail(step, changes.get(step.step), (base, column))]
     return pieces
+
+
+def step_detail(step: StepTrace, change: StepDiff | None, columns: tuple[str, str]) -> list[Piece]:
+    """One step: what came of it, with the words that changed; every question with its answer; sources of passages.
+
+    Args:
+        change: Against the step of another column, None where there is none.
+        columns: The letters of the other one and of this.
+    """
+    before, after = columns
+    pieces = [Piece(f"── step {step.step} ──", "head")]
+    if change is not None and change.spans:
+        pieces += [Piece(f" [-{before}-]{{+{after}+}}\n", "dim"), *diff_pieces(change.spans), Piece("\n")]
+    else:
+        pieces += [Piece(f" {change.said or 'the same'}\n" if change else "\n", "dim"), *_outcome(step)]
+    if change is not None and change.before is not None and change.before.problem and change.said:
+        pieces.append(Piece(f"{before}: {change.before.problem}\n", "dim"))
+    pieces += [Piece(f"from {source}\n", "dim") for source in sources_of(step)]
+    if change is not None and change.asked:
+        pieces += [Piece("asked otherwise  ", "accent"), *diff_pieces(change.asked), Piece("\n")]
+    return [*pieces, *_calls(step)]
 
 
 def _outcome(step: StepTrace) -> list[Piece]:
     if step.state == "done":
         return [Piece(f"{step.text}\n")]
-    return [Piece(f"{step.problem}\n", _TONES[step.state])]
+    return [Piece(f"{step.problem}\n", TONES[state_of(step)])]
 
 
 def _calls(step: StepTrace) -> list[Piece]:

@@ -1,0 +1,109 @@
+"""The steps of a chain on the screens: before it runs, and where it failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from places import git
+from tui.runs_made import finished
+from tui.sitting import NORMAL, WIDE, Sitting, sitting
+
+from promptlab.lab.values import RunRequest
+from promptlab.tui.screens.steps import StepsDialog
+from promptlab.tui.widgets.textview import TextView
+from promptlab.tui.widgets.virtual_table import VirtualTable
+
+CHAIN = """inputs = ["ticket"]
+[[steps]]
+name = "draft"
+prompt = "triage"
+inputs = { ticket = "{{ ticket }}" }
+[[steps]]
+name = "label"
+extract = { from = "{{ draft.text }}", regex = "billing|shipping" }
+[[steps]]
+name = "twice"
+prompt = { messages = [{ role = "user", content = "Say {{ label }} again" }] }
+inputs = { label = "{{ label.text }}" }
+"""
+BESIDE = RunRequest(subjects=("triage", "sure", "sure@v1"), baseline="triage")
+
+
+def chained(folder: Path) -> Path:
+    path = folder / "prompts" / "sure.toml"
+    path.write_text(CHAIN)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "Ask in steps")
+    path.write_text(CHAIN.replace("Say {{ label }} again", "Say {{ label }} twice"))
+    return folder
+
+
+def dialog(here: Sitting) -> StepsDialog:
+    screen = here.app.screen
+    assert isinstance(screen, StepsDialog)
+    return screen
+
+
+async def test_the_step_that_failed_is_three_keys_away(folder: Path) -> None:
+    """From the first screen: Results, only errors, steps."""
+    await finished(chained(folder), BESIDE, save=False)
+    async with sitting(folder, NORMAL) as here:
+        await here.press("3")
+        await here.sees("sure* · api")
+        await here.press("exclamation_mark")
+        await here.sees("2/8")
+        await here.press("t")
+        await here.until(lambda: isinstance(here.app.screen, StepsDialog))
+        assert dialog(here).query_one(VirtualTable).row_key == "label"
+        assert "t5 · b sure* · api" in here.text
+        detail = dialog(here).query_one(TextView).text
+        assert "The pattern billing|shipping is not in the text." in detail
+        assert "draft gave  other" in detail
+
+
+async def test_steps_beside_those_of_another_column(folder: Path) -> None:
+    await finished(chained(folder), BESIDE, save=False)
+    async with sitting(folder, WIDE) as here:
+        await here.press("3")
+        await here.sees("sure* · api")
+        await here.press("h", "t")
+        await here.sees("a triage@v2 · api is no chain: it has no steps.")
+        await here.press("l", "t")
+        await here.until(lambda: isinstance(here.app.screen, StepsDialog))
+        await here.press("l")
+        await here.sees("against c sure@v1 · api")
+        await here.press("G")
+        text = dialog(here).query_one(TextView)
+        await here.until(lambda: "Say billing [-again-]{+twice+}" in text.text)
+        assert "asked otherwise, answered the same" in here.text
+        await here.press("l")
+        await here.until(lambda: "against c" not in here.text)
+        await here.press("escape")
+        await here.until(lambda: not isinstance(here.app.screen, StepsDialog))
+
+
+async def test_the_preview_shows_what_each_step_would_send(folder: Path) -> None:
+    async with sitting(chained(folder)) as here:
+        await here.sees("triage")
+        await here.press("k")
+        preview = here.prompts.query_one("#preview", TextView)
+        await here.until(lambda: "── draft · prompt ──" in preview.text)
+        assert "user  Label this as billing, shipping or other: I was charged twice." in preview.text
+        assert "regex billing|shipping of ‹draft.text›" in preview.text
+        assert "Say ‹label.text› twice" in preview.text
+
+
+async def test_a_chain_is_committed_with_what_it_follows(folder: Path) -> None:
+    chained(folder)
+    git(folder, "checkout", "-q", ".")
+    triage = folder / "prompts" / "triage.toml"
+    triage.write_text(triage.read_text().replace("Label this", "Label it"))
+    async with sitting(folder) as here:
+        await here.sees("sure")
+        await here.press("k")
+        await here.until(lambda: here.app.session.prompt == "sure")
+        await here.press("c")
+        await here.sees("prompts/triage.toml  edited")
+        await here.press("ctrl+s")
+        await here.until(lambda: here.status.startswith("committed"))
+    assert git(folder, "status", "--porcelain") == ""
