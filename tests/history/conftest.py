@@ -14,8 +14,9 @@ V1 = '[[messages]]\nrole = "user"\ncontent = "Route: {{ ticket }}"\n'
 
 
 @pytest.fixture(autouse=True)
-def _own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path_factory.mktemp("home")
+def _own_world(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = own_home / "without identity"
+    home.mkdir()
     for name in [name for name in os.environ if name.startswith("GIT_") and not name.startswith("GIT_PYTHON")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))

@@ -336,7 +336,7 @@ FAULTS = [
     Fault(37, "the tag is there", tag_is_there),
     Fault(38, "a tag in the way of the folder of tags", tag_in_the_way),
     Fault(39, "two promptlabs at once", two_at_once),
-    Fault(40, "kill -9 at each of 12 steps and at 12 random moments", killed),
+    Fault(40, "kill -9 at each of 12 steps and at random moments", killed),
     Fault(41, "stale lock of a ref, ours and foreign", stale_locks),
     Fault(42, "Ctrl-C and a closed terminal", ended_by_the_terminal),
     Fault(43, "disk full", full_disk),

@@ -56,7 +56,7 @@ def quantised(path: Path, folder: Path) -> Path:
     return target
 
 
-def cells(count: int = 64) -> list[Request]:
+def cells(count: int = 40) -> list[Request]:
     """Two versions with a beginning in common; greedy, sampled, held to a contract; answers of 1 to 9 tokens."""
     found: list[Request] = []
     for number in range(count):
@@ -91,7 +91,7 @@ def test_reproducible_cells_have_the_same_tokens_and_log_probabilities_in_every_
     requests = cells()
     expected = asked(path, requests, ONE_BY_ONE)
     assert [outcome.fault for outcome in expected if outcome.fault] == []
-    assert sum(len(outcome.logprobs) for outcome in expected) > 90
+    assert sum(len(outcome.logprobs) for outcome in expected) > 60
     monkeypatch.setattr(engines, "is_invariant", lambda file, threads: True)  # it was tried once, and takes a while
     for way in WAYS:
         assert asked(path, requests, way) == expected, way

@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="the local engine is not installed"),
 ]
 
-KILLS = 20
+KILLS = 4  # benchmarks/bench_kills.py kills twenty times
 CELLS = 18  # more than are at work at once
 SEED = 20261122
 
@@ -140,16 +140,21 @@ async def test_each_death_is_one_event_then_one_more_try_then_a_reason(
     assert fault.message.startswith(f"nano: the model's process died 2 times on this request ({reason}). What it")
 
 
-async def test_twenty_kills_at_random_moments_lose_and_double_nothing(nano: GgufModel, tmp_path: Path) -> None:
-    print(f"seed {SEED}")
+async def killed_at_random(folder: Path, model: GgufModel, kills: int) -> int:
+    """Kill the child at so many random moments, each in a run of its own; how many children there were."""
     random = Random(SEED)
     pids: set[int | None] = set()
-    for number in range(KILLS):
-        plan = plan_of(number, nano)
-        pids.add(nano.pid)
+    for number in range(kills):
+        plan = plan_of(number, model)
+        pids.add(model.pid)
         after, delay = random.randrange(CELLS), random.uniform(0, 0.01)
-        end, came = await killed_run(tmp_path, plan, nano, after, delay)
+        end, came = await killed_run(folder, plan, model, after, delay)
         assert end == "complete", (number, after, delay)
         assert set(came.values()) == {1}, (number, after, delay)
         assert len(came) == CELLS, (number, after, delay)
-    assert len(pids) > KILLS / 2  # a kill that came before a child was ready met none
+    assert len(pids) > kills / 2  # a kill that came before a child was ready met none
+    return len(pids)
+
+
+async def test_kills_at_random_moments_lose_and_double_nothing(nano: GgufModel, tmp_path: Path) -> None:
+    await killed_at_random(tmp_path, nano, KILLS)
