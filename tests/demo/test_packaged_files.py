@@ -163,11 +163,12 @@ async def test_wording_and_model_make_the_differences_that_the_history_tells_of(
     workspace: Workspace, ladder: list[Prompt]
 ) -> None:
     examples = workspace.load_evalset("support").examples
-    vague, labels, formatted, ruled = await correct("mini", ladder, examples)
+    vague, labels = await correct("mini", ladder[:2], examples[::4])
+    formatted, ruled = await correct("mini", ladder[2:], examples)
     [small] = await correct("nano", ladder[3:], examples)
     # Not the exact counts: another processor rounds otherwise, and a close answer may tip over.
-    assert len(vague) <= 6
-    assert len(labels) <= 6
+    assert len(vague) <= 2
+    assert len(labels) <= 2
     assert 65 <= len(formatted) <= 93
     assert 80 <= len(ruled) <= 102
     assert len(small) <= 45

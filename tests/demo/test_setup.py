@@ -165,7 +165,7 @@ def test_an_environment_of_another_python_is_not_taken_over(project: Path) -> No
     assert other.read_text().startswith("#!/bin/sh")
 
 
-def test_it_installs_once_runs_the_tests_and_gives_their_exit_code(project: Path) -> None:
+def test_it_installs_once_runs_the_tests_and_tells_what_a_later_installation_fails_of(project: Path) -> None:
     first = run(project, "test", "-x")
     assert first.returncode == 7, first.stderr + first.stdout
     assert "llama-cpp-python, comes as source and is compiled here:\nthat takes some minutes" in first.stdout
@@ -184,9 +184,9 @@ def test_it_installs_once_runs_the_tests_and_gives_their_exit_code(project: Path
     full = run(project, "test")
     assert full.returncode == 1
     assert full.stderr == "setup: The disk is full: make room and run this again.\n"
+    (project / ".venv" / "install.log").unlink()
 
-
-def test_an_index_out_of_reach_gets_a_sentence_and_a_log(project: Path) -> None:
+    # An index out of reach gets a sentence and a log.
     (project / "pyproject.toml").write_text(PROJECT.replace("dev = []", 'dev = ["promptlab-needs-this"]'))
     (project / "backend.py").write_text(
         BACKEND.replace(
