@@ -79,3 +79,30 @@ def write_header(path: Path, entries: list[bytes], tensors: list[bytes], version
     """A file that is nothing but its beginning."""
     path.write_bytes(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(entries)) + b"".join(entries + tensors))
     return path
+
+
+MEAN = 1
+"""The pooling that takes the mean of the vectors of all tokens."""
+
+
+def with_metadata(path: Path, *, pooling: int | None = None, causal: bool = True) -> Path:
+    """A copy of nano whose metadata hold more: a pooling makes it give embeddings.
+
+    What follows the metadata stays aligned to 32 bytes.
+    """
+
+    def entry(key: bytes, kind: int, value: bytes) -> bytes:
+        return len(key).to_bytes(8, "little") + key + kind.to_bytes(4, "little") + value
+
+    entries: list[bytes] = []
+    if pooling is not None:
+        entries.append(entry(b"llama.pooling_type", 4, pooling.to_bytes(4, "little")))
+    if not causal:
+        entries.append(entry(b"llama.attention.causal", 7, b"\0"))
+    size = sum(map(len, entries)) + len(entry(b"test.padding", 8, bytes(8)))
+    filler = -size % 32
+    entries.append(entry(b"test.padding", 8, filler.to_bytes(8, "little") + b"x" * filler))
+    data = NANO.read_bytes()
+    count = int.from_bytes(data[16:24], "little") + len(entries)
+    path.write_bytes(data[:16] + count.to_bytes(8, "little") + b"".join(entries) + data[24:])
+    return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
@@ -33,13 +33,12 @@ from promptlab.runs.progress import Meter
 from promptlab.runs.stored import keep_metrics, remove
 from promptlab.runs.values import UNLIMITED, Budget, Plan
 from promptlab.workspace.folder import Workspace
-from promptlab.workspace.values import MetricSpec, ModelEntry, Prompt
+from promptlab.workspace.values import MetricSpec, ModelEntry
 
 if TYPE_CHECKING:
     from promptlab.lab.audits import Audit
     from promptlab.lab.committing import Proposal
     from promptlab.lab.estimating import Estimate
-    from promptlab.lab.running import Judging, Scorer
     from promptlab.lab.undoing import Undo
     from promptlab.runs.journal import Journal
 
@@ -141,11 +140,12 @@ class Lab(Opener):
         """
         from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import run_plan
+        from promptlab.lab.scorers import scorers
         from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
 
         models = {name: self._placed(name, executor) for name in dict.fromkeys(v.model for v in plan.variants)}
-        judges = self._scorers(plan.metrics, table.judges, plan.sources)
+        judges = scorers(self, plan.metrics, table.judges, plan.sources, models)
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
@@ -181,23 +181,6 @@ class Lab(Opener):
 
         entry = self.settings.models[name]
         return Spread(self.model(name), entry, self.root, trust.is_trusted(self.root, entry), executor)
-
-    def _scorers(
-        self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt], code: Mapping[str, bytes]
-    ) -> list[Scorer]:
-        """Whatever is asked for scores: processes of the workspace's own code, then judges."""
-        from promptlab.lab.custom import custom_metrics
-
-        return [*custom_metrics(self.workspace, metrics, code), *self._judging(metrics, judges)]
-
-    def _judging(self, metrics: Sequence[MetricSpec], judges: Mapping[str, Prompt]) -> list[Judging]:
-        from promptlab.lab.running import Judging
-
-        return [
-            Judging(spec, judges[spec.name], [self.model(name) for name in planning.jurors(spec)])
-            for spec in metrics
-            if spec.name in judges
-        ]
 
     def _currencies(self) -> dict[str, str]:
         return {entry.name: entry.price.currency for entry in self.settings.models.values() if entry.price}
@@ -365,14 +348,14 @@ class Lab(Opener):
         from promptlab.lab.rescoring import rescored
         from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import judge_table
+        from promptlab.lab.scorers import scorers
 
         metrics = planning.judged_by_default(self.workspace, metrics)
         judges = planning.judge_prompts(self.workspace, metrics)
         code = code_in(self.workspace, metrics)
         metrics = with_content(metrics, code)
-        judging = self._judging(metrics, judges)
-        asked = self._scorers(metrics, judges, {file: one.data for file, one in code.items()})
-        judge_models = {one.spec.name: planning.identity_of(one.models) for one in judging}
+        asked = scorers(self, metrics, judges, {file: one.data for file, one in code.items()}, None)
+        judge_models = planning.judge_models(metrics, self.model)
         old = await asyncio.to_thread(self.open_run, ref)
         # In a thread: ten thousand answers under ten metrics take a second, and the screen goes on meanwhile.
         table = await asyncio.to_thread(rescored, old, metrics, judges, judge_models)

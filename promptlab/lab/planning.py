@@ -18,6 +18,7 @@ from promptlab.runs.values import Plan
 from promptlab.scoring import catalogue
 from promptlab.scoring.criteria import builtin, builtin_bytes, is_builtin
 from promptlab.scoring.defaults import default_metrics
+from promptlab.scoring.families.meaning import MEANINGS
 from promptlab.scoring.sets import STATISTICS
 from promptlab.scoring.steps import chain_problems
 from promptlab.workspace.chains import prompts_in
@@ -111,11 +112,7 @@ def build(
 def _with_judges(workspace: Workspace, plan: Plan, model_of: Callable[[str], Model]) -> Plan:
     """The plan with its judges: their texts, the models behind them, and a digest that tells both."""
     judges = judge_prompts(workspace, plan.metrics)
-    models = {
-        spec.name: identity_of([model_of(name) for name in jurors(spec)])
-        for spec in plan.metrics
-        if spec.name in judges
-    }
+    models = judge_models(plan.metrics, model_of)
     return structs.replace(
         plan,
         digest=_digest(plan, judges, models),
@@ -151,9 +148,10 @@ def _version(prompt: Prompt) -> str:
 
 def _digest(plan: Plan, judges: Mapping[str, Prompt], models: Mapping[str, str]) -> str:
     """A changed judge, or another model behind it, makes other scores, so it makes another plan."""
-    if not judges:
+    if not models:
         return plan.digest
-    words = sorted(f"{metric} {judge.content} {models[metric]}" for metric, judge in judges.items())
+    content = {metric: judge.content for metric, judge in judges.items()}
+    words = sorted(f"{metric} {content.get(metric, '')} {identity}" for metric, identity in models.items())
     return sha256("\n".join([plan.digest, *words]).encode()).hexdigest()
 
 
@@ -249,9 +247,18 @@ def _judged_by_default(workspace: Workspace, spec: MetricSpec) -> MetricSpec:
 
 
 def jurors(spec: MetricSpec) -> tuple[str, ...]:
-    """Names of the models that a judge metric asks: one, or a jury of several."""
+    """Names of the models that a metric asks: one, or a jury of several."""
     several = spec.options.get("models")
     return tuple(cast("list[str]", several)) if several else (str(spec.options["model"]),)
+
+
+def judge_models(metrics: Iterable[MetricSpec], model_of: Callable[[str], Model]) -> dict[str, str]:
+    """Metric name to the identity of what judges or embeds for it: scores of another model are other scores."""
+    return {
+        spec.name: identity_of([model_of(name) for name in jurors(spec)])
+        for spec in metrics
+        if spec.id == catalogue.JUDGE or spec.id in MEANINGS
+    }
 
 
 def identity_of(models: Iterable[Model]) -> str:

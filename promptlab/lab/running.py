@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, cast
+from typing import cast
 
 from promptlab.errors import ModelFault
 from promptlab.lab.custom import score_table
+from promptlab.lab.embedding import Embedded
 from promptlab.lab.table import RunTable
-from promptlab.lab.tracing import scores_of, seen_by
+from promptlab.lab.tracing import scores_of
+from promptlab.lab.unscored import add, answer_of
 from promptlab.lab.values import CellScored, LabEvent
+from promptlab.lab.weighing import Weighing
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.execute import execute
@@ -46,7 +49,7 @@ class Judging:
         return cast("Settle", self.spec.options.get("aggregate", "mean"))
 
 
-Scorer = Judging | CustomMetric
+Scorer = Judging | CustomMetric | Embedded | Weighing
 """Whatever is asked for a score of every answer when the answers are there."""
 
 
@@ -125,42 +128,52 @@ def _scored(event: CellDone, table: RunTable) -> CellScored:
 async def judge_table(
     table: RunTable, judges: Sequence[Scorer], cache: Cache | None, stop: asyncio.Event
 ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
-    """Ask every judge, and every process of own code, about every answer of the table that lacks its score.
+    """Ask every judge, and whatever else gives scores, about every answer of the table that lacks its score.
 
-    A judge that cannot be used gives missing scores.
+    What cannot be used gives missing scores.
     """
-    if not judges:
-        return
+    for judging in judges:
+        match judging:
+            case CustomMetric():
+                events = score_table(table, judging, stop)
+            case Judging():
+                events = _judge(table, judging, cache, stop)
+            case _:
+                events = judging.scores(table, cache, stop)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+        if stop.is_set():
+            return
+
+
+async def _judge(
+    table: RunTable, judging: Judging, cache: Cache | None, stop: asyncio.Event
+) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
     from promptlab.scoring.judge import judge_outcomes
 
-    for judging in judges:
-        if isinstance(judging, CustomMetric):
-            async with aclosing(score_table(table, judging, stop)) as scored:
-                async for event in scored:
-                    yield event
-            continue
-        items: list[JudgeItem] = []
-        for item, missing in _items(table, judging):
-            known = _known(judging.spec.name, item, missing)
-            if known is not None:
-                yield _add(table, item.id, known)
-            else:
-                items.append(item)
-        yield ModelLoading(judging.asked)
-        done = 0
-        try:
-            graded = judge_outcomes(judging.prompt, judging.spec.name, judging.models, items, cache, how=judging.how)
-            async with aclosing(graded):
-                async for one in graded:
-                    done += 1
-                    yield _add(table, one.id, one.score)
-                    if done % 20 == 0:
-                        yield Progress(total=len(items), done=done, model=judging.asked)
-                    if stop.is_set():
-                        return
-        except ModelFault as fault:
-            for item in items[done:]:
-                yield _add(table, item.id, Score(judging.spec.name, missing=str(fault)))
+    items: list[JudgeItem] = []
+    for item, missing in _items(table, judging):
+        known = _known(judging.spec.name, item, missing)
+        if known is not None:
+            yield _add(table, item.id, known)
+        else:
+            items.append(item)
+    yield ModelLoading(judging.asked)
+    done = 0
+    try:
+        graded = judge_outcomes(judging.prompt, judging.spec.name, judging.models, items, cache, how=judging.how)
+        async with aclosing(graded):
+            async for one in graded:
+                done += 1
+                yield _add(table, one.id, one.score)
+                if done % 20 == 0:
+                    yield Progress(total=len(items), done=done, model=judging.asked)
+                if stop.is_set():
+                    return
+    except ModelFault as fault:
+        for item in items[done:]:
+            yield _add(table, item.id, Score(judging.spec.name, missing=str(fault)))
 
 
 def _items(table: RunTable, judging: Judging) -> list[tuple[JudgeItem, str]]:
@@ -178,8 +191,8 @@ def _items(table: RunTable, judging: Judging) -> list[tuple[JudgeItem, str]]:
             for trial in range(table.trials):
                 if judging.spec.name in table.trial_scores(column, example.id, trial):
                     continue
-                answer = _answer(table, judging.spec, column, example.id, trial)
-                against = _answer(table, judging.spec, base, example.id, trial) if pairs else None
+                answer = answer_of(table, judging.spec, column, example.id, trial)
+                against = answer_of(table, judging.spec, base, example.id, trial) if pairs else None
                 if answer is None or (pairs and (column == base or against is None)):
                     continue
                 place = _place(column, example.id, trial)
@@ -198,20 +211,6 @@ def _known(metric: str, item: JudgeItem, missing: str) -> Score | None:
     return None
 
 
-class _Answer(NamedTuple):
-    text: str
-    missing: str = ""
-
-
-def _answer(table: RunTable, spec: MetricSpec, column: str, example: str, trial: int) -> _Answer | None:
-    """What a judge looks at, or why it has nothing to look at; None where nothing is to be said of it."""
-    outcome = table.outcome(column, example, trial)
-    if outcome is None or (outcome.fault is not None and not spec.on) or not outcome.stored:
-        return None
-    seen = seen_by(spec, outcome, table.trace(column, example, trial))
-    return _Answer("", seen) if isinstance(seen, str) else _Answer(seen.text)
-
-
 def _instructions(table: RunTable, column: str, example: str) -> str:
     """What the candidate was sent, as one text; "" where it cannot be rendered, and so has no answer."""
     try:
@@ -226,8 +225,4 @@ def _place(column: str, example: str, trial: int) -> str:
 
 def _add(table: RunTable, place: str, graded: Score) -> CellScored:
     column, example, trial = place.split("\0")
-    outcome = table.outcome(column, example, int(trial))
-    assert outcome is not None, "only answers are judged"
-    event = CellScored(column, example, int(trial), outcome, (graded,))
-    table.add(event)
-    return event
+    return add(table, column, example, int(trial), graded)

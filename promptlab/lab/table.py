@@ -30,7 +30,7 @@ class RunTable:
         run: The run's id, "" for a table of a plan that was not started.
         prompts: Column letter to the prompt as it was used.
         judges: Name of each judge metric to its judge as it was used.
-        judge_models: Name of each judge metric to the identity of the model that judged.
+        judge_models: Name of each metric that a model judges or embeds for to the identity of that model.
         currency: Of all costs, "" when there are none or they differ.
         revision: Rises with every cell that arrives; a screen repaints when it changed.
         tag: The tag that holds the run in git, "" when it is not saved.

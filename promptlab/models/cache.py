@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -51,7 +52,7 @@ def default_folder() -> Path:
 
 
 class Cache:
-    """Outcomes by cell key. Usable from several threads and by several processes at once.
+    """Outcomes by cell key, and embeddings. Usable from several threads and by several processes at once.
 
     Attributes:
         path: The SQLite file.
@@ -80,6 +81,18 @@ class Cache:
     def put_many(self, outcomes: Iterable[Outcome]) -> None:
         """Remember outcomes, in one transaction. Faults, and what came from the cache itself, are left out."""
         rows = [(one.key, _encode(one)) for one in outcomes if one.fault is None and not one.cached]
+        if rows:
+            self._guarded(lambda database: _write(database, rows, self._limit), None)
+
+    def vectors(self, keys: Iterable[str]) -> dict[str, tuple[float, ...]]:
+        """The embeddings that are known, by key."""
+        wanted = list(keys)
+        found = self._guarded(lambda database: list(_bodies(database, wanted)), [])
+        return {key: tuple(array("f", body)) for key, body in found if body and len(body) % 4 == 0}
+
+    def put_vectors(self, vectors: Mapping[str, Sequence[float]]) -> None:
+        """Remember embeddings, as 32-bit numbers, in one transaction."""
+        rows = [(key, array("f", vector).tobytes()) for key, vector in vectors.items()]
         if rows:
             self._guarded(lambda database: _write(database, rows, self._limit), None)
 
@@ -186,14 +199,17 @@ def _encode(outcome: Outcome) -> bytes:
 
 def _read(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Outcome]:
     found: dict[str, Outcome] = {}
+    for key, body in _bodies(database, keys):
+        # A row that no longer decodes is a miss; the next answer replaces it.
+        with suppress(msgspec.DecodeError):
+            found[key] = msgspec.structs.replace(_decoder.decode(body), key=key)
+    return found
+
+
+def _bodies(database: sqlite3.Connection, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for some in _chunks(keys, _KEYS_A_QUERY):
         marks = ",".join("?" * len(some))
-        rows = database.execute(f"SELECT key, body FROM outcome WHERE key IN ({marks})", some)
-        for key, body in rows:
-            # A row that no longer decodes is a miss; the next answer replaces it.
-            with suppress(msgspec.DecodeError):
-                found[key] = msgspec.structs.replace(_decoder.decode(body), key=key)
-    return found
+        yield from database.execute(f"SELECT key, body FROM outcome WHERE key IN ({marks})", some)
 
 
 def _write(database: sqlite3.Connection, rows: Sequence[tuple[str, bytes]], limit: int) -> None:

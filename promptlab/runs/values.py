@@ -89,7 +89,7 @@ class Plan(Struct, frozen=True):
         sources: Path relative to the workspace root to bytes of every input file, exactly as used.
         prompts: ``name@content`` to the bytes of the prompt file of every column, old versions and judges included.
         judges: Name of each judge metric to the ``name@content`` of its judge.
-        judge_models: Name of each judge metric to the identity of the model that judges.
+        judge_models: Name of each metric that a model judges or embeds for to the identity of that model.
         currency: Of all costs of the run, "" when nothing has a price or prices differ in currency.
         sequential: How it stops before its last cell, None for a run that does all of them.
         chains: Column to the chain that it is, with overrides applied; not for columns of a prompt.

@@ -21,7 +21,9 @@ from promptlab.scoring.families import (
     previous,
     references,
     trials,
+    weighed,
 )
+from promptlab.scoring.families.meaning import MEANINGS
 from promptlab.scoring.metric import Metric
 from promptlab.scoring.values import MetricInfo
 from promptlab.workspace import sheet as check
@@ -55,6 +57,8 @@ CATALOGUE: dict[str, MetricInfo] = {id: metric.info for id, metric in COMPUTED.i
     JUDGE: MetricInfo(JUDGE, "max", "numeric", None, None, "", "", 1, "the grade that a judge gives"),
     PEOPLE: MetricInfo(PEOPLE, "max", "binary", 0.0, 1.0, "", "", 1, "what people said in their reviews"),
     custom.PYTHON: custom.INFO,
+    weighed.CHOICE_PROB: weighed.INFO,
+    **{id: meaning.info for id, meaning in MEANINGS.items()},
 }
 _ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None]] = {
     "thumb": ("binary", 1.0),
@@ -63,7 +67,7 @@ _ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None
 }
 AMOUNTS = frozenset({"latency", "cost", "tokens_in", "tokens_out", "length"})
 """Metrics whose numbers are compared as ratios: a second more is much of one and little of sixty."""
-OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON})
+OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON, weighed.CHOICE_PROB, *MEANINGS})
 """Metrics whose scores come from elsewhere: a model, people, or a process of the workspace's own code."""
 _EXPECTED = 2
 """Edition of what an expected grade is: the first one was none where grades had less than half of the probability."""
@@ -100,6 +104,10 @@ def validate(spec: MetricSpec, source: str) -> list[Problem]:
         sheet.table(dict(spec.options), (), naming | {"kind": check.one_of(*_ASKED)})
     elif spec.id == custom.PYTHON:
         custom.check_range(sheet.table(dict(spec.options), (), naming | custom.OPTIONS, ("python",)), sheet)
+    elif meaning := MEANINGS.get(spec.id):
+        sheet.table(dict(spec.options), (), naming | {"model": check.word} | dict(meaning.options), ("model",))
+    elif spec.id == weighed.CHOICE_PROB:
+        sheet.table(dict(spec.options), (), naming | weighed.OPTIONS)
     elif metric := COMPUTED.get(spec.id):
         metric.checked(sheet.table(dict(spec.options), (), {**naming, **metric.options}, metric.required), sheet)
     else:
@@ -126,6 +134,10 @@ def describe(spec: MetricSpec, judge: Judge | None = None, currency: str = "") -
         return structs.replace(CATALOGUE[PEOPLE], kind=kind, low=None if high is None else 0.0, high=high)
     if spec.id == custom.PYTHON:
         return custom.described(spec.options)
+    if meaning := MEANINGS.get(spec.id):
+        return meaning.described(spec.options)
+    if spec.id == weighed.CHOICE_PROB:
+        return weighed.INFO
     metric = computed(spec.id)
     if spec.id == "cost":
         return structs.replace(metric.info, unit=currency)

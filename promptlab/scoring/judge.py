@@ -11,8 +11,9 @@ from msgspec import structs
 
 from promptlab.errors import ModelFault
 from promptlab.models.cache import Cache
-from promptlab.models.values import FATAL_FAULTS, Fault, Model, Outcome, Request, Usage
+from promptlab.models.values import Fault, Model, Outcome, Request, Usage
 from promptlab.runs.plan import cell_key, cell_seed
+from promptlab.scoring.asking import replies_of
 from promptlab.scoring.questions import NotAsked, Question, constraint_for, is_weighed, questions, table_of
 from promptlab.scoring.replies import Settle, read_reply, settle
 from promptlab.scoring.values import JudgeItem, Reply, Score
@@ -157,7 +158,7 @@ async def _outcomes(
         seed = cell_seed(question.messages, judge.params.seed)
         requests[key] = Request(key, question.messages, judge.params, seed, constraint, choice_probabilities=weighed)
         places.setdefault(key, []).append(place)
-    async with aclosing(_replies(model, requests, cache)) as replies:
+    async with aclosing(replies_of(model, requests, cache)) as replies:
         async for outcome in replies:
             for at, place in enumerate(places.pop(outcome.key)):
                 yield place, _for_nothing(outcome) if at else outcome
@@ -167,34 +168,3 @@ def _for_nothing(outcome: Outcome) -> Outcome:
     """The outcome of a question that is answered by the same request as another one: its figures count once."""
     cost = None if outcome.cost is None else 0.0
     return structs.replace(outcome, cached=True, usage=Usage(), cost=cost)
-
-
-async def _replies(model: Model, requests: dict[str, Request], cache: Cache | None) -> AsyncGenerator[Outcome, None]:
-    """Exactly one outcome for each request: known ones, then new ones, then faults for those that never came."""
-    known = cache.get_many(list(requests)) if cache else {}
-    for outcome in known.values():
-        yield outcome
-    left = {key: request for key, request in requests.items() if key not in known}
-    if not left:
-        return
-    reason = Fault("malformed", "The model gave no answer.")
-    stream = model.generate(tuple(left.values()))
-    try:
-        async for outcome in stream:
-            if left.pop(outcome.key, None) is None:
-                continue
-            # Some endpoints cut an emoji in half at the token limit; half of one cannot be stored.
-            outcome = structs.replace(outcome, text=outcome.text.encode("utf-8", "replace").decode())
-            if cache:
-                cache.put_many([outcome])
-            yield outcome
-            if outcome.fault is not None and outcome.fault.kind in FATAL_FAULTS:
-                reason = outcome.fault
-                break
-    except ModelFault as fault:
-        reason = Fault("unavailable", str(fault))
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
-    for key in left:
-        yield Outcome(key, finish="error", fault=reason)

@@ -117,13 +117,13 @@ def _variables(judge: Prompt, item: JudgeItem, answers: dict[str, str]) -> Varia
         variables["choices"] = list(grading(table).choices or ())
     used = variables_of(judge)
     if "inputs" in used:
-        variables.setdefault("inputs", _listed(example.vars))
+        variables.setdefault("inputs", listed(example.vars))
     if "instructions" in used and item.instructions:
         variables.setdefault("instructions", item.instructions)
     return variables
 
 
-def _listed(variables: Variables) -> str:
+def listed(variables: Variables) -> str:
     """Variables as text: a single one as it is, several each behind its name."""
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

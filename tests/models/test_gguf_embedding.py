@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from gguf_support import NANO, answers, ask, collect
+from gguf_support import MEAN, answers, ask, collect, with_metadata
 
 from promptlab.errors import ModelFault
 from promptlab.models.gguf.process import GgufModel
@@ -22,28 +22,8 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="the local engine is not installed"),
 ]
 
-MEAN, RANK = 1, 4
+RANK = 4
 TEXTS = ["I was charged twice.", "The parcel is late.", "I was charged two times."]
-
-
-def with_metadata(path: Path, *, pooling: int | None = None, causal: bool = True) -> Path:
-    """A copy of nano whose metadata hold more. What follows them stays aligned to 32 bytes."""
-
-    def entry(key: bytes, kind: int, value: bytes) -> bytes:
-        return len(key).to_bytes(8, "little") + key + kind.to_bytes(4, "little") + value
-
-    entries: list[bytes] = []
-    if pooling is not None:
-        entries.append(entry(b"llama.pooling_type", 4, pooling.to_bytes(4, "little")))
-    if not causal:
-        entries.append(entry(b"llama.attention.causal", 7, b"\0"))
-    size = sum(map(len, entries)) + len(entry(b"test.padding", 8, bytes(8)))
-    filler = -size % 32
-    entries.append(entry(b"test.padding", 8, filler.to_bytes(8, "little") + b"x" * filler))
-    data = NANO.read_bytes()
-    count = int.from_bytes(data[16:24], "little") + len(entries)
-    path.write_bytes(data[:16] + count.to_bytes(8, "little") + b"".join(entries) + data[24:])
-    return path
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from promptlab import compare
-from promptlab.scoring.catalogue import COMPUTED
+from promptlab.scoring.catalogue import CATALOGUE, JUDGE, PEOPLE
+from promptlab.scoring.custom import PYTHON
 
 TESTS = Path(__file__).parents[1]
 BY_HAND = "cases scored by hand: the definition is ours"
@@ -96,6 +97,11 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "vote": (OTHERS, "test_the_most_frequent_answer_is_that_of_scipy", "stats.mode"),
     "agreement": (OTHERS, "test_the_most_frequent_answer_is_that_of_scipy", "stats.mode"),
     "stability": ("scoring/test_trials.py", "test_how_alike_the_trials_are", "Levenshtein"),
+    **dict.fromkeys(
+        ("emb_cos", "relevance", "refusal_sim", "injection_sim", "self_check"),
+        ("scoring/test_meaning.py", "test_nearness_is_that_of_the_cosines_of_scikit_learn", "cosine_similarity"),
+    ),
+    "choice_prob": ("scoring/test_meaning.py", "test_choice_prob_is_the_softmax_of_scipy", "softmax"),
 }
 STATISTICS: dict[str, tuple[str, str, str]] = {
     "agreement.agreement": ("compare/test_agreement.py", "test_kappa_is_that_of_others", "cohen_kappa_score"),
@@ -217,7 +223,7 @@ def functions(file: str) -> dict[str, str]:
 
 
 def test_every_metric_has_a_line_here() -> None:
-    assert METRICS.keys() == COMPUTED.keys()
+    assert METRICS.keys() == CATALOGUE.keys() - {JUDGE, PEOPLE, PYTHON}
 
 
 def test_every_statistic_has_a_line_here() -> None:

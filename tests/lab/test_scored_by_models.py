@@ -1,0 +1,148 @@
+"""Scores that need a model beside the answer: cosines of embeddings, probabilities of choices."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gguf_support import MEAN, collect, with_metadata
+from loopback import LoopbackServer
+from sklearn.metrics.pairwise import cosine_similarity
+
+from promptlab.errors import InvalidFile, NotFound
+from promptlab.lab import Lab, RunTable
+from promptlab.lab.values import RunRequest
+from promptlab.lab.weighing import NOT_ASKED
+from promptlab.models.values import Embedding, Request
+from promptlab.workspace.values import MetricSpec, Params
+
+needs_engine = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="no local engine")
+EMBEDDED = """[[metrics]]
+id = "emb_cos"
+model = "vectors"
+to = "expected"
+[[metrics]]
+id = "relevance"
+model = "vectors"
+[[metrics]]
+id = "self_check"
+model = "vectors"
+[[metrics]]
+id = "refusal_sim"
+name = "no embeddings"
+model = "api"
+"""
+
+
+def with_metrics(folder: Path, metrics: str) -> None:
+    path = folder / "evalsets" / "tickets.toml"
+    path.write_text(path.read_text().replace('[[metrics]]\nid = "contains"\n', metrics))
+
+
+async def run(lab: Lab, request: RunRequest) -> RunTable:
+    plan = lab.plan(request)
+    table = lab.table(plan)
+    async for _ in lab.run(plan, table):
+        pass
+    return table
+
+
+@pytest.fixture
+def embedding(folder: Path) -> Path:
+    """The workspace with an embedding model and metrics that use it."""
+    with_metadata(folder / "vectors.gguf", pooling=MEAN)
+    with (folder / "promptlab.toml").open("a") as settings:
+        settings.write('[models.vectors]\ngguf = "vectors.gguf"\n')
+    with_metrics(folder, EMBEDDED)
+    return folder
+
+
+@pytest.mark.local
+@needs_engine
+async def test_cosines_are_those_of_scikit_learn(embedding: Path, server: LoopbackServer) -> None:
+    lab = Lab.open(embedding)
+    table = await run(lab, RunRequest(subjects=("triage@v1",), only=("t1", "t2"), trials=2))
+    model = lab.model("vectors")
+    assert isinstance(model, Embedding)
+    answer, right, ticket = "It is about billing.", "billing", "I was charged twice."
+    vectors = np.array(await model.embed([answer, right, ticket]))
+    cosines = cosine_similarity(vectors)
+    assert table.value("a", "t1", "emb_cos") == pytest.approx(cosines[0, 1], abs=1e-6)
+    assert table.value("a", "t1", "relevance") == pytest.approx(cosines[0, 2], abs=1e-6)
+    assert table.value("a", "t1", "self_check") == pytest.approx(1.0), "both trials say the same"
+    assert table.trial_scores("a", "t1", 0)["no embeddings"].missing == (
+        "api gives no embeddings: name an embedding model"
+    )
+    lab.save(table.run)
+    await model.close()
+    asked = server.count.total()
+    again = await lab.score(table.run, [MetricSpec("emb_cos", "near", {"model": "vectors", "to": "expected"})])
+    assert again.value("a", "t2", "near") == table.value("a", "t2", "emb_cos")
+    assert model.pid is None, "vectors of known texts come from the cache"  # type: ignore[attr-defined] a GgufModel
+    assert server.count.total() == asked
+    assert again.judge_models == {"near": model.identity}  # type: ignore[attr-defined] a model, too
+    await lab.close()
+
+
+@pytest.mark.local
+@needs_engine
+async def test_one_text_that_cannot_be_embedded_keeps_no_other_from_it(
+    embedding: Path, server: LoopbackServer
+) -> None:
+    settings = embedding / "promptlab.toml"
+    settings.write_text(settings.read_text().replace('"vectors.gguf"', '"vectors.gguf"\ncontext = 64'))
+    server.reply = lambda said: "word " * 100 if "parcel" in said else "" if "invoice" in said else "billing"
+    lab = Lab.open(embedding)
+    table = await run(lab, RunRequest(subjects=("triage",), only=("t1", "t2", "t3")))
+    await lab.close()
+    assert table.value("a", "t1", "emb_cos") == pytest.approx(1.0)
+    missing = [table.trial_scores("a", example, 0)["emb_cos"].missing for example in ("t2", "t3")]
+    assert missing[0].startswith("vectors: The text has ")
+    assert missing[1] == "the answer is empty"
+    assert table.trial_scores("a", "t1", 0)["self_check"].missing == (
+        "one answer by itself says nothing here: run several trials (-k)"
+    )
+
+
+@pytest.mark.local
+@needs_engine
+async def test_the_probability_of_the_right_choice_is_that_of_its_token(folder: Path) -> None:
+    """Against exp of the log probabilities that the model gives beside a free answer."""
+    with_metrics(folder, '[[metrics]]\nid = "choice_prob"\nchoices = ["A", "B"]\n')
+    path = folder / "evalsets" / "tickets.toml"
+    path.write_text(path.read_text().replace('expected = "billing"', 'expected = "A"'))
+    lab = Lab.open(folder)
+    table = await run(lab, RunRequest(subjects=("triage",), models=("nano", "api"), only=("t1", "t2")))
+    request = Request("k", table.rendered("a", "t1"), Params(max_tokens=1), logprobs=10_000)
+    (token,) = (await collect(lab.model("nano").generate([request])))["k"].logprobs
+    free = {one.text: math.exp(one.logprob) for one in token.top}
+    found = table.scores("a", "t1")["choice_prob"]
+    assert found.value == pytest.approx(free["A"] / (free["A"] + free["B"]), rel=1e-4)
+    assert found.detail == f"only {free['A'] + free['B']:.1%} of what the model would say is a choice"
+    assert table.scores("a", "t2")["choice_prob"].missing == "the example's `expected` is none of the choices"
+    assert table.scores("b", "t1")["choice_prob"].missing == "api gives no probabilities of choices"
+    lab.save(table.run)
+    again = await lab.score(table.run, [MetricSpec("choice_prob", "p", {"choices": ["A", "B"]})])
+    assert again.value("a", "t1", "p") == found.value, "what was asked in the run is known"
+    other = await lab.score(table.run, [MetricSpec("choice_prob", "p", {"choices": ["A", "C"]})])
+    assert other.scores("a", "t1")["p"].missing == NOT_ASKED
+    await lab.close()
+
+
+@pytest.mark.parametrize(
+    ("metric", "fault", "sentence"),
+    [
+        ('id = "emb_cos"\n', InvalidFile, "`model`"),
+        ('id = "emb_cos"\nmodel = "gone"\n', NotFound, "There is no model “gone”."),
+        ('id = "emb_cos"\nmodel = "api"\nto = "tags"\n', InvalidFile, 'metrics.emb_cos.to: Expected "reference"'),
+        ('id = "choice_prob"\nmodel = "api"\n', InvalidFile, "`model`"),
+    ],
+)
+def test_an_entry_that_cannot_be(folder: Path, metric: str, fault: type[Exception], sentence: str) -> None:
+    with_metrics(folder, f"[[metrics]]\n{metric}")
+    with pytest.raises(fault) as caught:
+        Lab.open(folder).plan(RunRequest(subjects=("triage",)))
+    assert sentence in str(caught.value)
