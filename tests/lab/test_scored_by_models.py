@@ -32,8 +32,13 @@ id = "self_check"
 model = "vectors"
 [[metrics]]
 id = "refusal_sim"
-name = "no embeddings"
+name = "by endpoint"
 model = "api"
+texts = ["a cab", "bad"]
+[[metrics]]
+id = "injection_sim"
+name = "no embeddings"
+model = "nano"
 """
 
 
@@ -73,8 +78,10 @@ async def test_cosines_are_those_of_scikit_learn(embedding: Path, server: Loopba
     assert table.value("a", "t1", "emb_cos") == pytest.approx(cosines[0, 1], abs=1e-6)
     assert table.value("a", "t1", "relevance") == pytest.approx(cosines[0, 2], abs=1e-6)
     assert table.value("a", "t1", "self_check") == pytest.approx(1.0), "both trials say the same"
+    letters = np.array([[text.count(one) for one in "abcd"] for text in (answer, "a cab", "bad")])
+    assert table.value("a", "t1", "by endpoint") == pytest.approx(cosine_similarity(letters)[0, 1:].max())
     assert table.trial_scores("a", "t1", 0)["no embeddings"].missing == (
-        "api gives no embeddings: name an embedding model"
+        "nano: This model gives no embeddings: its file names no pooling. Choose an embedding model."
     )
     lab.save(table.run)
     await model.close()
