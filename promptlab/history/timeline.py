@@ -116,11 +116,12 @@ def _distinct(
 
 def _newer(repo: Repository, old: str, head: str, full: str) -> list[Change] | None:
     """Changes since ``old``, or None when that is not behind HEAD or the file was made or moved since."""
-    out = repo.git.try_read("rev-list", "--first-parent", "--parents", f"{old}..{head}", "--")
-    lines = out.out.decode("ascii", "replace").splitlines()
-    if out.code or not lines or lines[-1].split(" ")[1:2] != [old]:
+    # --sparse: every commit, also those that did not touch the file, so that the line down to ``old`` is seen.
+    out = repo.git.try_read(*_LOG, "--sparse", "--no-renames", "--end-of-options", f"{old}..{head}", "--", full)
+    commits = list(_commits(out.out))
+    if out.code or not commits or commits[-1].parents[:1] != [old]:
         return None
-    changes = list(_log(repo, f"{old}..{head}", full))
+    changes = [change for commit in commits for change in commit.changes]
     return changes if all(change.status in "MT" for change in changes) else None
 
 
@@ -202,46 +203,61 @@ def _parse(blob: str, data: bytes) -> Parsed:
     return Parsed(blob, content=content_hash(parsed), id=name if isinstance(name, str) else "")
 
 
+_LOG = (
+    *("log", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "-z"),
+    *("--no-color", "--no-ext-diff", "--no-textconv", "--no-notes", "--format=%H%x00%P%x00%at%x00%an%x00%s"),
+)
+_HEADER = 5  # fields of a commit in that format
+
+
 def _log(repo: Repository, range_: str, full: str) -> Iterator[Change]:
     """Commits of a range that wrote the file, newest first, as far as git itself can follow it."""
-    out = repo.git.read(
-        *("log", "--first-parent", "--diff-merges=first-parent", "--follow", "-M", "--raw", "--no-abbrev", "-z"),
-        *("--no-color", "--no-ext-diff", "--no-textconv", "--no-notes", "--format=%H%x00%at%x00%an%x00%s"),
-        *("--end-of-options", range_, "--", full),
-    )
-    return _read_log(out)
+    out = repo.git.read(*_LOG, "--follow", "-M", "--end-of-options", range_, "--", full)
+    for commit in _commits(out):
+        yield from commit.changes
+        if commit.copied:
+            return  # `--follow` goes on into the file that this one was copied from: that is another prompt's past
 
 
-def _read_log(out: bytes) -> Iterator[Change]:
-    """Reads ``log -z --raw``: per commit four fields, then ``:modes blobs status`` and one or two paths."""
-    fields = iter(out.split(b"\0"))
-    header: list[str] = []
-    for field in fields:
-        if len(header) == 4 and field.lstrip(b"\n").startswith(b":"):
-            _, mode, old, blob, status = field.split()
-            path = next(fields)
-            if status[:1] in b"RC":
-                path = next(fields)
-            commit, time, author, subject = header
+class _Commit(NamedTuple):
+    """A commit of the log. ``changes`` is what it did to the file: one change, or none."""
+
+    parents: list[str]
+    changes: tuple[Change, ...]
+    copied: bool = False
+
+
+def _commits(out: bytes) -> Iterator[_Commit]:
+    """Reads ``log -z --raw``: per commit five fields, then ``:modes blobs status`` and one or two paths, if any."""
+    fields = out.split(b"\0")
+    at = 0
+    while at + _HEADER <= len(fields):
+        commit, parents, time, author, subject = (
+            field.decode("utf-8", "replace").lstrip("\n") for field in fields[at : at + _HEADER]
+        )
+        at += _HEADER
+        found: list[Change] = []
+        copied = False
+        while at < len(fields) and fields[at].startswith((b":", b"\n:")):
+            _, mode, old, blob, status = fields[at].split()
+            letter = status[:1].decode()
+            at += 3 if letter in "RC" else 2
+            copied = copied or letter == "C"
             # A submodule or symbolic link at the path is no prompt file, nor is its removal.
             if mode.startswith(b"100"):
-                # `--follow` goes on into the file that this one was copied from: that is another prompt's past.
-                kind = "A" if status[:1] == b"C" else status[:1].decode()
-                yield Change(
-                    commit,
-                    int(time),
-                    plain(author),
-                    plain(subject),
-                    kind,
-                    old.decode(),
-                    blob.decode(),
-                    os.fsdecode(path),
+                found.append(
+                    Change(
+                        commit=commit,
+                        time=int(time),
+                        author=plain(author),
+                        subject=plain(subject),
+                        status="A" if copied else letter,
+                        old=old.decode(),
+                        blob=blob.decode(),
+                        path=os.fsdecode(fields[at - 1]),
+                    )
                 )
-            if status[:1] == b"C":
-                return
-            header = []
-        else:
-            header = [*header[-3:], field.decode("utf-8", "replace").lstrip("\n")]
+        yield _Commit(parents.split(), tuple(found), copied)
 
 
 def _file(repo: Repository, full: str) -> Path:

@@ -133,8 +133,8 @@ def _elsewhere(mark: Mark) -> Version:
 
 def _names(found: Iterable[Version]) -> Iterator[str]:
     """The names that the file had, by its paths."""
-    for version in found:
-        folder, _, rest = version.path.partition("/")
+    for path in {version.path: None for version in found}:
+        folder, _, rest = path.partition("/")
         name = posixpath.splitext(rest)[0]
         if folder == "prompts" and is_name(name):
             yield name

@@ -93,6 +93,31 @@ def test_a_merge_counts_as_one_step_of_the_first_parent(top: Path) -> None:
     assert numbers(of(top)) == [(1, "one"), (2, "merge topic")]
 
 
+def test_what_came_since_the_last_look_is_the_same_as_a_first_look(top: Path) -> None:
+    repo = Repository.open(top)
+
+    def at_once() -> list[Version]:
+        for file in (top / ".git" / "promptlab").glob("versions-*"):
+            file.unlink()
+        return versions(repo, "triage", "prompts/triage.toml")
+
+    assert versions(repo, "triage", "prompts/triage.toml")
+    commit(top, ":sparkles: another file", other=V1.replace("Route", "Number 1"))
+    commit(top, ":art: nicer", triage=V1.replace("Route", "Sort"))
+    commit(top, ": \n:100644 nothing", other=V1.replace("Route", "Number 2"))
+    sh(top, "checkout", "-q", "-b", "side")
+    commit(top, "on the side", triage=V1.replace("Route", "Send"))
+    sh(top, "checkout", "-q", "main")
+    commit(top, "on main", other=V1.replace("Route", "Number 3"))
+    sh(top, "merge", "-q", "--no-ff", "-m", "merged", "side")
+    commit(top, "after", other=V1.replace("Route", "Number 4"))
+    newer = versions(repo, "triage", "prompts/triage.toml")
+    assert [version.subject for version in newer][-2:] == [":art: nicer", "merged"]
+    assert newer == at_once()
+    sh(top, "reset", "-q", "--hard", "HEAD~2")
+    assert versions(repo, "triage", "prompts/triage.toml") == at_once() == newer[:-1]
+
+
 def test_invalid_toml_is_shown_and_takes_no_number(top: Path) -> None:
     broken = commit(top, "oops", triage=V1 + "[[messages\n")
     commit(top, "not text", triage=b"\xff\xfe")
