@@ -7,13 +7,13 @@ or at an empty commit made for them, never at a commit of a branch, so that ``gi
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from promptlab import __version__
 from promptlab.errors import HistoryFault, UsageFault
 from promptlab.history import trailers
+from promptlab.history.annotated import Annotated, read_tags
 from promptlab.history.git import plain
 from promptlab.history.pending import Folder
 from promptlab.history.repository import Repository
@@ -25,21 +25,9 @@ PIN = re.compile(r"(?P<prompt>.+)@v(?P<number>[1-9][0-9]{0,8})")
 STAGE = re.compile(r"(?P<prompt>.+)#(?P<stage>[a-z][a-z0-9-]*)(?P<clear>!?)#(?P<number>[1-9][0-9]{0,8})")
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _LIKE_A_VERSION = re.compile(r"v[0-9]+|[0-9a-f]{4,12}")
-_FIELDS = (
-    "refname",
-    "objecttype",
-    "*objecttype",
-    "*objectname",
-    "taggerdate:unix",
-    "taggername",
-    "contents:subject",
-    "contents:body",
-)
-_FORMAT = "%00".join(f"%({field})" for field in _FIELDS) + "%00"
-_NAMES = 500  # refs named to one process
 
 
-def list_marks(repo: Repository, prompts: Iterable[str] | None = None, *, below: str = "refs/tags/") -> list[Mark]:
+def list_marks(repo: Repository, prompts: Collection[str] | None = None, *, below: str = "refs/tags/") -> list[Mark]:
     """Every name of a version, in the order they were given; tags that promptlab did not make are passed over.
 
     Args:
@@ -50,24 +38,23 @@ def list_marks(repo: Repository, prompts: Iterable[str] | None = None, *, below:
     Raises:
         HistoryFault: Git failed.
     """
-    if prompts is None:
-        names = os.fsdecode(repo.git.read("for-each-ref", "--format=%(refname)", below)).splitlines()
-        wanted = [name for name in names if is_mark(name.removeprefix(below))]
-    else:
-        wanted = [f"{below}{prompt}{kind}*" for prompt in dict.fromkeys(prompts) for kind in ("@v", "#")]
-    found: list[Mark] = []
-    for start in range(0, len(wanted), _NAMES):
-        out = repo.git.read("for-each-ref", f"--format={_FORMAT}", *wanted[start : start + _NAMES])
-        fields = [field.decode("utf-8", "replace") for field in out.split(b"\0")]
-        width = len(_FIELDS)
-        marks = (_mark(fields[at : at + width], below) for at in range(0, len(fields) - width, width))
-        found += [mark for mark in marks if mark]
-    return sorted(found, key=lambda mark: (mark.time, mark.number, mark.tag))
+    starts = [below] if prompts is None else [f"{below}{name}" for name in prompts]
+    refs = ((ref.removeprefix(below), tag_object) for ref, tag_object in repo.refs(*starts).items())
+    named = {name: tag_object for name, tag_object in refs if (of := _prompt_of(name)) and of in (prompts or (of,))}
+    tags = read_tags(repo, named.values()) if named else {}
+    marks = (_mark(name, tags[tag_object]) for name, tag_object in named.items() if tag_object in tags)
+    return sorted(filter(None, marks), key=lambda mark: (mark.time, mark.number, mark.tag))
 
 
 def is_mark(tag: str) -> bool:
     """Whether a tag's name is that of a pinned version or a stage."""
-    return not tag.startswith("run/") and bool(PIN.fullmatch(tag) or STAGE.fullmatch(tag))
+    return bool(_prompt_of(tag))
+
+
+def _prompt_of(tag: str) -> str:
+    """The prompt that a tag by its name is about, "" for a tag that is no mark."""
+    found = None if tag.startswith("run/") else PIN.fullmatch(tag) or STAGE.fullmatch(tag)
+    return found["prompt"] if found else ""
 
 
 def pinned(marks: Iterable[Mark], prompts: Iterable[str]) -> dict[str, Mark]:
@@ -165,9 +152,13 @@ def parse(tag: str, text: str, *, commit: str, time: int, author: str) -> Mark |
     pin_name, stage_name = PIN.fullmatch(tag), STAGE.fullmatch(tag)
     name = stage_name or pin_name
     title, lines = trailers.read(text)
-    if name is None or lines.get("Format") != [trailers.FORMAT] or len(lines.get("Version", [])) != 1:
+    if (
+        name is None
+        or lines.get("Promptlab-Format") != [trailers.FORMAT]
+        or len(lines.get("Promptlab-Version", ())) != 1
+    ):
         return None
-    version, *rest = lines["Version"][0].split(" ")
+    version, *rest = lines["Promptlab-Version"][0].split(" ")
     values = dict[str, str](word.split("=", 1) for word in rest if "=" in word)
     prompt, content = trailers.pair(version)
     if prompt != name["prompt"] or not re.fullmatch("[0-9a-f]{12}", content):
@@ -184,7 +175,7 @@ def parse(tag: str, text: str, *, commit: str, time: int, author: str) -> Mark |
         blob=values["blob"],
         path=trailers.unquote(values.get("path", "")),
         commit=commit,
-        run=trailers.unquote(lines["Run"][0].partition(" ")[0]) if "Run" in lines else "",
+        run=trailers.unquote(lines["Promptlab-Run"][0].partition(" ")[0]) if "Promptlab-Run" in lines else "",
         time=time,
         author=plain(author),
         title=plain(title),
@@ -222,14 +213,7 @@ def _taken(repo: Repository, tag: str) -> bool:
     return exists(repo, tag) or ("#" in tag and exists(repo, other))
 
 
-def _mark(fields: list[str], below: str) -> Mark | None:
-    name, kind, target, commit, time, author, subject, body = fields
-    if (kind, target) != ("tag", "commit"):
+def _mark(name: str, tag: Annotated) -> Mark | None:
+    if tag.kind != "commit":
         return None
-    return parse(
-        name.lstrip("\n").removeprefix(below),
-        f"{subject}\n\n{body}",
-        commit=commit,
-        time=int(time or 0),
-        author=author,
-    )
+    return parse(name, tag.text, commit=tag.target, time=tag.time, author=tag.tagger)

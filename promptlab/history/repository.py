@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from promptlab.errors import HistoryFault, NotFound
-from promptlab.history.git import Answer, Git, plain
+from promptlab.history import refs
+from promptlab.history.git import Answer, Git, explain, plain
 from promptlab.history.values import RepoState
 
 # An operation that git left a mark of in its folder, the outermost first: a rebase marks a cherry-pick of its own.
@@ -21,6 +22,8 @@ _MARKS = (
     ("BISECT_LOG", "bisect"),
 )
 _BATCH = 2000  # objects asked of one process: bounds what is held in memory at once
+_DAMAGED = 16  # tags passed over before the whole repository counts as damaged
+_CAT_FILE = ("cat-file", "--batch", "--buffer")
 _NEXT = "--promptlab-next"
 
 
@@ -115,7 +118,23 @@ class Repository:
     def head(self) -> str | None:
         """The commit that HEAD stands on, or None on an unborn branch."""
         # Not HEAD^{commit}: a branch whose commit is damaged or missing must not look unborn.
-        return self.git.word("rev-parse", "--verify", "--quiet", "HEAD")
+        return refs.head_of(self.git_dir, self.common_dir) or self.git.word(
+            "rev-parse", "--verify", "--quiet", "HEAD"
+        )
+
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Full name of each ref that begins with one of the prefixes, and its object.
+
+        Raises:
+            HistoryFault: Git failed.
+        """
+        found = refs.refs_of(self.common_dir, prefixes)
+        if found is not None:
+            return found
+        folders = dict.fromkeys(prefix.rpartition("/")[0] + "/" for prefix in prefixes)
+        out = os.fsdecode(self.git.read("for-each-ref", "--format=%(objectname) %(refname)", *folders))
+        pairs = (line.partition(" ") for line in out.splitlines())
+        return {name: value for value, _, name in pairs if name.startswith(prefixes)}
 
     def rev_parse(self, rev: str) -> str:
         """The commit id that a revision such as ``main~20``, a tag or a hash names.
@@ -176,23 +195,48 @@ class Repository:
         wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
         found: dict[str, bytes] = {}
         for start in range(0, len(wanted), _BATCH):
-            found.update(self._batch(wanted[start : start + _BATCH]))
+            batch = wanted[start : start + _BATCH]
+            out = self.git.read(*_CAT_FILE, stdin=_lines(batch))
+            found |= {name: data for name, kind, data in _objects(batch, out) if kind == b"blob"}
         return found
 
-    def _batch(self, names: list[str]) -> Iterable[tuple[str, bytes]]:
-        out = self.git.read("cat-file", "--batch", stdin=b"".join(os.fsencode(name) + b"\n" for name in names))
-        at = 0
-        for name in names:
-            end = out.index(b"\n", at)
-            fields = out[at:end].split(b" ")
-            at = end + 1
-            # `<id> <type> <size>`, or the name itself and one word such as `missing`; a name may hold blanks.
-            if len(fields) != 3 or not fields[2].isdigit():
-                continue
-            size = int(fields[2])
-            if fields[1] == b"blob":
-                yield name, out[at : at + size]
-            at += size + 1
+    def tags(self, objects: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of many annotated tags by their ids; other objects, and tags that are damaged, are left out.
+
+        Raises:
+            HistoryFault: Git failed.
+        """
+        wanted = list(dict.fromkeys(objects))
+        found: dict[str, bytes] = {}
+        start = damaged = 0
+        while start < len(wanted):
+            batch = wanted[start : start + _BATCH]
+            answer = self.git.try_read(*_CAT_FILE, stdin=_lines(batch))
+            read = list(_objects(batch, answer.out))
+            found |= {name: data for name, kind, data in read if kind == b"tag"}
+            start += len(read)
+            if answer.code and (damaged := damaged + 1) > _DAMAGED:
+                raise HistoryFault(explain("cat-file", answer))
+            start += bool(answer.code)  # git's answer ends at one that is damaged
+        return found
+
+
+def _lines(names: Iterable[str]) -> bytes:
+    return b"".join(os.fsencode(name) + b"\n" for name in names)
+
+
+def _objects(names: list[str], out: bytes) -> Iterator[tuple[str, bytes, bytes]]:
+    """Name, kind and bytes of each object that ``cat-file --batch`` gave; one that is missing has no kind."""
+    at = 0
+    for name in names:
+        end = out.find(b"\n", at)
+        fields = out[at:end].split(b" ")
+        # `<id> <type> <size>`, or the name itself and one word such as `missing`; a name may hold blanks.
+        kind, size = (fields[1], int(fields[2])) if len(fields) == 3 and fields[2].isdigit() else (b"", -1)
+        at = end + 1 + size + 1
+        if end < 0 or at > len(out):
+            return
+        yield name, kind, out[end + 1 : at - 1]
 
 
 def inside(prefix: str, path: str) -> str:

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
 from promptlab import __version__
 from promptlab.errors import NotFound
 from promptlab.history import memo, trailers
+from promptlab.history.annotated import Annotated, read_tags
 from promptlab.history.repository import Repository, inside
 from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
 
-# The body of a signed tag comes without its signature; `contents` would have it.
-_FIELDS = (
-    "objectname",
-    "refname:lstrip=2",
-    "objecttype",
-    "*objecttype",
-    "*objectname",
-    "*parent",
-    "taggerdate:unix",
-    "contents:subject",
-    "contents:body",
-)
-_FORMAT = "%00".join(f"%({field})" for field in _FIELDS) + "%00"
 _PREFIX = "refs/tags/run/"
-_NAMES = 500  # refs named to one process
 # What is remembered holds for the version that read it.
 _RULE = hashlib.sha256(
     repr((__version__, *(kind.__struct_fields__ for kind in (RunRecord, ColumnLine, ScoreLine)))).encode()
@@ -51,20 +38,15 @@ def list_runs(repo: Repository) -> list[RunRecord]:
         HistoryFault: Git failed.
     """
     file = repo.common_dir / "promptlab" / f"runs-{_RULE}.jsonl"
-    known = {entry.tag_object: entry for entry in memo.load(file, _Known)}
-    # Where nothing is remembered, one process reads all of them, and their names with them.
-    first = None if known else _everything(repo)
-    refs = _refs(repo) if first is None else [(entry.tag_object, f"refs/tags/{name}") for name, entry in first]
-    new = [name for tag_object, name in refs if tag_object not in known]
+    known = {entry.tag_object: entry.record for entry in memo.load(file, _Known)}
+    refs = repo.refs(_PREFIX)
+    new = [tag_object for tag_object in refs.values() if tag_object not in known]
     if new:
-        found = (
-            first if first is not None else [each for listing in _listings(repo, new) for each in _entries(listing)]
-        )
-        read = {entry.tag_object: entry for _, entry in found if entry.tag_object not in known}
-        memo.add(file, read.values())
+        read = {tag_object: _record(tag) for tag_object, tag in read_tags(repo, new).items()}
+        memo.add(file, (_Known(tag_object, record) for tag_object, record in read.items()))
         known |= read
     # A name that somebody gave to a run's tag object makes no second run of it.
-    named = ((name, known[tag_object].record) for tag_object, name in refs if tag_object in known)
+    named = ((name, known.get(tag_object)) for name, tag_object in refs.items())
     records = [record for name, record in named if record is not None and name == f"refs/tags/{record.tag}"]
     return sorted(records, key=lambda record: record.id, reverse=True)
 
@@ -110,53 +92,10 @@ def read_inputs(repo: Repository, record: RunRecord, paths: Iterable[str]) -> di
     return {names[name]: data for name, data in repo.blobs(names).items()}
 
 
-def _refs(repo: Repository) -> list[tuple[str, str]]:
-    """Tag object and full name of each tag of a run."""
-    listing = os.fsdecode(repo.git.read("for-each-ref", "--format=%(objectname) %(refname)", _PREFIX)).splitlines()
-    return [(tag_object, name) for tag_object, _, name in (line.partition(" ") for line in listing)]
-
-
-def _everything(repo: Repository) -> list[tuple[str, _Known]] | None:
-    """All tags of runs, in one process; None where one of them is damaged, which ends git's list."""
-    answer = repo.git.try_read("for-each-ref", f"--format={_FORMAT}", _PREFIX)
-    return list(_entries(answer.out)) if answer.code == 0 else None
-
-
-def _listings(repo: Repository, names: list[str]) -> list[bytes]:
-    """What git says of these tags."""
-    if len(names) < _NAMES:
-        answer = repo.git.try_read("for-each-ref", f"--format={_FORMAT}", *names)
-        if answer.code == 0:
-            return [answer.out]
-    # One tag whose object is missing ends the whole list, so those that are whole are asked for by name.
-    asked = "".join(f"{name}^{{commit}}\n" for name in names)
-    said = repo.git.read("cat-file", "--batch-check=%(objecttype)", stdin=os.fsencode(asked)).splitlines()
-    whole = [name for name, kind in zip(names, said, strict=True) if kind == b"commit"]
-    return [
-        repo.git.read("for-each-ref", f"--format={_FORMAT}", *whole[start : start + _NAMES])
-        for start in range(0, len(whole), _NAMES)
-    ]
-
-
-def _entries(listing: bytes) -> Iterator[tuple[str, _Known]]:
-    """Short name of each tag, and what it is."""
-    fields = listing.decode("utf-8", "replace").split("\0")
-    width = len(_FIELDS)
-    for at in range(0, len(fields) - width, width):
-        yield fields[at + 1], _Known(fields[at].lstrip("\n"), _record(fields[at + 1 : at + width]))
-
-
-def _record(fields: list[str]) -> RunRecord | None:
-    name, kind, target, commit, parents, time, subject, body = fields
-    if (kind, target) != ("tag", "commit"):
+def _record(tag: Annotated) -> RunRecord | None:
+    if tag.kind != "commit":
         return None
-    return trailers.parse(
-        f"{subject}\n\n{body}",
-        tag=name,
-        commit=commit,
-        parent=parents.partition(" ")[0],
-        time=int(time or 0),
-    )
+    return trailers.parse(tag.text, tag=tag.name, commit=tag.target, time=tag.time)
 
 
 def _results(repo: Repository, record: RunRecord) -> tuple[str, dict[str, str]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from promptlab.errors import HistoryFault, NotFound, UsageFault
+from promptlab.history import annotated
 from promptlab.history.git import Answer, last_line, plain
 from promptlab.history.marks import is_mark, list_marks
 from promptlab.history.pending import Folder
@@ -23,7 +24,6 @@ from promptlab.history.values import Mark, Shared
 
 _INCOMING = "refs/promptlab/incoming/"
 _TRIES = 5  # pushes, each after a pull, while others push too
-_SIGNATURE = re.compile(rb"^-----BEGIN (PGP|SSH) SIGNATURE-----$", re.MULTILINE)
 
 
 class _Clash(NamedTuple):
@@ -218,21 +218,18 @@ def _again(repo: Repository, clash: _Clash, lock: int) -> None:
     """The same mark under another name, with its tagger and time; a signature cannot be kept, and is made anew."""
     if repo.git.word("rev-parse", "--verify", "--quiet", f"refs/tags/{clash.tag}") is not None:
         return
-    head, _, text = repo.git.read("cat-file", "tag", f"refs/tags/{clash.mark.tag}").partition(b"\n\n")
-    signature = _SIGNATURE.search(text)
-    text = text[: signature.start()] if signature else text
+    stored = repo.git.read("cat-file", "tag", f"refs/tags/{clash.mark.tag}")
+    text = annotated.parse(stored).text
     if wanted(repo, "tag.gpgsign"):
-        make_tag(repo, clash.tag, clash.mark.commit, tagger_of(repo), text.decode("utf-8", "replace"), lock)
+        make_tag(repo, clash.tag, clash.mark.commit, tagger_of(repo), text, lock)
         return
-    tagger = next(line for line in head.split(b"\n") if line.startswith(b"tagger ")).removeprefix(b"tagger ")
-    made = tag_object_of(repo, clash.tag, clash.mark.commit, tagger, text)
+    tagger = next(line for line in stored.split(b"\n") if line.startswith(b"tagger ")).removeprefix(b"tagger ")
+    made = tag_object_of(repo, clash.tag, clash.mark.commit, tagger, text.encode())
     repo.git.write("update-ref", "--stdin", stdin=f"create refs/tags/{clash.tag} {made}\n".encode(), lock=lock)
 
 
 def _local(repo: Repository, prefix: str) -> dict[str, str]:
-    out = repo.git.read("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-    lines = (line.split(" ", 1) for line in os.fsdecode(out).splitlines())
-    return {name.removeprefix(prefix): tag for tag, name in lines}
+    return {name.removeprefix(prefix): tag for name, tag in repo.refs(prefix).items()}
 
 
 def _commits_with(repo: Repository, remote: str, tags: Iterable[str]) -> int:

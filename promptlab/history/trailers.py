@@ -19,13 +19,22 @@ FORMAT = "1"
 TAG = re.compile(r"run/(?P<subject>.+)/(?P<run>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6})")
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._@/:*+-]")
 _ESCAPE = re.compile(rb"=([0-9A-F]{2})")
-_LINE = re.compile(r"^Promptlab-([A-Z][a-z]+): ([A-Za-z0-9._@/:=*+ -]*)$", re.MULTILINE)
-# A list of runs has thousands of these two: one expression reads all of their words. What a later version may add
-# behind them is passed over.
-_COLUMN = re.compile(
-    r"([^ ]*) prompt=([^ ]*)@([^ ]*) version=([^ ]*) model=([^ ]*) identity=([^ ]*)(?: set=([^ ]*))?(?: .*)?"
+# What a trailer, and the line end between two, may hold.
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@/:=*+- \n"
+# A list of runs has thousands of lines: an expression each reads all of a kind at once. What a later version may add
+# behind the words of a line is passed over.
+_HEAD = re.compile(
+    rf"Promptlab-Format: {FORMAT}\nPromptlab-Run: (?P<run>[^ \n]*)[^\n]*\nPromptlab-State: (?P<state>[^ \n]*)[^\n]*\n"
+    r"Promptlab-Evalset: (?P<evalset>[^ \n]*)@(?P<content>[^ \n]*) n=(?P<n>[0-9]+)(?: [^\n]*)?(?:\n|$)"
 )
-_SCORE = re.compile(r"([^ ]*) ([^ ]*)=([0-9.e+-]+) n=([0-9]+)(?: se=([0-9.e+-]+))?(?: missing=([0-9]+))?(?: .*)?")
+_COLUMN = re.compile(
+    r"\nPromptlab-Variant: ([^ \n]*) prompt=([^ \n]*)@([^ \n]*) version=([^ \n]*) model=([^ \n]*)"
+    r" identity=([^ \n]*)(?: set=([^ \n]*))?"
+)
+_SCORE = re.compile(
+    r"\nPromptlab-Score: ([^ \n]*) ([^ \n]*)=([0-9.e+-]+) n=([0-9]+)(?: se=([0-9.e+-]+))?(?: missing=([0-9]+))?"
+)
+_PLAN = re.compile(r"\nPromptlab-Plan: ([^ \n]*)")
 
 
 def message(
@@ -70,51 +79,63 @@ def message(
     return f"{head}\n\n" + "".join(f"Promptlab-{line}\n" for line in lines)
 
 
-def parse(text: str, *, tag: str, commit: str, parent: str, time: int) -> RunRecord | None:
+def parse(text: str, *, tag: str, commit: str, time: int) -> RunRecord | None:
     """What ``message`` wrote, or None when the text is not of that form: a tag of somebody else's, or a damaged one.
 
     Args:
         text: The tag's message, without a signature.
         tag: The tag's name, ``run/<subject>/<id>``.
         commit: The snapshot commit.
-        parent: Its parent, "" for none.
         time: Tagger time.
     """
     name = TAG.fullmatch(tag)
-    title, lines = read(text)
-    if name is None or lines.get("Format") != [FORMAT] or lines.get("Run") != [name["run"]]:
+    title, lines = _parts(text)
+    head = _HEAD.match(lines)
+    if name is None or head is None or head["run"] != name["run"]:
         return None
+    columns, scores = _COLUMN.findall(lines), _SCORE.findall(lines)
+    if len(columns) != lines.count("\nPromptlab-Variant:") or len(scores) != lines.count("\nPromptlab-Score:"):
+        return None
+    plan = _PLAN.search(lines)
     try:
-        (evalset_line,), (state,) = lines["Evalset"], lines["State"]
-        evalset, count = evalset_line.split(" ")
-        evalset_name, evalset_content = pair(evalset)
         return RunRecord(
             id=name["run"],
             subject=name["subject"],
             tag=tag,
             commit=commit,
-            parent=parent,
             time=time,
             title=plain(title),
-            evalset=evalset_name,
-            evalset_content=evalset_content,
-            n=int(count.removeprefix("n=")),
-            columns=tuple(_column(line) for line in lines.get("Variant", [])),
-            scores=tuple(_score(line) for line in lines.get("Score", [])),
-            partial=state == "partial",
-            plan=unquote(lines["Plan"][0].partition(" ")[0]) if "Plan" in lines else "",
+            evalset=unquote(head["evalset"]),
+            evalset_content=unquote(head["content"]),
+            n=int(head["n"]),
+            columns=tuple(_column(words) for words in columns),
+            scores=tuple(_score(*words) for words in scores),
+            partial=head["state"] == "partial",
+            plan=unquote(plan[1]) if plan else "",
         )
-    except (KeyError, ValueError, IndexError):
+    except ValueError:
         return None
 
 
 def read(text: str) -> tuple[str, dict[str, list[str]]]:
-    """A message's title, and its trailers by key: one line of words for each."""
-    title, _, body = text.strip().partition("\n\n")
+    """A message's title, and its trailers by their whole key: one line of words for each."""
+    title, paragraph = _parts(text)
     lines: dict[str, list[str]] = {}
-    for key, line in _LINE.findall(body.rpartition("\n\n")[2].replace("\r", "")):
-        lines.setdefault(key, []).append(line)
+    for line in paragraph.split("\n"):
+        key, _, words = line.partition(": ")
+        lines.setdefault(key, []).append(words)
     return title, lines
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """A message's title, and the lines of its last paragraph that can be trailers of ours."""
+    title, _, body = text.strip().partition("\n\n")
+    lines = body.rpartition("\n\n")[2].replace("\r", "")
+    return title, lines if _is_plain(lines) else "\n".join(filter(_is_plain, lines.split("\n")))
+
+
+def _is_plain(text: str) -> bool:
+    return not text.encode("ascii", "replace").translate(None, _PLAIN)
 
 
 def _column_words(column: ColumnLine) -> str:
@@ -125,13 +146,6 @@ def _column_words(column: ColumnLine) -> str:
     )
 
 
-def _column(line: str) -> ColumnLine:
-    words = _COLUMN.fullmatch(line)
-    if words is None:
-        raise ValueError(line)
-    return ColumnLine(*map(unquote, words.groups("")))
-
-
 def score_words(score: ScoreLine) -> str:
     """A mean as the words of a trailer."""
     se = "" if score.se is None or not math.isfinite(score.se) else f" se={score.se:.6g}"
@@ -139,27 +153,23 @@ def score_words(score: ScoreLine) -> str:
     return f"Score: {quote(score.column)} {quote(score.metric)}={score.mean:.6g} n={score.n}{se}{missing}"
 
 
-def _score(line: str) -> ScoreLine:
-    words = _SCORE.fullmatch(line)
-    if words is None:
-        raise ValueError(line)
-    column, metric, mean, n, se, missing = words.groups()
+def _column(words: tuple[str, ...]) -> ColumnLine:
+    return ColumnLine(*(map(unquote, words) if "=" in "".join(words) else words))
+
+
+def _score(column: str, metric: str, mean: str, n: str, se: str, missing: str) -> ScoreLine:
     if "=" in column or "=" in metric:
         column, metric = unquote(column), unquote(metric)
-    return ScoreLine(column, metric, _finite(mean), int(n), _finite(se) if se else None, int(missing or 0))
+    value, error = float(mean), float(se) if se else None
+    if not math.isfinite(value + (error or 0.0)):
+        raise ValueError(mean)
+    return ScoreLine(column, metric, value, int(n), error, int(missing) if missing else 0)
 
 
 def pair(word: str) -> tuple[str, str]:
     """``name@content``: the content is a hash, so the last ``@`` divides them."""
     name, _, content = word.rpartition("@")
     return unquote(name), unquote(content)
-
-
-def _finite(word: str) -> float:
-    value = float(word)
-    if not math.isfinite(value):
-        raise ValueError(word)
-    return value
 
 
 def quote(text: str) -> str:

@@ -102,7 +102,6 @@ class RunRecord(Struct, frozen=True, gc=False):
     subject: str
     tag: str
     commit: str
-    parent: str
     time: int
     title: str
     evalset: str

@@ -129,9 +129,12 @@ def long_history(scene: Scene) -> None:
         for repo, all in zip(repos, found, strict=True)
     ]
     assert (len(list_runs(repos[1])), len(of(long))) == (400, 401)
-    assert (listed, relisted) == ([1, 1], [1, 1])
+    # Of 400 refs that lie loose git makes the list; of a few, and of those that are packed, none is started for it.
+    assert (listed, relisted) == ([0, 2], [0, 1])
+    sh(long, "pack-refs", "--all")
+    assert processes(scene, lambda: list_runs(repos[1])) == 0
     assert read[0] == read[1]
-    assert again[0] == again[1] <= 2
+    assert again == [0, 0]
     assert texts[0] == texts[1]
 
 

@@ -15,6 +15,7 @@ from .conftest import V1, commit, sh
 
 FIRST = "20261121T195012Z-4f2a9c"
 SECOND = "20261122T080000Z-000001"
+THIRD = "20261122T080000Z-000002"
 COLUMN = ColumnLine("a", "triage", "5c8e33c836e2", "v1", "mini", "gguf:0f0f")
 SCORE = ScoreLine("a", "exact", 0.5, 2, 0.25)
 
@@ -50,7 +51,6 @@ def test_a_saved_run_comes_back_whole(top: Path) -> None:
         subject="triage",
         tag=tag,
         commit=sh(top, "rev-parse", f"{tag}^{{commit}}").strip(),
-        parent=sh(top, "rev-parse", "HEAD").strip(),
         time=int(sh(top, "for-each-ref", "--format=%(taggerdate:unix)", "refs/tags/run")),
         title="run triage on support: exact 0.5",
         evalset="support",
@@ -111,6 +111,27 @@ def test_a_tag_whose_object_is_missing_does_not_hide_the_others(top: Path) -> No
     lost = sh(top, "rev-parse", f"refs/tags/run/triage/{SECOND}").strip()
     (top / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
     assert [record.id for record in list_runs(repo)] == [FIRST]
+
+
+def test_damaged_tags_do_not_hide_the_others(top: Path) -> None:
+    repo = Repository.open(top)
+    for run in (FIRST, SECOND, THIRD):
+        save(repo, run)
+    objects = top / ".git" / "objects"
+    for run, kept in ((FIRST, 0), (SECOND, 40)):
+        name = sh(top, "rev-parse", f"refs/tags/run/triage/{run}").strip()
+        file = objects / name[:2] / name[2:]
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:kept] or b"not compressed")
+    assert [record.id for record in list_runs(repo)] == [THIRD]
+
+
+def test_another_name_for_a_run_hides_nothing(top: Path) -> None:
+    repo = Repository.open(top)
+    save(repo)
+    tag_object = sh(top, "rev-parse", f"refs/tags/run/triage/{FIRST}").strip()
+    sh(top, "update-ref", f"refs/tags/run/zebra/{SECOND}", tag_object)
+    assert [(record.id, record.subject) for record in list_runs(repo)] == [(FIRST, "triage")]
 
 
 def test_a_signed_tag_is_read_without_its_signature(top: Path) -> None:

@@ -30,7 +30,7 @@ def build(**changes: object) -> str:
 
 
 def read(text: str, tag: str = TAG) -> RunRecord | None:
-    return trailers.parse(text, tag=tag, commit="c" * 40, parent="p" * 40, time=7)
+    return trailers.parse(text, tag=tag, commit="c" * 40, time=7)
 
 
 def test_the_text_a_person_reads() -> None:
@@ -59,7 +59,6 @@ RECORDS = st.builds(
     subject=st.just("judges/helpful"),
     tag=st.just(f"run/judges/helpful/{RUN}"),
     commit=st.just("c" * 40),
-    parent=st.just("p" * 40),
     time=st.just(7),
     title=st.from_regex(r"[a-z][ -~]{0,80}[a-z]", fullmatch=True).map(lambda text: " ".join(text.split())),
     evalset=NAMES,
