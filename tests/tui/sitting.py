@@ -58,6 +58,13 @@ class Sitting:
             await asyncio.sleep(0.03)  # reading the screen is dear: it is drawn anew
         await self.pilot.pause()
 
+    async def sizes(self) -> AsyncIterator[tuple[int, int]]:
+        """The same sitting at each size of terminal: an app of its own for each would be started for little."""
+        for size in (WIDE, NORMAL, SMALL):
+            await self.pilot.resize_terminal(*size)
+            await self.pilot.pause()
+            yield size
+
     async def sees(self, words: str, seconds: float = 30.0) -> None:
         """Wait until the screen shows these words."""
         await self.until(lambda: words in self.text, seconds)

@@ -8,7 +8,7 @@ from pathlib import Path
 import places
 import pytest
 from loopback import LoopbackServer
-from tui.sitting import NORMAL, SMALL, WIDE, sitting
+from tui.sitting import NORMAL, WIDE, sitting
 
 import promptlab.tui
 from promptlab.errors import NotFound
@@ -55,23 +55,24 @@ async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:
         await here.sees("triage")
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path, size: tuple[int, int]) -> None:
-    async with sitting(folder, size) as here:
-        await here.sees("triage.toml")
-        assert here.lines[-1].endswith("? help  ^p cmds")
-        assert "r run 5" in here.lines[-1]
-        await here.press("question_mark")
-        await here.sees("The prompts and judges of this")
-        await here.press("question_mark")
-        assert "The prompts and judges" not in here.text
-        assert here.prompts.list.has_focus
-        await here.press("e", "f1")
-        await here.sees("The prompt's file, as it is.")
-        await here.press("f1")
-        assert here.prompts.editor.has_focus
-        assert here.lines[-1].endswith("F1 help  ^p cmds")
-        assert "^s save" in here.lines[-1]
+async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path) -> None:
+    async with sitting(folder) as here:
+        async for _ in here.sizes():
+            await here.sees("triage.toml")
+            assert here.lines[-1].endswith("? help  ^p cmds")
+            assert "r run 5" in here.lines[-1]
+            await here.press("question_mark")
+            await here.sees("The prompts and judges of this")
+            await here.press("question_mark")
+            assert "The prompts and judges" not in here.text
+            assert here.prompts.list.has_focus
+            await here.press("e", "f1")
+            await here.sees("The prompt's file, as it is.")
+            await here.press("f1")
+            assert here.prompts.editor.has_focus
+            assert here.lines[-1].endswith("F1 help  ^p cmds")
+            assert "^s save" in here.lines[-1]
+            await here.press("escape")
 
 
 @pytest.mark.parametrize("size", [NORMAL, WIDE])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import places
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -281,22 +280,24 @@ async def test_hostile_text_is_shown_and_not_obeyed(folder: Path, server) -> Non
         assert "\u202e" not in here.text
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_it_fits_terminals_of_all_sizes(folder: Path, size: tuple[int, int]) -> None:
+async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
     await finished(folder)
-    async with sitting(folder, size) as here:
+    async with sitting(folder) as here:
         await shown(here, "8 better")
-        assert len(list(here.app.screen.walk_children())) < 150
-        assert all(cell_len(line) <= size[0] for line in here.lines)
-        assert "? help" in here.lines[-1]
-        if size[0] < 100:
-            assert " │ + " not in here.text
-            await here.press("s")
-            assert here.status == "Side by side needs 100 columns."
-        await here.press("tab")
-        await here.sees("▲ t1")
-        await here.press("tab")
-        await here.sees("▲ exact 0 → 1")
+        async for size in here.sizes():
+            await here.sees("8 better")
+            assert len(list(here.app.screen.walk_children())) < 150
+            assert all(cell_len(line) <= size[0] for line in here.lines)
+            assert "? help" in here.lines[-1]
+            if size[0] < 100:
+                assert " │ + " not in here.text
+                await here.press("s")
+                assert here.status == "Side by side needs 100 columns."
+            await here.press("tab")
+            await here.sees("▲ t1")
+            await here.press("tab")
+            await here.sees("▲ exact 0 → 1")
+            await here.press("shift+tab", "shift+tab")
 
 
 async def test_it_lays_itself_out_again_when_the_terminal_changes(folder: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import places
-import pytest
 from rich.cells import cell_len
 from tui.runs_made import BOTH, finished
-from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
+from tui.sitting import Sitting, sitting
 
 from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
@@ -320,18 +319,20 @@ async def test_hostile_text_is_shown_and_not_obeyed(folder: Path) -> None:
         assert "\u202e" not in here.text
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_it_fits_terminals_of_all_sizes(folder: Path, size: tuple[int, int]) -> None:
+async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
     await finished(folder)
-    async with sitting(folder, size) as here:
+    async with sitting(folder) as here:
         await opened(here, "2 versions · 1 run")
-        assert len(list(here.app.screen.walk_children())) < 150
-        assert all(cell_len(line) <= size[0] for line in here.lines)
-        assert "? help" in here.lines[-1]
-        assert "100.0 %▲" in here.text
-        await here.sees("triage v2")
-        await here.press("tab")
-        assert history(here).details.has_focus
+        async for size in here.sizes():
+            await here.sees("100.0 %▲")
+            assert len(list(here.app.screen.walk_children())) < 150
+            assert all(cell_len(line) <= size[0] for line in here.lines)
+            assert "? help" in here.lines[-1]
+            await here.sees("triage v2")
+            await here.press("tab")
+            assert history(here).details.has_focus
+            await here.press("shift+tab")
+            assert history(here).table.has_focus
 
 
 async def test_leaving_while_it_reads_loses_nothing(folder: Path) -> None:

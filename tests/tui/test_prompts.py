@@ -9,7 +9,7 @@ from pathlib import Path
 import places
 import pytest
 from loopback import LoopbackServer, status
-from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
+from tui.sitting import NORMAL, Sitting, sitting
 
 from promptlab.tui.screens.buffers import wording_start
 from promptlab.tui.widgets.textview import TextView
@@ -289,28 +289,28 @@ async def test_hostile_outputs_are_shown_not_obeyed(folder: Path, server: Loopba
         await here.sees("[INST] ␛[31mred [/] 漢字 👨👩 ⇄abc")
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_every_pane_can_be_reached_at_every_size(folder: Path, size: tuple[int, int]) -> None:
-    async with sitting(folder, size) as here:
-        await here.sees("triage.toml")
-        await here.press("v")
-        await here.sees("tickets · t1")
-        assert here.app.focused is not None
-        assert here.app.focused.id == "preview"
-        await here.press("v")
-        await here.sees("r tries the text on five")
-        # Round to the editor, which e goes into: the next v is not typed into the prompt.
-        await here.press("v")
-        assert here.prompts.list.has_focus
-        await here.press("v", "v", "v")
-        assert here.app.session.unsaved == set()
-        await here.press("e")
-        assert here.prompts.editor.has_focus
-        assert len(list(here.app.screen.walk_children())) < 150
-        await here.press("escape", "z")
-        assert here.prompts.list.region.width == size[0]
-        await here.press("q")
-        assert here.prompts.list.region.width < size[0] / 2
+async def test_every_pane_can_be_reached_at_every_size(folder: Path) -> None:
+    async with sitting(folder) as here:
+        async for size in here.sizes():
+            await here.sees("triage.toml")
+            await here.press("v")
+            await here.sees("tickets · t1")
+            assert here.app.focused is not None
+            assert here.app.focused.id == "preview"
+            await here.press("v")
+            await here.sees("r tries the text on five")
+            # Round to the editor, which e goes into: the next v is not typed into the prompt.
+            await here.press("v")
+            assert here.prompts.list.has_focus
+            await here.press("v", "v", "v")
+            assert here.app.session.unsaved == set()
+            await here.press("e")
+            assert here.prompts.editor.has_focus
+            assert len(list(here.app.screen.walk_children())) < 150
+            await here.press("escape", "z")
+            assert here.prompts.list.region.width == size[0]
+            await here.press("q")
+            assert here.prompts.list.region.width < size[0] / 2
 
 
 async def test_the_run_dialog_counts_what_is_ticked(folder: Path) -> None:

@@ -6,11 +6,10 @@ import asyncio
 from pathlib import Path
 
 import places
-import pytest
 from loopback import LoopbackServer, status
 from textual.content import Content
 from tui.runs_made import finished
-from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
+from tui.sitting import SMALL, WIDE, Sitting, sitting
 
 from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
@@ -243,19 +242,19 @@ async def test_without_any_run_it_says_what_to_do(folder: Path) -> None:
         await here.press("enter", "escape")
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_the_detail_can_be_read_at_every_size(folder: Path, size: tuple[int, int]) -> None:
+async def test_the_detail_can_be_read_at_every_size(folder: Path) -> None:
     await finished(folder, BOTH)
-    async with sitting(folder, size) as here:
+    async with sitting(folder) as here:
         await past(here)
         await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
-        await here.press("enter")
-        await here.sees("── output ──")
-        assert "3 Results" in here.lines[0]
-        assert here.lines[-1].endswith("? help  ^p cmds")
-        assert len(list(here.app.screen.walk_children())) < 150
-        await here.press("q")
-        assert results(here).grid.has_focus
+        async for _ in here.sizes():
+            await here.press("enter")
+            await here.sees("── output ──")
+            assert "3 Results" in here.lines[0]
+            assert here.lines[-1].endswith("? help  ^p cmds")
+            assert len(list(here.app.screen.walk_children())) < 150
+            await here.press("q")
+            assert results(here).grid.has_focus
 
 
 async def test_hostile_outputs_never_reach_the_terminal(folder: Path, server: LoopbackServer) -> None:
