@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tui.runs_made import finished
-from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
+from tui.sitting import WIDE, Sitting, sitting
 
 from promptlab.lab.values import RunRequest
 from promptlab.tui.screens.models import ModelsScreen
@@ -28,21 +28,22 @@ def row_of(here: Sitting, name: str) -> str:
     return next((line for line in here.lines[:12] if f" {name} " in line), "")
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_models_with_quality_and_those_without(folder: Path, size: tuple[int, int]) -> None:
+async def test_models_with_quality_and_those_without(folder: Path) -> None:
     await finished(folder, NOW)
-    async with sitting(folder, size) as here:
+    async with sitting(folder) as here:
         await here.press("7")
-        await here.until(lambda: "100.0 %" in row_of(here, "api") and "8" in row_of(here, "api"))
-        assert "◆1" in row_of(here, "api")
-        assert "Models with triage v2" in here.text
-        await here.sees("exact 100.0 %")
-        if size != WIDE:
-            assert "exact against latency" not in here.text
+        async for size in here.sizes():
+            await here.until(lambda: "100.0 %" in row_of(here, "api") and "8" in row_of(here, "api"))
+            assert "◆1" in row_of(here, "api")
+            assert "Models with triage v2" in here.text
+            await here.sees("exact 100.0 %")
+            if size != WIDE:
+                assert "exact against latency" not in here.text
+                await here.press("v")
+            await here.sees("exact against latency")
+            await here.sees("◆1")
             await here.press("v")
-        await here.sees("exact against latency")
-        await here.sees("◆1")
-        await here.press("v", "down")
+        await here.press("down")
         await here.until(lambda: "no run yet: press r" in row_of(here, "nano"))
         await here.sees("No run of triage over tickets yet.")
         await here.press("enter")
