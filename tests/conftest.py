@@ -7,9 +7,14 @@ import itertools
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 GIT_IDENTITY = '[user]\n\tname = "Ada Tester"\n\temail = "ada@example.org"\n[init]\n\tdefaultBranch = main\n'
+
+# A busy machine takes its time: how long an example takes says nothing about the program.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 _numbers = itertools.count()
 

@@ -17,7 +17,7 @@ import places
 import pytest
 from loopback import LoopbackServer, hang, status
 
-from promptlab.cli.main import COMMANDS, run
+from promptlab.cli.main import COMMANDS, cli, run
 
 
 class Said(NamedTuple):
@@ -177,8 +177,8 @@ def test_a_column_is_not_compared_with_itself(promptlab: Command) -> None:
     assert (said.code, said.out.splitlines()[1:]) == (0, ["The two are the same."])
 
 
-def test_output_that_nobody_takes_is_no_failure(folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "promptlab", "run", "triage@v1", "triage"], cwd=folder, check=True)
+def test_output_that_nobody_takes_is_no_failure(promptlab: Command, folder: Path) -> None:
+    assert promptlab("run", "triage@v1", "triage").code == 0
     for command, code in (
         ("diff triage@v1 triage | head -1", 0),
         ("runs --json | head -1", 0),
@@ -331,16 +331,16 @@ def test_every_command_has_help_and_completion(promptlab: Command) -> None:
         ("promptlab com", ["compare", "commit", "completion"]),
     ],
 )
-def test_the_shell_offers_names_of_the_workspace(folder: Path, words: str, offered: list[str]) -> None:
-    env = {
-        **os.environ,
-        "_PROMPTLAB_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(words.count(" ")),
-    }
-    command = [sys.executable, "-c", "from promptlab.cli.main import cli; cli(prog_name='promptlab')"]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == offered, done.stderr
+def test_the_shell_offers_names_of_the_workspace(
+    folder: Path, words: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("_PROMPTLAB_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    with pytest.raises(SystemExit):
+        cli(prog_name="promptlab")
+    assert [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()] == offered
 
 
 def test_the_screen_needs_a_terminal(promptlab: Command) -> None:

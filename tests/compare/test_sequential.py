@@ -25,10 +25,10 @@ def test_what_was_clear_stays_so() -> None:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.01])
 def test_a_coin_is_called_clear_no_more_often_than_promised(alpha: float) -> None:
-    """Looking after each of 400 tosses, over 1,000 sequences."""
+    """Looking after each of 300 tosses, over 500 sequences."""
     coin = random.Random(4)
-    wrong = sum(clear_side((coin.choice((-1, 1)) for _ in range(400)), alpha) == 1 for _ in range(1000))
-    assert wrong <= 1000 * alpha + 3 * (1000 * alpha * (1 - alpha)) ** 0.5
+    wrong = sum(clear_side((coin.choice((-1, 1)) for _ in range(300)), alpha) == 1 for _ in range(500))
+    assert wrong <= 500 * alpha + 3 * (500 * alpha * (1 - alpha)) ** 0.5
 
 
 def test_it_finds_a_side_that_prevails_a_little() -> None:

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from gguf_support import LABELS, MINI, NANO, TICKET, TOPIC, answers, ask, ask_long, collect
 from msgspec import structs
 
@@ -46,6 +47,17 @@ async def open_model(tmp_path: Path) -> AsyncIterator[Callable[..., GgufModel]]:
 @pytest.fixture
 async def nano(open_model: Callable[..., GgufModel]) -> GgufModel:
     return open_model()
+
+
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GgufModel]:
+    """A model whose child outlives a test: for what harms no child, and does not ask when it is started."""
+    model = GgufModel(NANO, "nano", log=tmp_path_factory.mktemp("kept") / "gguf.log")
+    yield model
+    await model.close()
 
 
 def is_alive(pid: int) -> bool:
@@ -94,17 +106,19 @@ async def test_the_topic_prompt_is_answered_and_the_child_is_kept(open_model: Ca
     assert mini.pid == pid
 
 
-async def test_two_hundred_constrained_answers_are_all_choices(nano: GgufModel) -> None:
+@in_one_loop
+async def test_two_hundred_constrained_answers_are_all_choices(kept: GgufModel) -> None:
     requests = [
         ask(TOPIC.format(ticket=f"{TICKET} {i}"), key=str(i), constraint=Constraint(choices=LABELS))
         for i in range(200)
     ]
-    assert set(await answers(nano, requests)) <= set(LABELS)
+    assert set(await answers(kept, requests)) <= set(LABELS)
 
 
-async def test_probabilities_come_through_the_pipe(nano: GgufModel) -> None:
+@in_one_loop
+async def test_probabilities_come_through_the_pipe(kept: GgufModel) -> None:
     weighed = structs.replace(ask(key="w", constraint=Constraint(choices=LABELS)), choice_probabilities=True)
-    found = await collect(nano.generate([weighed, structs.replace(ask(key="l"), logprobs=2), ask(key="p")]))
+    found = await collect(kept.generate([weighed, structs.replace(ask(key="l"), logprobs=2), ask(key="p")]))
     assert found["w"].choices is not None
     assert list(found["w"].choices.of) == list(LABELS)
     assert len(found["l"].logprobs) == found["l"].usage.completion > 0
@@ -120,7 +134,8 @@ async def test_no_more_at_once_than_the_batch(open_model: Callable[..., GgufMode
     assert max(at_once) <= 2
 
 
-async def test_faults_are_outcomes_and_the_others_are_answered(nano: GgufModel) -> None:
+@in_one_loop
+async def test_faults_are_outcomes_and_the_others_are_answered(kept: GgufModel) -> None:
     requests = [
         ask(key="a"),
         ask("x " * 5000, key="long"),
@@ -128,20 +143,22 @@ async def test_faults_are_outcomes_and_the_others_are_answered(nano: GgufModel) 
         ask(key="huge", constraint=Constraint(json_schema={"minimum": 2**80})),
         ask(key="b"),
     ]
-    found = await collect(nano.generate(requests))
+    found = await collect(kept.generate(requests))
     kinds = {key: outcome.fault.kind for key, outcome in found.items() if outcome.fault}
     assert kinds == {"long": "context", "surrogate": "rejected", "huge": "rejected"}
     assert found.keys() == {"a", "long", "surrogate", "huge", "b"}
 
 
-async def test_two_requests_with_one_key_have_two_outcomes(nano: GgufModel) -> None:
-    assert len([outcome async for outcome in nano.generate([ask(), ask()])]) == 2
+@in_one_loop
+async def test_two_requests_with_one_key_have_two_outcomes(kept: GgufModel) -> None:
+    assert len([outcome async for outcome in kept.generate([ask(), ask()])]) == 2
 
 
-async def test_iterators_take_turns_and_may_stand_in_each_other(nano: GgufModel) -> None:
+@in_one_loop
+async def test_iterators_take_turns_and_may_stand_in_each_other(kept: GgufModel) -> None:
     inner: list[str] = []
-    async for outcome in nano.generate([ask(key=str(i)) for i in range(20)]):
-        inner += await answers(nano, [ask(key="judge " + outcome.key)])
+    async for outcome in kept.generate([ask(key=str(i)) for i in range(20)]):
+        inner += await answers(kept, [ask(key="judge " + outcome.key)])
     assert len(inner) == 20
 
 
@@ -157,10 +174,11 @@ async def test_a_killed_child_loses_nothing_and_repeats_nothing(nano: GgufModel)
     assert nano.pid != pid
 
 
-async def test_what_is_asked_while_others_are_at_work_joins_them(nano: GgufModel) -> None:
-    slow = asyncio.create_task(collect(nano.generate([ask_long(str(i)) for i in range(3)])))
-    await until(lambda: at_work(nano))
-    assert len(await answers(nano, [ask(key="quick")])) == 1
+@in_one_loop
+async def test_what_is_asked_while_others_are_at_work_joins_them(kept: GgufModel) -> None:
+    slow = asyncio.create_task(collect(kept.generate([ask_long(str(i)) for i in range(3)])))
+    await until(lambda: at_work(kept))
+    assert len(await answers(kept, [ask(key="quick")])) == 1
     assert len(await slow) == 3
 
 
@@ -251,13 +269,14 @@ async def test_what_is_given_up_before_it_was_begun_costs_nothing(nano: GgufMode
     assert len(await answers(nano, [ask()])) == 1
 
 
-async def test_texts_are_told_while_they_grow(nano: GgufModel) -> None:
+@in_one_loop
+async def test_texts_are_told_while_they_grow(kept: GgufModel) -> None:
     heard: list[Written] = []
     requests = [ask_long(str(number)) for number in range(3)]
     requests = [
         structs.replace(one, params=Params(max_tokens=300, temperature=1.0), seed=i) for i, one in enumerate(requests)
     ]
-    found = await collect(nano.generate(requests, heard.append))
+    found = await collect(kept.generate(requests, heard.append))
     for key, outcome in found.items():
         texts = [text for news in heard for one, text in news.texts if one == key]
         assert all(outcome.text.startswith(text) for text in texts)
@@ -270,11 +289,12 @@ async def test_texts_are_told_while_they_grow(nano: GgufModel) -> None:
     assert written <= worked <= written + sum(outcome.usage.prompt for outcome in found.values())
 
 
-async def test_nothing_is_told_to_those_who_do_not_watch(nano: GgufModel) -> None:
+@in_one_loop
+async def test_nothing_is_told_to_those_who_do_not_watch(kept: GgufModel) -> None:
     heard: list[Written] = []
     short = structs.replace(ask_long("w"), params=Params(max_tokens=120))
-    watched = asyncio.create_task(collect(nano.generate([short], heard.append)))
-    other = await collect(nano.generate([structs.replace(short, key="o", seed=1)]))
+    watched = asyncio.create_task(collect(kept.generate([short], heard.append)))
+    other = await collect(kept.generate([structs.replace(short, key="o", seed=1)]))
     assert len(await watched) == len(other) == 1
     assert {key for news in heard for key, _ in news.texts} <= {"w"}
 
@@ -292,11 +312,12 @@ async def test_cancelling_a_task_ends_the_work_and_spares_other_iterators(nano: 
     assert len(await answers(nano, [ask()])) == 1
 
 
-async def test_closing_an_idle_iterator_keeps_the_child(nano: GgufModel) -> None:
-    pid = await warm(nano)
-    async with aclosing(nano.generate([ask()])) as outcomes:
+@in_one_loop
+async def test_closing_an_idle_iterator_keeps_the_child(kept: GgufModel) -> None:
+    pid = await warm(kept)
+    async with aclosing(kept.generate([ask()])) as outcomes:
         await anext(outcomes)
-    assert await warm(nano) == pid
+    assert await warm(kept) == pid
 
 
 async def test_close_ends_the_child_twice_and_the_next_generate_starts_another(nano: GgufModel) -> None:
@@ -411,8 +432,9 @@ async def test_modules_in_the_working_directory_are_not_run(
     assert await answers(nano, [ask()]) != []
 
 
-async def test_the_child_is_out_of_reach_of_the_terminals_keys(nano: GgufModel) -> None:
-    assert os.getsid(await warm(nano)) != os.getsid(0)
+@in_one_loop
+async def test_the_child_is_out_of_reach_of_the_terminals_keys(kept: GgufModel) -> None:
+    assert os.getsid(await warm(kept)) != os.getsid(0)
 
 
 async def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:

@@ -472,12 +472,12 @@ async def test_no_task_waits_for_a_large_run(lab: Lab) -> None:
     plan = make_plan(evalset, evalset.examples, columns)
     gc.collect()
     gc.freeze()  # What the test runner has on its heap is no part of the program.
-    try:
-        for use_cache in (False, True):
-            # The best of three: other processes hold up this one now and then.
-            assert min([await _held_up(lab, plan, use_cache) for _ in range(3)]) < 0.5
-    finally:
-        gc.unfreeze()
+    for use_cache in (False, True):
+        # One of three: other processes hold up this one now and then.
+        tries = [await _held_up(lab, plan, use_cache)]
+        while tries[-1] >= 0.5 and len(tries) < 3:
+            tries.append(await _held_up(lab, plan, use_cache))
+        assert min(tries) < 0.5
 
 
 async def _held_up(lab: Lab, plan: Plan, use_cache: bool) -> float:
