@@ -34,15 +34,15 @@ def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> 
         if trace := table.trace(column, example, trial):
             pieces += tree_pieces(trace)
     if case.expected is not None:
-        pieces += [Piece("\nexpected  ", "dim"), Piece(f"{_value(case.expected)}\n")]
+        pieces += [Piece("\nexpected  ", "dim"), Piece(f"{value_text(case.expected)}\n")]
     if case.reference:
         pieces += [Piece("\nreference  ", "dim"), Piece(f"{case.reference}\n")]
-    pieces += _scores(table, column, example)
-    pieces += _input(table, column, example)
+    pieces += score_pieces(table, column, example)
+    pieces += input_pieces(table, column, example)
     for trial in range(table.trials):
         if trace := table.trace(column, example, trial):
             pieces += step_pieces(table, column, example, trial, trace, diff=diff)
-    return [*pieces, *_figures(table, column, example)]
+    return [*pieces, *figure_pieces(table, column, example)]
 
 
 def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) -> list[Piece]:
@@ -68,7 +68,8 @@ def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) 
     return [Piece(f"── {title} ──", "head"), Piece(f" [-{against}-]{{+{column}+}}\n", "dim"), *pieces]
 
 
-def _scores(table: RunTable, column: str, example: str) -> list[Piece]:
+def score_pieces(table: RunTable, column: str, example: str) -> list[Piece]:
+    """A cell's scores by metric, with their reasons, and what judges said in their own words."""
     scores = table.scores(column, example)
     if not scores:
         return []
@@ -106,7 +107,8 @@ def _mark(score: Score, info: MetricInfo | None) -> tuple[str, Tone]:
     return ("✓" if score.value else "✗"), "good" if good else "bad"
 
 
-def _input(table: RunTable, column: str, example: str) -> list[Piece]:
+def input_pieces(table: RunTable, column: str, example: str) -> list[Piece]:
+    """The messages as a cell's model was sent them."""
     try:
         messages = table.rendered(column, example)
     except PromptlabError as fault:
@@ -117,7 +119,8 @@ def _input(table: RunTable, column: str, example: str) -> list[Piece]:
     return pieces
 
 
-def _figures(table: RunTable, column: str, example: str) -> list[Piece]:
+def figure_pieces(table: RunTable, column: str, example: str) -> list[Piece]:
+    """How long a cell's answer took, what it cost, and with which parameters it was asked for."""
     outcome = table.outcome(column, example)
     if outcome is None or outcome.fault is not None:
         return []
@@ -194,5 +197,6 @@ def save_pieces(table: RunTable, title: str, results: Results, size_note: str) -
     return [*pieces, Piece(f"\n{text}", "dim")]
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """A value of an example as it is shown: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

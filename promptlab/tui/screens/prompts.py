@@ -17,7 +17,6 @@ from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.lab.values import PromptPast, PromptRow
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
-from promptlab.tui.external import edit_outside
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import Buffer, wording_start
 from promptlab.tui.screens.committing import commit_prompt
@@ -167,18 +166,21 @@ class PromptsScreen(Page):
         self.action_edit()
 
     async def _open(self, name: str) -> None:
-        if not name or name == self.current:
-            return
-        lab = await self.session.lab()
+        if name and name != self.current and await self.buffer(name):
+            self.current = self.session.prompt = name
+            self.show_buffer()
+
+    async def buffer(self, name: str) -> Buffer | None:
+        """The text of a prompt as it is being edited, read first where it is not yet; None, said, if it cannot be."""
         if name not in self.buffers:
+            lab = await self.session.lab()
             try:
                 file = await in_thread(partial(lab.read_file, name))
             except PromptlabError as fault:
                 self.session.say(str(fault), bad=True)
-                return
-            self.buffers[name] = Buffer(file, file.text)
-        self.current = self.session.prompt = name
-        self.show_buffer()
+                return None
+            self.buffers.setdefault(name, Buffer(file, file.text))
+        return self.buffers[name]
 
     def show_buffer(self) -> None:
         """Show the current prompt's text in the editor, and check it."""
@@ -199,13 +201,24 @@ class PromptsScreen(Page):
 
     @on(TextArea.Changed, "#editor")
     def _typed(self) -> None:
-        buffer = self.buffers.get(self.current)
-        if buffer is None or self.editor.read_only or buffer.text == self.editor.text:
-            return
-        buffer.text = self.editor.text
-        if buffer.edited != (self.current in self.session.unsaved):
+        known = self.current in self.buffers and not self.editor.read_only
+        if known and self.draft(self.current, self.editor.text):
+            self._look_soon(CHECK_AFTER)
+
+    def draft(self, name: str, text: str) -> bool:
+        """Take the text of a prompt as it stands in an editor, here or on another screen; False if it was that."""
+        buffer = self.buffers[name]
+        if buffer.text == text:
+            return False
+        buffer.text = text
+        if buffer.edited != (name in self.session.unsaved):
             self._show_rows()
-        self._look_soon(CHECK_AFTER)
+        return True
+
+    @property
+    def drafts(self) -> dict[str, str]:
+        """Prompt name to text that is not saved."""
+        return {name: buffer.text for name, buffer in self.buffers.items() if buffer.edited}
 
     # -- checking -----------------------------------------------------------------------------------------
 
@@ -254,8 +267,7 @@ class PromptsScreen(Page):
         elif self._evalset is None or not self._evalset.examples:
             self.session.say(NO_EXAMPLES, bad=True)
         else:
-            drafts = {name: buffer.text for name, buffer in self.buffers.items() if buffer.edited}
-            return Ready(self._seen.prompt, self._pasts.get(self.current), self._evalset, self._at, drafts)
+            return Ready(self._seen.prompt, self._pasts.get(self.current), self._evalset, self._at, self.drafts)
         return None
 
     # -- what the app tells -------------------------------------------------------------------------------
@@ -278,6 +290,10 @@ class PromptsScreen(Page):
         """Show the prompt that another screen is about."""
         if self.session.prompt != self.current:
             self.list.select(self.session.prompt)
+        buffer = self.buffers.get(self.current)
+        if buffer is not None and not self.editor.read_only and buffer.text != self.editor.text:
+            self.editor.swap(buffer.text)  # it was edited on another screen
+            self._look_soon(0)
         self._complain(self._complaint)
 
     def history_changed(self) -> None:
@@ -294,26 +310,13 @@ class PromptsScreen(Page):
         """Do what a key of the editor asked for."""
         match event.what:
             case "save":
-                self.run_worker(self.saving.save, group="save", exclusive=True)
+                self.run_worker(partial(self.saving.save, self.current), group="save", exclusive=True)
             case "run":
                 self.action_run()
             case "external":
-                self.run_worker(self._edit_outside, group="save", exclusive=True)
+                self.run_worker(partial(self.saving.edit_outside, self.current), group="save", exclusive=True)
             case _:
                 self.list.focus()
-
-    async def _edit_outside(self) -> None:
-        buffer = self.buffers.get(self.current)
-        if buffer is None:
-            return
-        name = buffer.saved.path.rpartition("/")[2]
-        try:
-            text = edit_outside(buffer.text, name, app_of(self).suspend)
-        except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-            return
-        if text != buffer.text:
-            await self.saving.take_outside(text)
 
     def action_edit(self) -> None:
         """Put the focus into the editor."""

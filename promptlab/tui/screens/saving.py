@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import PromptlabError
 from promptlab.lab.values import Conflict, FileText
 from promptlab.tui.background import in_thread
+from promptlab.tui.external import edit_outside
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.textview import Piece, diff_pieces
@@ -22,10 +23,9 @@ class Saving:
     def __init__(self, screen: PromptsScreen) -> None:
         self._screen = screen
 
-    async def save(self) -> None:
-        """Write the current prompt's text; on a conflict ask which of the two texts to go on with."""
+    async def save(self, name: str) -> None:
+        """Write a prompt's text; on a conflict ask which of the two texts to go on with."""
         screen = self._screen
-        name = screen.current
         buffer = screen.buffers.get(name)
         if buffer is None:
             return
@@ -78,17 +78,25 @@ class Saving:
             screen.session.say("Took the text on disk. ctrl+z in the editor brings yours back.")
         return False
 
-    async def take_outside(self, text: str) -> None:
-        """Take what the person's own editor gave back, and save it."""
+    async def edit_outside(self, name: str) -> None:
+        """Have a prompt's text edited in the person's own editor, take what it gives back, and save it."""
         screen = self._screen
-        buffer = screen.buffers[screen.current]
-        if screen.editor.read_only:
-            buffer.text = text
-            screen.show_buffer()
-        else:
+        buffer = screen.buffers.get(name)
+        if buffer is None:
+            return
+        try:
+            text = edit_outside(buffer.text, buffer.saved.path.rpartition("/")[2], app_of(screen).suspend)
+        except PromptlabError as fault:
+            screen.session.say(str(fault), bad=True)
+            return
+        if text == buffer.text:
+            return
+        if name == screen.current and not screen.editor.read_only:
             screen.editor.swap(text)
-            buffer.text = text
-        await self.save()
+        buffer.text = text
+        if name == screen.current and screen.editor.read_only:
+            screen.show_buffer()
+        await self.save(name)
 
     async def reread(self, paths: tuple[str, ...]) -> None:
         """Take in files that changed on disk. A text that is being edited stays as it is."""
