@@ -19,6 +19,8 @@ SCOPES: dict[Scope, str] = {
     "text": "Texts",
     "editor": "The editor",
     "prompts": "1 Prompts",
+    "compare": "2 Compare",
+    "answer": "The panes of Compare",
     "results": "3 Results",
     "diff": "4 Diff",
     "history": "5 History",

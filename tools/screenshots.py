@@ -16,6 +16,7 @@ from promptlab.tui.app import PromptlabApp
 TARGET = Path(__file__).parents[1] / "docs" / "images"
 SIZE = (120, 36)
 SCREENS = (
+    ("2", "triage@v1", "compare"),
     ("3", "triage@v4", "results"),
     ("4", "messages", "diff"),
     ("5", "v4", "history"),

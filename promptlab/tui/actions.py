@@ -17,6 +17,8 @@ Scope = Literal[
     "text",
     "editor",
     "prompts",
+    "compare",
+    "answer",
     "results",
     "diff",
     "history",
@@ -65,6 +67,7 @@ _MOVES = (
 ACTIONS: dict[Scope, tuple[Action, ...]] = {
     "app": (
         Action("app.prompts", "1", "", "Go to Prompts.", group="go", does="go('prompts')"),
+        Action("app.compare", "2", "", "Go to Compare.", group="go", does="go('compare')"),
         Action("app.results", "3", "", "Go to Results.", group="go", does="go('results')"),
         Action("app.diff", "4", "", "Go to Diff.", group="go", does="go('diff')"),
         Action("app.history", "5", "", "Go to History.", group="go", does="go('history')"),
@@ -133,6 +136,40 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "prompts.view", "v", "view", "Show editor, preview or trial; one at a time when narrow.", 60, "prompt"
         ),
         Action("prompts.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "compare": (
+        Action("compare.left", "h,left", "", "The column to the left.", group="view"),
+        Action("compare.right", "l,right", "column", "The column to the right.", 12, "view"),
+        Action("compare.before", "left_square_bracket", "", "The example before.", group="view"),
+        Action("compare.after", "right_square_bracket", "example", "The next example.", 14, "view"),
+        Action("compare.pinned", "n", "", "The next pinned example.", group="view", does="pinned(1)"),
+        Action("compare.pinned_before", "N", "", "The pinned example before.", group="view", does="pinned(-1)"),
+        Action("compare.edit", "e", "edit", "Edit the prompt of the column, beside its answer.", 16, "prompt"),
+        Action("compare.run", "r", "run", "Run the columns on this example and the pinned ones.", 10, "run"),
+        Action("compare.choose", "a", "columns", "Choose versions and models to put side by side.", 20, "run"),
+        Action("compare.run_all", "R", "run all", "Choose versions and models, and run all examples.", 24, "run"),
+        Action(
+            "compare.words",
+            "d",
+            "",
+            "Show answers with or without the words that changed.",
+            50,
+            "view",
+            does="look('words')",
+        ),
+        Action(
+            "compare.scores", "s", "", "Show or hide scores and what judges said.", 50, "view", does="look('scores')"
+        ),
+        Action(
+            "compare.sent", "i", "input", "Show or hide the messages that were sent.", 30, "view", does="look('sent')"
+        ),
+        Action("compare.layout", "v", "layout", "Columns beside each other, or one below the other.", 40, "view"),
+        Action("compare.runs", "o", "runs", "Choose a past run.", 45, "run"),
+        Action("compare.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 35, "git"),
+        Action("compare.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
+    ),
+    "answer": (
+        Action("answer.pin", "space", "pin", "Pin the example, or take the pin away.", 18, "view", does="screen.pin"),
     ),
     "results": (
         Action("results.better", "b", "", "Only examples that got better.", group="filter", does="filter('better')"),

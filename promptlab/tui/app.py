@@ -285,6 +285,7 @@ class PromptlabApp(App[int]):
 
 
 def _screens() -> tuple[type[Page], ...]:
+    from promptlab.tui.screens.compare import CompareScreen
     from promptlab.tui.screens.diff import DiffScreen
     from promptlab.tui.screens.history import HistoryScreen
     from promptlab.tui.screens.models import ModelsScreen
@@ -292,7 +293,7 @@ def _screens() -> tuple[type[Page], ...]:
     from promptlab.tui.screens.results import ResultsScreen
     from promptlab.tui.screens.review import ReviewScreen
 
-    return (PromptsScreen, ResultsScreen, DiffScreen, HistoryScreen, ModelsScreen, ReviewScreen)
+    return (PromptsScreen, CompareScreen, ResultsScreen, DiffScreen, HistoryScreen, ModelsScreen, ReviewScreen)
 
 
 async def _undo(page: Page) -> None:

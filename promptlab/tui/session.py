@@ -19,6 +19,7 @@ class Session:
         unsaved: Names of prompts whose text in the editor is not on disk.
         prompt: Name of the prompt that the screens are about, "" before one is chosen.
         table: The run that Results shows.
+        example: Id of the example that the screens are about, "" before one is chosen.
         pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
         messages: Prompt name to the message of a commit that was typed and not used.
@@ -39,6 +40,7 @@ class Session:
         self.unsaved: set[str] = set()
         self.prompt = ""
         self.table: RunTable | None = None
+        self.example = ""
         self.pair: tuple[str, str] | None = None
         self.job: Job | None = None
         self.messages: dict[str, str] = {}

@@ -21,7 +21,7 @@ async def test_the_header_says_where_you_are(folder: Path) -> None:
     (folder / "notes.txt").write_text("x")
     async with sitting(folder) as here:
         await here.sees("shop  main*1")
-        assert "1 Prompts   3 Results" in here.lines[0]
+        assert "1 Prompts   2 Compare   3 Results" in here.lines[0]
 
 
 async def test_the_first_screen_waits_for_no_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from promptlab.tui.screens import naming
 from promptlab.tui.screens.bisecting import bisect, show_blame
 from promptlab.tui.screens.history_detail import moment_pieces, run_pieces
 from promptlab.tui.screens.history_rows import COLUMNS, Moment, Timeline, TimelineRows, read_timeline, subject_of
-from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick, pane
+from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick, pane, prompts_screen
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Answer, Question
@@ -259,7 +259,7 @@ class HistoryScreen(PastPage):
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return
-        screen = self.prompts_screen
+        screen = prompts_screen(self)
         buffer = screen.buffers.get(name)
         if buffer is not None and buffer.text == text:
             self.session.say(f"{moment.name} is the text in the editor already.")

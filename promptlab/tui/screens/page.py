@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TABS = (
     Tab("prompts", "1", "Prompts"),
+    Tab("compare", "2", "Compare"),
     Tab("results", "3", "Results"),
     Tab("diff", "4", "Diff"),
     Tab("history", "5", "History"),
@@ -264,8 +265,10 @@ class Page(Screen[None]):
         width = min(_HELP_WIDTH, self.size.width - 4)
         pieces = [Piece(self.PROSE.get(where) or self.PROSE.get("", "")), Piece("\n\n")]
         app = app_of(self)
-        for action, active in live_actions(self.active_bindings).items():
-            other = [key for key in action.keys.split(",")[1:] if not key.startswith("ctrl")]
+        live = self.active_bindings
+        for action, active in live_actions(live).items():
+            own = [key for key in action.keys.split(",")[1:] if key in live and live[key].binding.id == action.id]
+            other = [key for key in own if not key.startswith("ctrl")]
             keys = " ".join([app.get_key_display(active.binding), *other])
             text = textwrap.fill(action.help, width - _KEY_WIDTH, subsequent_indent=" " * _KEY_WIDTH)
             pieces += [Piece(f"{keys:<{_KEY_WIDTH}}", "accent"), Piece(f"{text}\n")]

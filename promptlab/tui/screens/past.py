@@ -41,6 +41,12 @@ def pane(widget: Widget, title: str) -> Widget:
     return widget
 
 
+def prompts_screen(page: Page) -> PromptsScreen:
+    """The screen with the editor: it is the first that is made, and stays."""
+    stack = app_of(page).get_screen_stack("prompts")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # Screen[Unknown]
+    return cast("PromptsScreen", stack[0])
+
+
 class PastPage(Page):
     """A screen about the past of one prompt. It reads whenever it is shown, and when something changes."""
 
@@ -102,13 +108,7 @@ class PastPage(Page):
         if self.session.prompt:
             self.run_worker(partial(commit_prompt, self, self.session.prompt), group="ask", exclusive=True)
 
-    # -- the other screens --------------------------------------------------------------------------------
-
-    @property
-    def prompts_screen(self) -> PromptsScreen:
-        """The screen with the editor: it is the first that is made, and stays."""
-        stack = app_of(self).get_screen_stack("prompts")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # Screen[Unknown]
-        return cast("PromptsScreen", stack[0])
+    # -- running ------------------------------------------------------------------------------------------
 
     async def ask_run(
         self, name: str, options: Sequence[Option], *, models: Sequence[str] = (), evalset: str = ""

@@ -197,6 +197,7 @@ class PromptsScreen(Page):
         await self._open(name)
         if self.current == name:
             self.editor.swap(text)
+            self._typed()  # at once: the screen, being seen again, shows the text as it is known
             self.action_edit()
 
     @on(TextArea.Changed, "#editor")

@@ -133,6 +133,7 @@ class ResultsScreen(Page):
     def on_screen_resume(self) -> None:
         """Show the run of the session, or the newest that there is."""
         self._show_session()
+        self.grid.select(self.session.example)
 
     def _show_session(self) -> None:
         if self.session.table is None:
@@ -209,7 +210,10 @@ class ResultsScreen(Page):
 
     def _show_rows(self, table: RunTable, view: View, rows: GridRows) -> None:
         nothing = "No example is like that. a shows all." if view.filter != "all" else NO_RUN
+        first = self.grid.row < 0
         self.grid.set_rows(rows, empty=nothing, keep="place" if self.grid.row == 0 else "row")
+        if first:
+            self.grid.select(self.session.example)
         self.grid.set_sort({"difference": "delta", "change": "delta", "score": view.column}.get(view.sort, ""))
         filters = self.query_one(FilterLine)
         filters.counts, filters.chosen, filters.sort = dict(rows.counts), view.filter, SORT_WORDS[view.sort]
@@ -250,6 +254,8 @@ class ResultsScreen(Page):
 
     @on(VirtualTable.Moved, "#grid")
     def _moved(self) -> None:
+        if self.grid.has_focus:
+            self.session.example = self.grid.row_key
         if self.grid.choice and self.grid.choice != self._view.column:
             self._view = self._view._replace(column=self.grid.choice)
             self._paint()

@@ -41,6 +41,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
         examples: int,
         *,
         until_clear: bool = False,
+        only: tuple[str, ...] = (),
     ) -> None:
         """Ask what to run.
 
@@ -48,6 +49,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
             subjects: Oldest first, so that the first ticked one is what the others are compared with.
             examples: Cells of one column: examples × trials.
             until_clear: Propose a run that stops as soon as the verdict is clear.
+            only: Ids of the examples to run, once each, where it is not all of them.
         """
         super().__init__()
         self._title = title
@@ -56,6 +58,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
         self._evalset = evalset
         self._examples = examples
         self._until_clear = until_clear
+        self._only = only
 
     def compose(self) -> ComposeResult:
         """Lay out the two lists, the count and the answers."""
@@ -70,7 +73,10 @@ class RunDialog(ModalScreen[RunRequest | None]):
                 yield ticks
             yield Static("", id="count")
             yield Static(
-                plain("↑ ↓ move · space ticks · u until clear · Enter runs · Esc leaves", "$foreground-muted"),
+                plain(
+                    f"↑ ↓ move · space ticks · {'' if self._only else 'u until clear · '}Enter runs · Esc leaves",
+                    "$foreground-muted",
+                ),
                 id="keys",
             )
             with Horizontal(id="answers"):
@@ -123,7 +129,7 @@ class RunDialog(ModalScreen[RunRequest | None]):
 
     def action_until_clear(self) -> None:
         """Stop as soon as the verdict is clear, or ask everything after all."""
-        self._until_clear = not self._until_clear
+        self._until_clear = not self._until_clear and not self._only
         self._count()
 
     def action_run(self) -> None:
@@ -132,8 +138,10 @@ class RunDialog(ModalScreen[RunRequest | None]):
         if subjects and models:
             baseline = subjects[0] if len(subjects) > 1 else ""
             clear = self._until_clear and len(subjects) * len(models) > 1
-            request = RunRequest(subjects, models, self._evalset, baseline=baseline, until_clear=clear)
-            self.dismiss(request)
+            trials = 1 if self._only else None
+            self.dismiss(
+                RunRequest(subjects, models, self._evalset, trials, baseline, only=self._only, until_clear=clear)
+            )
 
     def action_cancel(self) -> None:
         self.dismiss(None)

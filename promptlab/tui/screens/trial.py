@@ -17,6 +17,7 @@ from promptlab.workspace.values import EvalSet, Prompt
 if TYPE_CHECKING:
     from promptlab.lab import RunTable
     from promptlab.models.values import ModelInfo
+    from promptlab.tui.screens.trying import Ready
 
 EXAMPLES = 5
 _VERSIONS = 8
@@ -39,13 +40,18 @@ def trial_request(prompt: Prompt, past: PromptPast | None, evalset: EvalSet, at:
         prompt: The text in the editor, parsed.
         at: The example in the preview; the trial takes it and those after it, starting over at the end.
     """
-    count = len(evalset.examples)
-    examples = tuple(evalset.examples[(at + step) % count].id for step in range(min(EXAMPLES, count)))
+    examples = few_examples(evalset, at)
     usable = [version for version in past.versions if not version.error] if past else []
     if not usable or usable[-1].content == prompt.content:
         return RunRequest((prompt.name,), evalset=evalset.name, only=examples, trials=1)
     before = f"{prompt.name}@{usable[-1].label}"
     return RunRequest((before, prompt.name), evalset=evalset.name, baseline=before, only=examples, trials=1)
+
+
+def few_examples(evalset: EvalSet, at: int) -> tuple[str, ...]:
+    """Ids of the example at a place and of some after it, starting over at the end."""
+    count = len(evalset.examples)
+    return tuple(evalset.examples[(at + step) % count].id for step in range(min(EXAMPLES, count)))
 
 
 def trial_pieces(job: Job) -> list[Piece]:
@@ -101,27 +107,33 @@ def _mark(table: RunTable, column: str, example: str) -> Sequence[Piece]:
 
 
 def run_dialog(
-    prompt: Prompt,
-    past: PromptPast | None,
-    evalset: EvalSet,
+    ready: Ready,
     models: Sequence[ModelInfo],
     defaults: Sequence[str],
-    saved: bool,
-    until_clear: bool,
+    *,
+    until_clear: bool = False,
+    only: tuple[str, ...] = (),
 ) -> RunDialog:
-    """The dialog that asks what to run: the text as it stands and its last version, on the default models."""
-    usable = [version for version in past.versions if not version.error] if past else []
+    """The dialog that asks what to run: the text as it stands and its last version, on the default models.
+
+    Args:
+        only: The examples to run, once each; all of them where none is named.
+    """
+    prompt, evalset = ready.prompt, ready.evalset
+    usable = [version for version in ready.past.versions if not version.error] if ready.past else []
     older = [version for version in usable if version.content != prompt.content][-_VERSIONS:]
     same = next((version.label for version in usable if version.content == prompt.content), "")
     subjects = [
         Option(f"{prompt.name}@{version.label}", f"{version.label}  {version.subject}", ticked=version is older[-1])
         for version in older
     ]
+    saved = prompt.name not in ready.drafts
     state = f"= {same}" if same else "not committed" if saved else "as it stands in the editor, not saved"
     subjects.append(Option(prompt.name, f"working copy  {state}", ticked=True))
-    cells = len(evalset.examples) * evalset.decision.trials
+    cells = len(only) or len(evalset.examples) * evalset.decision.trials
     lines = model_options(models, defaults)
-    return RunDialog(f"Run {prompt.name}", subjects, lines, evalset.name, cells, until_clear=until_clear)
+    title = f"{'Compare' if only else 'Run'} {prompt.name}"
+    return RunDialog(title, subjects, lines, evalset.name, cells, until_clear=until_clear, only=only)
 
 
 def model_options(models: Sequence[ModelInfo], defaults: Sequence[str]) -> list[Option]:

@@ -101,8 +101,7 @@ class Trying:
             return
         lab = await screen.session.lab()
         models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
-        saved = ready.prompt.name not in ready.drafts
-        dialog = run_dialog(ready.prompt, ready.past, ready.evalset, models, defaults, saved, until_clear)
+        dialog = run_dialog(ready, models, defaults, until_clear=until_clear)
         request = await app_of(screen).push_screen_wait(dialog)
         if request is not None and await screen.begin(request, ready.drafts) is not None:
             await app_of(screen).run_action("app.go('results')")
