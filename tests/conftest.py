@@ -9,6 +9,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import settings
+
+settings.register_profile("promptlab", deadline=None)  # a busy machine is no slow test
+settings.load_profile("promptlab")
 
 GIT_IDENTITY = '[user]\n\tname = "Ada Tester"\n\temail = "ada@example.org"\n[init]\n\tdefaultBranch = main\n'
 

@@ -11,12 +11,11 @@ from msgspec import structs
 from promptlab.models.values import Outcome
 from promptlab.scoring.values import MetricInfo, Score
 from promptlab.workspace import sheet as check
+from promptlab.workspace.patterns import LONGEST
 from promptlab.workspace.sheet import Check, Sheet
 from promptlab.workspace.values import Example, MetricSpec, Output
 
 Options = Mapping[str, object]
-PATTERN_LIMIT = 20_000
-"""Characters of an answer that a pattern is run on: ``re`` cannot be stopped once it has begun."""
 
 
 class Missing(Exception):
@@ -107,9 +106,9 @@ class Case(NamedTuple):
     @property
     def searched(self) -> str:
         """The answer, for patterns."""
-        if len(self.text) > PATTERN_LIMIT:
+        if len(self.text) > LONGEST:
             raise Missing(
-                f"the answer has {len(self.text):,} characters, and a pattern is run on {PATTERN_LIMIT:,} at most"
+                f"the answer has {len(self.text):,} characters, and a pattern is run on {LONGEST:,} at most"
             )
         return self.text
 

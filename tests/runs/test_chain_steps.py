@@ -9,6 +9,7 @@ from runs.chained import TICKET, P, chain, step, taken
 
 from promptlab.models.values import Fault, Request
 from promptlab.scoring.steps import pass_at
+from promptlab.workspace import patterns
 
 OFF = Fault("timeout", "The model took too long.")
 DRAFT = step("draft", f"prompt = {P('Draft {{ ticket }}')}", TICKET)
@@ -44,6 +45,8 @@ EXTRACT = [
     ("fence = 'json'", "Here:\n```json\n{}\n```\nDone", "{}"),
     ("fence = ''", "```py\nx = 1\n```", "x = 1"),
     ("fence = 'json'", "```py\nx\n```", "The text has no fenced block of json."),
+    ("fence = 'json'", "~~~py\n```\n~~~\n```json\r\n{}\r\n```\r\n", "{}"),
+    ("fence = ''", "```py\nwithout an end\n~~~\nx\n~~~", "x"),
 ]
 
 
@@ -58,6 +61,22 @@ def test_extract(rule: str, text: str, expected: str) -> None:
         assert expected in outcome.fault.message
         assert trace.failed is not None
         assert trace.failed.step == "last"
+
+
+def test_a_pattern_that_never_ends_fails_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "SECONDS", 0.05)
+    monkeypatch.setattr(patterns, "_ELSEWHERE", patterns._Elsewhere())
+    hostile, text = r"'^(\w+\s?)*$'", "a" * 40 + "!"
+    prompts = f"critic = {P('C: {{ answer }}')}, revise = {P('R: {{ critique }} {{ answer }}')}"
+    for does in (
+        f"extract = {{ from = '{{{{ draft.text }}}}', regex = {hostile} }}",
+        f"validate = {{ step = 'draft', regex = {hostile} }}",
+        f"critique = {{ step = 'draft', {prompts}, accept = {hostile} }}",
+    ):
+        outcome, _ = after_draft(does, text, text)
+        assert outcome.fault is not None
+        assert "longer than 0.05 s on a text of 41 characters" in outcome.fault.message
+    patterns._ELSEWHERE.close()
 
 
 VALIDATE = [

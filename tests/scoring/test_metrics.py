@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from promptlab.errors import UsageFault
 from promptlab.models.values import Fault, Outcome
 from promptlab.scoring.catalogue import CATALOGUE, COMPUTED, JUDGE
-from promptlab.scoring.metric import PATTERN_LIMIT
 from promptlab.scoring.metrics import score
 from promptlab.scoring.values import Score
+from promptlab.workspace.patterns import LONGEST
 from promptlab.workspace.values import Example, MetricSpec, Output
 
 SCHEMA: dict[str, object] = {
@@ -117,7 +117,7 @@ def test_regex(text: str, options: dict[str, object], value: float) -> None:
 
 
 def test_a_pattern_sees_so_much_of_a_long_answer() -> None:
-    long = "x" * PATTERN_LIMIT
+    long = "x" * LONGEST
     assert one("regex", "Hello" + long, pattern="^Hello").value == 1
     reason = "the answer has 20,005 characters, and a pattern is run on 20,000 at most"
     assert one("regex", long + "Hello", pattern="Hello").missing == reason

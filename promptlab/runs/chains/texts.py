@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from promptlab.workspace.patterns import Match, TooMuchSearch, bounded, search
 from promptlab.workspace.toml import shown
 from promptlab.workspace.values import Extract, Validate
 
@@ -16,10 +18,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-PATTERN_LIMIT = 20_000
-"""Characters of a text that a pattern is run on: ``re`` cannot be stopped once it has begun."""
-
-_FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([\w+-]*)")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _DEEP = 200
 
@@ -38,7 +37,7 @@ def extract(rule: Extract, text: str) -> object:
         found = searched(rule.regex, text)
         if found is None:
             raise Miss(f"The pattern {shown(rule.regex)} is not in the text.")
-        return next((group for group in found.groups() if group is not None), found[0])
+        return found.first
     if rule.pointer is not None:
         return pointed(json_of(text), rule.pointer)
     if rule.last_line:
@@ -49,15 +48,16 @@ def extract(rule: Extract, text: str) -> object:
     return fenced(text, rule.fence or "")
 
 
-def searched(pattern: str, text: str) -> re.Match[str] | None:
+def searched(pattern: str, text: str) -> Match | None:
     """Where a pattern is in a text.
 
     Raises:
-        Miss: The text is too long for a pattern.
+        Miss: The text is too long for a pattern, or the search takes too long.
     """
-    if len(text) > PATTERN_LIMIT:
-        raise Miss(f"The text has {len(text):,} characters, and a pattern is run on {PATTERN_LIMIT:,} at most.")
-    return re.search(pattern, text)
+    try:
+        return search(pattern, text)
+    except TooMuchSearch as much:
+        raise Miss(str(much)) from None
 
 
 def fenced(text: str, language: str) -> str:
@@ -66,9 +66,22 @@ def fenced(text: str, language: str) -> str:
     Raises:
         Miss: There is none.
     """
-    for block in _FENCE.finditer(text + "\n"):
-        if language in ("", block[2]):
-            return block[3].rstrip("\n")
+    lines = text.split("\n")
+    ends: dict[str, list[int]] = {}
+    for number, line in enumerate(lines):
+        if line[:3] in ("```", "~~~"):
+            ends.setdefault(line.rstrip(" \t\r"), []).append(number)
+    at = 0
+    while at < len(lines):
+        begin = _FENCE.match(lines[at])
+        closing = ends.get(begin[1], []) if begin else []
+        place = bisect_right(closing, at)
+        if begin is None or place == len(closing):
+            at += 1
+            continue
+        if language in ("", begin[2]):
+            return "\n".join(lines[at + 1 : closing[place]]).rstrip("\r\n")
+        at = closing[place] + 1
     raise Miss(f"The text has no fenced block{f' of {shown(language)}' if language else ''}.")
 
 
@@ -129,7 +142,7 @@ def invalid(rule: Validate, text: str) -> str:
             return "" if searched(rule.regex, answer) else f"It does not match {shown(rule.regex)}."
         if rule.json_schema is not None:
             return _off_schema(json_of(answer), rule.json_schema)
-    except Miss as miss:
+    except (Miss, TooMuchSearch) as miss:
         return str(miss)
     return ""
 
@@ -151,7 +164,7 @@ def _checker(schema: Mapping[str, object]) -> Validator:
     from referencing import Registry
 
     # Without a registry of its own, jsonschema would fetch references from the network.
-    return Draft202012Validator(dict(schema), registry=Registry())
+    return bounded(Draft202012Validator)(dict(schema), registry=Registry())
 
 
 def repaired(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from itertools import islice
 
 from msgspec import structs
 
@@ -59,8 +60,15 @@ async def walk(walks: Mapping[Cell, Walk], answers: Answers) -> AsyncGenerator[l
 
 
 async def _hand_out(left: Mapping[Cell, Walk], wanted: Wanted, outcomes: Mapping[str, Outcome]) -> None:
-    """Give each chain its answers. All but the first that share one have it for nothing."""
-    for index, (cell, one) in enumerate(left.items()):
+    """Give each chain its answers, in a thread: steps search in corpora, check against schemas, match patterns."""
+    walks = iter(left.items())
+    while some := list(islice(walks, _AT_ONCE)):
+        await asyncio.to_thread(_give, some, wanted, outcomes)
+
+
+def _give(walks: Sequence[tuple[Cell, Walk]], wanted: Wanted, outcomes: Mapping[str, Outcome]) -> None:
+    """All but the first chain that share an answer have it for nothing."""
+    for cell, one in walks:
         mine = {
             request.key: outcomes[request.key]
             if wanted[request.key][1] is cell
@@ -68,5 +76,3 @@ async def _hand_out(left: Mapping[Cell, Walk], wanted: Wanted, outcomes: Mapping
             for request in one.requests
         }
         one.take(mine)
-        if index % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)

@@ -6,7 +6,6 @@ with the answers that are known, and asks only what it had not asked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from promptlab.runs.chains.texts import Miss
 from promptlab.runs.plan import cell_key, cell_seed, constraint_for
 from promptlab.workspace.expressions import text_of
 from promptlab.workspace.faults import TemplateFault
+from promptlab.workspace.patterns import LONGEST
 from promptlab.workspace.templates import render
 from promptlab.workspace.values import (
     Ask,
@@ -333,7 +333,7 @@ def _critique(does: Critique, setting: Setting) -> Work:
         critic = setting.asker.ask(f"critic {turn}", does.critic, _messages(does.critic, variables, setting.where))
         (outcome,) = yield (critic,)
         said = _answer(outcome)
-        accepted = re.search(does.accept, said[: texts.PATTERN_LIMIT]) is not None
+        accepted = _accepts(does.accept, said)
         if accepted:
             break
         variables["critique"] = said
@@ -343,6 +343,13 @@ def _critique(does: Critique, setting: Setting) -> Work:
     times = f"{rounds} {'revision' if rounds == 1 else 'revisions'}"
     note = f"accepted after {times}" if accepted else f"not accepted after {times}, the limit"
     return Done(answer, {"accepted": accepted, "rounds": rounds, "critique": said}, note)
+
+
+def _accepts(pattern: str, said: str) -> bool:
+    try:
+        return texts.searched(pattern, said[:LONGEST]) is not None
+    except Miss as miss:
+        raise failed(str(miss)) from None
 
 
 def _retrieve(does: Retrieve, setting: Setting) -> Work:

@@ -11,9 +11,10 @@ from typing import cast
 from msgspec import structs
 
 from promptlab.scoring.families.json_answers import parse_json, same_json
-from promptlab.scoring.metric import PATTERN_LIMIT, Case, Metric, Missing, Options, number, yes_no
+from promptlab.scoring.metric import Case, Metric, Missing, Options, number, yes_no
 from promptlab.scoring.values import MetricInfo, Score
 from promptlab.workspace import sheet as check
+from promptlab.workspace.patterns import LONGEST, TooMuchSearch, search
 from promptlab.workspace.sheet import Expected
 from promptlab.workspace.toml import shown
 
@@ -115,15 +116,18 @@ def _listed(values: Sequence[str]) -> str:
 def regex(case: Case) -> Score:
     """``pattern`` is found in the answer; with ``full`` it is the whole answer."""
     try:
-        pattern = re.compile(str(case.options.get("pattern", "")))
+        re.compile(pattern := str(case.options.get("pattern", "")))
     except (re.error, RecursionError, OverflowError) as fault:
         raise Missing(f"the pattern is wrong: {fault}") from None
     full = bool(case.options.get("full"))
-    if len(case.text) <= PATTERN_LIMIT:
-        return case.score((pattern.fullmatch(case.text) if full else pattern.search(case.text)) is not None)
-    found = None if full else pattern.search(case.text, 0, PATTERN_LIMIT)
+    try:
+        if len(case.text) <= LONGEST:
+            return case.score(search(pattern, case.text, full=full) is not None)
+        found = None if full else search(pattern, case.text[:LONGEST])
+    except TooMuchSearch as much:
+        raise Missing(f"no score: {much}".rstrip(".")) from None
     # A match that ends before the cut would be one in the whole answer too.
-    if found and found.end() < PATTERN_LIMIT:
+    if found and found.end < LONGEST:
         return case.score(1)
     return case.score(bool(case.searched))
 

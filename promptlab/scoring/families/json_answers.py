@@ -13,6 +13,7 @@ import msgspec
 from promptlab.scoring.metric import Case, Metric, Missing, number, yes_no
 from promptlab.scoring.values import Score
 from promptlab.workspace import sheet as check
+from promptlab.workspace.patterns import TooMuchSearch, bounded
 from promptlab.workspace.sheet import Expected
 from promptlab.workspace.toml import shown
 
@@ -53,6 +54,8 @@ def json_schema(case: Case) -> Score:
         raise Missing(f"the schema refers to {shown(fault.ref)}, which is not in it") from None
     except RecursionError:
         raise Missing("the answer or the schema is nested too deeply") from None
+    except TooMuchSearch as much:
+        raise Missing(f"no score: {much}".rstrip(".")) from None
     said = [f"{error.json_path}: {shown(error.message, 120)}" for error in errors[:_ERRORS_SHOWN]]
     if len(errors) > _ERRORS_SHOWN:
         said.append(f"and {len(errors) - _ERRORS_SHOWN} more")
@@ -67,7 +70,7 @@ def _validator(schema: bytes) -> Validator:
 
     parsed = cast("Mapping[str, object]", msgspec.json.decode(schema))
     # Without a registry of its own, jsonschema would fetch references from the network.
-    return validator_for(parsed, Draft202012Validator)(parsed, registry=Registry())
+    return bounded(validator_for(parsed, Draft202012Validator))(parsed, registry=Registry())
 
 
 def json_match(case: Case) -> Score:
