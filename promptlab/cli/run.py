@@ -308,8 +308,9 @@ class Narrator:
 
 
 def progress_text(progress: Progress) -> str:
-    """Such as ``37/360 · 14.2 cells/s · 1,240 tokens/s · ETA 23 s · 2 failed · mini``."""
+    """Such as ``37/360 · 14.2 cells/s · 1,240 tokens/s · ETA 23 s · 2 failed · mini``; of chains ``draft 2/60``."""
     parts = [f"{progress.done}/{progress.total}"]
+    parts += [f"{one.step} {one.done}/{one.total}" for one in progress.steps]
     if progress.rate:
         parts.append(f"{progress.rate:.1f} cells/s")
     if progress.token_rate:

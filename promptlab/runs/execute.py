@@ -155,6 +155,7 @@ class _Execution(Keeping):
             retried=self.retried + sum(one.retried for one in traffic),
             in_flight=sum(one.in_flight for one in traffic),
             limit=sum(one.limit for one in traffic),
+            steps=self.under_way.steps,
         )
 
     def _notice(self, *messages: str) -> None:
@@ -333,6 +334,15 @@ class _Execution(Keeping):
 
     async def _answered(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
         """What steps want to know: from this run, from the cache, then from the model. All of it is journalled."""
+        self.under_way.begin(wanted)
+        try:
+            async with aclosing(self._answers_of(name, wanted)) as coming:
+                async for some in coming:
+                    yield some
+        finally:
+            self.under_way.end(wanted)
+
+    async def _answers_of(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
         known = [self.answers[key] for key in wanted if key in self.answers]
         left = [key for key in wanted if key not in self.answers]
         self._remember_answers(known)
@@ -374,6 +384,6 @@ class _Execution(Keeping):
             CellText(cell.column, cell.example, cell.trial, text)
             for key, text in news.texts
             for cell in self.waiting.get(key, ())
-        ]
+        ] + self.under_way.texts(dict(news.texts))
         if texts:
             self.events.put_nowait(texts)

@@ -13,6 +13,7 @@ import msgspec
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model, Outcome
 from promptlab.runs.asking import Fingerprints, Reader
+from promptlab.runs.chains.under_way import UnderWay
 from promptlab.runs.journal import Journal
 from promptlab.runs.progress import Meter, Tally
 from promptlab.runs.traces import Trace
@@ -59,6 +60,7 @@ class Keeping:
         self.model_of = {variant.column: variant.model for variant in plan.variants}
         self.waiting: dict[str, list[Cell]] = {}
         self.answers: dict[str, Outcome] = {}
+        self.under_way = UnderWay()
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
         self.told = -1  # cells, in the last Progress
@@ -131,8 +133,10 @@ class Keeping:
     def _remember_answers(self, outcomes: Iterable[Outcome]) -> None:
         """A question has one answer in a run, also where a later step asks it again; then it costs nothing."""
         for outcome in outcomes:
+            self.under_way.came((outcome.key,))
             if outcome.fault is None:
                 self.answers[outcome.key] = msgspec.structs.replace(outcome, cached=True)
+        self.told = -1
 
     async def _keep_walked(self, ended: Sequence[tuple[Cell, Outcome, Trace | None]], model: str) -> None:
         """Journal the outcomes of chains with their traces, then tell."""

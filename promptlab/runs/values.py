@@ -158,6 +158,14 @@ class StoredRun(Struct, frozen=True):
     tag: str = ""
 
 
+class StepProgress(Struct, frozen=True):
+    """A step of chains that waits for answers: ``done`` of ``total`` are there."""
+
+    step: str
+    done: int
+    total: int
+
+
 class Progress(Struct, frozen=True):
     """How far a run is, for a status line.
 
@@ -171,6 +179,7 @@ class Progress(Struct, frozen=True):
         faults: Failed cells by the kind of their fault.
         retried: Tries after the first that endpoints were asked for.
         in_flight: Requests under way at endpoints, and ``limit`` how many may be.
+        steps: Of chains, those that wait for answers now.
     """
 
     total: int
@@ -188,6 +197,7 @@ class Progress(Struct, frozen=True):
     elapsed: float = 0.0
     cost: dict[str, float] = {}
     model: str = ""
+    steps: tuple[StepProgress, ...] = ()
 
 
 class Budget(Struct, frozen=True):
@@ -232,12 +242,17 @@ class CellDone(Struct, frozen=True, gc=False):
 
 
 class CellText(Struct, frozen=True, gc=False):
-    """What a model has written so far for a cell: for the screen, and in no file."""
+    """What a model has written so far for a cell: for the screen, and in no file.
+
+    Attributes:
+        step: The step of a chain that it answers, "" for the answer of the cell.
+    """
 
     column: str
     example: str
     trial: int
     text: str
+    step: str = ""
 
 
 class ModelLoading(Struct, frozen=True):

@@ -25,7 +25,7 @@ class Job:
     Attributes:
         table: The grid, filled by the lab as cells arrive.
         scratch: A trial on a few examples: it is not kept in the list of runs.
-        texts: What a model has written so far for cells without an outcome.
+        texts: What a model has written so far for cells without an outcome; of a chain with the name of the step.
         heard: Grows with every change of ``texts``.
         reason: Why it is not complete, as a sentence, or "".
         notices: What the person should know of it, each a sentence.
@@ -80,8 +80,8 @@ class Job:
 
     def _take(self, event: LabEvent) -> None:
         match event:
-            case CellText(column, example, trial, text):
-                self.texts[column, example, trial] = text
+            case CellText(column, example, trial, text, step):
+                self.texts[column, example, trial] = f"{step}: {text}" if step else text
                 self.heard += 1
             case CellScored(column=column, example=example, trial=trial):
                 self.texts.pop((column, example, trial), None)
@@ -108,6 +108,7 @@ class Job:
             return ""
         full = round(_BAR * progress.done / progress.total) if progress.total else 0
         parts = [f"▕{'█' * full}{' ' * (_BAR - full)}▏ {progress.done}/{progress.total}"]
+        parts += [f"{one.step} {one.done}/{one.total}" for one in progress.steps]
         if progress.rate:
             parts.append(f"{progress.rate:.3g}/s")
         if progress.token_rate:

@@ -12,22 +12,24 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs.chained import TICKET, FunctionModel, Grades, P, chain, step
+from msgspec import structs
+from runs.chained import TICKET, FunctionModel, Grades, P, answered, chain, step
 from runs.scripted import make_column, make_evalset
 
 from promptlab.models.cache import Cache
-from promptlab.models.values import Fault, Request
+from promptlab.models.values import Fault, Outcome, Request, Watch, Written
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import Meter
 from promptlab.runs.stored import list_runs, read_outcomes
-from promptlab.runs.values import UNLIMITED, Budget, CellDone, CellId, Ended, Plan
+from promptlab.runs.values import UNLIMITED, Budget, CellDone, CellId, CellText, Ended, Plan, Progress, StepProgress
 from promptlab.workspace.values import Prompt
 
 FOUR = (
@@ -95,6 +97,46 @@ async def test_a_wave_is_one_batch(tmp_path: Path) -> None:
     assert first.outcome.text == first.trace.steps[-1].text
     assert first.outcome.cost == 1.0
     assert ended.progress.cost == {"USD": 24.0}
+
+
+class Halting(FunctionModel):
+    """Writes one text before it answers, and stops in the middle of each batch until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(echo)
+        self.capabilities = structs.replace(self.capabilities, streaming=True)
+        self.go_on = asyncio.Event()
+
+    async def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
+        assert watch is not None, "a model with streaming is watched"
+        watch(Written(((requests[-1].key, "so far"),), tokens=3))
+        for place, request in enumerate(requests):
+            if place == len(requests) // 2:
+                await self.go_on.wait()
+                self.go_on.clear()
+            yield answered(request, self.answer)
+
+
+async def test_a_run_says_which_step_is_asked_and_how_far_it_is(tmp_path: Path) -> None:
+    model, plan = Halting(), plan_of(chain(FOUR), 12)
+    journal, stop = open_journal(tmp_path / "state", plan), asyncio.Event()
+    events = execute(plan, {"mini": model}, Cache(tmp_path / "cache"), journal, stop=stop, grades=Grades())
+    seen: list[StepProgress] = []
+    texts: list[str] = []
+    async with asyncio.timeout(60):
+        async for event in events:
+            if isinstance(event, Progress) and event.steps and event.steps[0].done == 6:
+                seen.append(event.steps[0])
+                model.go_on.set()
+            if isinstance(event, CellText):
+                assert (event.column, event.example, event.text) == ("a", "e00011", "so far")
+                texts.append(event.step)
+            if isinstance(event, Ended):
+                assert event.progress.steps == (), "nothing is waited for"
+    assert list(dict.fromkeys(seen)) == [StepProgress(name, 6, 12) for name in ("route", "draft", "check", "last")]
+    # A text that nobody took in time gives way to what came after it.
+    assert texts
+    assert texts == [name for name in ("route", "draft", "check", "last") if name in texts]
 
 
 async def test_editing_the_last_step_asks_only_that_step_again(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from promptlab.lab import Lab
 from promptlab.lab.values import CellScored, RunRequest
 from promptlab.models.values import Outcome
-from promptlab.runs.values import CellText, Progress
+from promptlab.runs.values import CellText, Progress, StepProgress
 from promptlab.tui.job import Job
 from promptlab.tui.screens.trial import trial_pieces
 
@@ -32,5 +32,9 @@ async def test_a_text_is_shown_while_it_is_written_and_gives_way_to_the_answer(f
         assert "shipping\n" in shown()
         job._take(Progress(total=8, done=1, rate=2.0, token_rate=1234.5))
         assert job.line.endswith("1/8 · 2/s · 1,234 tokens/s")
+        job._take(CellText("a", job.table.examples[1].id, 0, "Hel", "draft"))
+        assert "a  draft: Hel…\n" in shown()
+        job._take(Progress(total=8, steps=(StepProgress("draft", 3, 8), StepProgress("vote", 0, 24))))
+        assert job.line.endswith("0/8 · draft 3/8 · vote 0/24")
     finally:
         await lab.close()
