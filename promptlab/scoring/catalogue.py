@@ -161,13 +161,14 @@ def _judged(info: MetricInfo, judge: Judge) -> MetricInfo:
         summary = "whether a judge prefers the answer to the baseline's"
         return structs.replace(info, kind="preference", low=0.0, high=1.0, summary=summary)
     grades = judge.scale or tuple((judge.choices or {}).values())
-    given = judge.kind == "grade" and not judge.expected  # else it is a mean
+    f1 = judge.claims_of == "both"
+    given = judge.kind == "grade" and not judge.expected and not judge.turned  # else it is a mean
     yes_or_no = given and judge.choices is not None and set(grades) <= {0.0, 1.0}
     return structs.replace(
         info,
         kind="binary" if yes_or_no else "numeric",
-        low=float(min(grades)),
-        high=float(max(grades)),
+        low=0.0 if f1 else float(min(grades)),
+        high=1.0 if f1 else float(max(grades)),
         version=_EXPECTED if judge.expected else info.version,
     )
 

@@ -1,35 +1,46 @@
 """What a judge is asked about one answer, and what its replies are held to.
 
-A judge of grades is asked once. A judge of claims is asked once for each sentence of the answer. A judge of pairs is
-asked twice, with the two answers in either order, and is never told which is whose: one that prefers a place and not
-an answer contradicts itself.
+A judge of grades is asked once, or again with answer and reference exchanged. A judge of claims is asked once for
+each sentence of the answer, of the reference or of both, or for each fact that is expected. A judge of pairs is asked
+twice, with the two answers in either order, and is never told which is whose: one that prefers a place and not an
+answer contradicts itself.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, cast
 
 from promptlab.errors import UsageFault
 from promptlab.models.values import Capabilities, Constraint
 from promptlab.scoring.grades import grade_words
 from promptlab.scoring.values import JudgeItem
 from promptlab.workspace.templates import render, variables_of
-from promptlab.workspace.values import Judge, Message, Prompt, Variables
+from promptlab.workspace.values import Example, Judge, Message, Prompt, Variables
 
 CLAIMS = 40
 """Sentences of an answer that a judge of claims is asked about; a longer answer is missing, with the reason."""
+TURNED = "turned"
+"""What the question is about in which answer and reference are exchanged."""
+OF_ANSWER, OF_REFERENCE = "answer: ", "reference: "
+"""Before a claim, where those of both are judged."""
 _PAIR = Judge(choices={"A": 1.0, "B": 0.0, "tie": 0.5})
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”’)\]]))\s+(?=[\W_]*[^\W_a-z])|\n+")
 _NO_CLAIM = re.compile(r"[\W\d_]*\Z")
 
 
 class Question(NamedTuple):
-    """One thing to ask; ``about`` is as in a ``Reply``."""
+    """One thing to ask; ``about`` is as in a ``Reply``.
+
+    Attributes:
+        answer: The text that a quote must stand in; None where nobody knows it.
+    """
 
     about: str
     messages: tuple[Message, ...]
+    answer: str | None = None
 
 
 class NotAsked(Exception):
@@ -60,12 +71,17 @@ def questions(judge: Prompt, item: JudgeItem) -> tuple[Question, ...]:
         NotAsked: The answer makes no claim, or far too many; there is no other answer to compare it with.
         UsageFault: The prompt is no judge.
     """
-    match table_of(judge).kind:
+    table = table_of(judge)
+    match table.kind:
         case "grade":
-            return (_question(judge, item, "", {"answer": item.answer}),)
+            asked = [_question(judge, item, "", {"answer": item.answer})]
+            if table.turned:
+                # The value of a variable goes over the example's own field.
+                other = {"answer": _reference(item.example), "reference": item.answer}
+                asked.append(_question(judge, item, TURNED, other))
+            return tuple(asked)
         case "claims":
-            found = claims_of(item.answer)
-            return tuple(_question(judge, item, one, {"answer": item.answer, "claim": one}) for one in found)
+            return tuple(_claims(judge, table, item))
         case "pairwise":
             if item.against is None:
                 raise NotAsked("there is no answer of the baseline to compare it with")
@@ -75,8 +91,56 @@ def questions(judge: Prompt, item: JudgeItem) -> tuple[Question, ...]:
             )
 
 
-def claims_of(answer: str) -> tuple[str, ...]:
+def _claims(judge: Prompt, table: Judge, item: JudgeItem) -> Iterator[Question]:
+    """One question for each claim; ``source`` is the text that it is held against."""
+
+    def asked(about: str, claim: str, source: str) -> Question:
+        return _question(judge, item, about, {"answer": item.answer, "claim": claim, "source": source})
+
+    match table.claims_of:
+        case "answer":
+            for claim in claims_of(item.answer):
+                yield asked(claim, claim, item.example.reference or "")
+        case "reference":
+            for claim in claims_of(_reference(item.example), "reference"):
+                yield asked(claim, claim, item.answer)
+        case "expected":
+            for fact in _facts(item.example):
+                yield asked(fact, fact, item.answer)
+        case "both":
+            reference = _reference(item.example)
+            for claim in claims_of(item.answer):
+                yield asked(f"{OF_ANSWER}{claim}", claim, reference)
+            for claim in claims_of(reference, "reference"):
+                yield asked(f"{OF_REFERENCE}{claim}", claim, item.answer)
+
+
+def _reference(example: Example) -> str:
+    """What an answer is held against: the reference, else an expected text."""
+    text = example.reference or (example.expected if isinstance(example.expected, str) else "")
+    if not text.strip():
+        raise NotAsked("the example has no `reference`")
+    return text
+
+
+def _facts(example: Example) -> tuple[str, ...]:
+    """What a right answer says: the texts of a list, or the sentences of a text."""
+    expected = example.expected
+    if isinstance(expected, list):
+        facts = tuple(dict.fromkeys(str(fact) for fact in cast("list[object]", expected) if str(fact).strip()))
+    else:
+        facts = claims_of(expected, "`expected`") if isinstance(expected, str) and expected.strip() else ()
+    if not facts:
+        raise NotAsked("the example has no `expected` facts")
+    return facts
+
+
+def claims_of(answer: str, what: str = "answer") -> tuple[str, ...]:
     """The sentences of an answer, in order and each once; list items and lines end a sentence.
+
+    Args:
+        answer: The text.
+        what: What it is called where it has none.
 
     Raises:
         NotAsked: It has none, or more than ``CLAIMS``.
@@ -84,31 +148,32 @@ def claims_of(answer: str) -> tuple[str, ...]:
     parts = (part.strip(" \t-*•") for part in _SENTENCE.split(answer))
     found = tuple(dict.fromkeys(part for part in parts if not _NO_CLAIM.match(part)))
     if not found:
-        raise NotAsked("the answer makes no claim")
+        raise NotAsked(f"the {what} makes no claim")
     if len(found) > CLAIMS:
-        raise NotAsked(f"the answer has {len(found)} sentences, and {CLAIMS} at most are judged one by one")
+        raise NotAsked(f"the {what} has {len(found)} sentences, and {CLAIMS} at most are judged one by one")
     return found
 
 
 def _question(judge: Prompt, item: JudgeItem, about: str, answers: dict[str, str]) -> Question:
-    return Question(about, render(judge, _variables(judge, item, answers)).messages)
+    return Question(about, render(judge, _variables(judge, item, answers)).messages, item.answer)
 
 
 def _variables(judge: Prompt, item: JudgeItem, answers: dict[str, str]) -> Variables:
     """What a judge's templates can use: the example's variables, and over them these.
 
-    What is judged (``answer``; ``claim`` beside it; ``answer_a`` and ``answer_b`` of a pair), ``expected``,
-    ``reference``, ``context``, ``previous`` and ``feedback`` (where the example has them, else they are undefined:
-    ``{% if reference is defined %}``), ``criterion`` (where the judge states one), ``scale_low`` and ``scale_high``,
-    or ``choices`` (a list of the words). ``inputs`` is all of the example's variables as one text and
-    ``instructions`` what the candidate was sent, unless the example has variables of these names.
+    What is judged (``answer``; ``claim`` and the ``source`` that it is held against; ``answer_a`` and ``answer_b`` of
+    a pair), ``expected``, ``reference``, ``context``, ``previous`` and ``feedback`` (where the example has them, else
+    they are undefined: ``{% if reference is defined %}``), ``criterion`` (where the judge states one), ``scale_low``
+    and ``scale_high``, or ``choices`` (a list of the words). ``inputs`` is all of the example's variables as one text
+    and ``instructions`` what the candidate was sent, unless the example has variables of these names.
     """
     table, example = table_of(judge), item.example
-    variables: Variables = {**example.vars, **answers}
+    variables: Variables = dict(example.vars)
     for name in ("expected", "reference", "context", "previous", "feedback"):
         value: object = getattr(example, name)
         if value is not None:
             variables[name] = value
+    variables |= answers
     if table.criterion:
         variables["criterion"] = table.criterion
     if table.scale is not None:
@@ -143,12 +208,15 @@ def constraint_for(judge: Prompt, capabilities: Capabilities) -> Constraint | No
     """What a judge's reply is held to, as far as the model can: the grades and nothing else, or behind a reason."""
     table = table_of(judge)
     words = grade_words(grading(table))
-    if table.reason:
-        grade = {"type": "string", "enum": list(words)}
+    if table.reason or table.quote:
+        first = [name for name, wanted in (("reason", table.reason), ("quote", table.quote)) if wanted]
         schema: dict[str, object] = {
             "type": "object",
-            "properties": {"reason": {"type": "string"}, "grade": grade},
-            "required": ["reason", "grade"],
+            "properties": {
+                **{name: {"type": "string"} for name in first},
+                "grade": {"type": "string", "enum": list(words)},
+            },
+            "required": [*first, "grade"],
             "additionalProperties": False,
         }
         return Constraint(json_schema=schema, rules=capabilities.schema_rules) if capabilities.json_schema else None

@@ -12,8 +12,9 @@ from msgspec import structs
 
 from promptlab.models.values import Outcome
 from promptlab.scoring.grades import Grade, grade_words, read_grade
-from promptlab.scoring.questions import Question, grading
+from promptlab.scoring.questions import OF_ANSWER, Question, grading
 from promptlab.scoring.values import Reply, Score
+from promptlab.workspace.toml import shown
 from promptlab.workspace.values import Judge
 
 Settle = Literal["mean", "median", "majority"]
@@ -28,7 +29,7 @@ def read_reply(judge: Judge, model: str, question: Question, tries: Sequence[Out
     last = tries[-1]
     expected = expected_grade(judge, last)
     mass = last.choices.mass if expected is not None and last.choices is not None else None
-    grade = _grade(judge, last) if expected is None else Grade(expected)
+    grade = _grade(judge, last, question.answer) if expected is None else Grade(expected)
     value = grade.value
     if value is not None and question.about == "AB":
         value = 1.0 - value  # A is the baseline's answer; the value is the candidate's
@@ -64,21 +65,33 @@ def _value(judge: Judge, word: str) -> float:
     return float(word) if judge.scale is not None else (judge.choices or {})[word]
 
 
-def _grade(judge: Judge, outcome: Outcome) -> Grade:
+def _grade(judge: Judge, outcome: Outcome, answer: str | None) -> Grade:
     if outcome.fault is not None:
         return Grade(missing=f"error: {outcome.fault.message}")
     words = grading(judge)
-    behind = _grade_behind_reason(outcome.text) if judge.reason else ""
-    return _uncut(words, outcome, read_grade(words, behind or outcome.text))
+    said = _fields(outcome.text) if judge.reason or judge.quote else {}
+    found = _uncut(words, outcome, read_grade(words, str(said.get("grade", "")) or outcome.text))
+    if judge.quote and answer is not None and found.value is not None:
+        return _quoted(judge, found, str(said.get("quote", "")), answer)
+    return found
 
 
-def _grade_behind_reason(text: str) -> str:
-    """The grade of a reply in JSON, "" where it is none: then the grade is looked for in the text."""
+def _fields(text: str) -> dict[str, object]:
+    """A reply in JSON; empty where it is none: then the grade is looked for in the text."""
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError):
-        return ""
-    return str(cast("dict[str, object]", found).get("grade", "")) if isinstance(found, dict) else ""
+        return {}
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
+
+
+def _quoted(judge: Judge, grade: Grade, quote: str, answer: str) -> Grade:
+    """The grade, unless it rests on words that the answer does not have; the lowest one needs none."""
+    plain = " ".join(quote.casefold().split())
+    lowest = min(judge.scale or tuple((judge.choices or {}).values()))
+    if grade.value == lowest or (plain and plain in " ".join(answer.casefold().split())):
+        return grade
+    return Grade(missing=f"the judge quotes what the answer does not say: “{shown(quote, 60)}”")
 
 
 def _uncut(judge: Judge, outcome: Outcome, grade: Grade) -> Grade:
@@ -122,18 +135,32 @@ def _one(judge: Judge, metric: str, replies: Sequence[Reply]) -> Score:
     values = [cast("float", reply.value) for reply in replies]
     match judge.kind:
         case "grade":
+            if len(values) > 1:
+                apart = f"; {values[0]:g}, and {values[1]:g} exchanged" if values[0] != values[1] else ""
+                return Score(metric, fmean(values), detail=f"asked with answer and reference exchanged, too{apart}")
             return Score(metric, values[0], detail=_how(replies[0]))
         case "claims":
-            top = max((judge.choices or {}).values(), default=float((judge.scale or (0, 1))[1]))
-            full = sum(value == top for value in values)
-            least = [f"“{reply.about}”" for reply in replies if reply.value != top]
-            said = f"{full} of {len(values)} claims" + (f"; not: {' '.join(least)}" if least else "")
-            return Score(metric, fmean(values), detail=said)
+            return _claims(judge, metric, replies, values)
         case "pairwise":
             if is_inconsistent(replies):
                 return Score(metric, EVEN, detail=f"inconsistent: {_places(replies)}, so it counts as a tie")
             words = {1.0: "preferred in both orders", 0.0: "the baseline's is preferred in both orders"}
             return Score(metric, values[0], detail=words.get(values[0], "a tie in both orders"))
+
+
+def _claims(judge: Judge, metric: str, replies: Sequence[Reply], values: Sequence[float]) -> Score:
+    """The mean over the claims, or F1 of the means over those of the answer and those of the reference."""
+    top = max((judge.choices or {}).values(), default=float((judge.scale or (0, 1))[1]))
+    full = sum(value == top for value in values)
+    least = [f"“{reply.about}”" for reply in replies if reply.value != top]
+    said = f"{full} of {len(values)} claims" + (f"; not: {' '.join(least)}" if least else "")
+    if judge.claims_of != "both":
+        return Score(metric, fmean(values), detail=said)
+    own = [reply.about.startswith(OF_ANSWER) for reply in replies]
+    precision = fmean(value / top for value, mine in zip(values, own, strict=True) if mine)
+    recall = fmean(value / top for value, mine in zip(values, own, strict=True) if not mine)
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return Score(metric, f1, detail=f"precision {precision:.2g}, recall {recall:.2g}; {said}")
 
 
 def _how(reply: Reply) -> str:

@@ -18,7 +18,7 @@ class Reply(Struct, frozen=True, omit_defaults=True, gc=False):
     Attributes:
         model: The judging model's name.
         about: ``AB`` or ``BA`` for the two orders of a pair (A is the baseline's answer), the claim of a ``claims``
-            judge, else "".
+            judge, ``turned`` where answer and reference are exchanged, else "".
         text: The reply.
         value: What it says, as a grade; of a pair 1 where the candidate wins, 0.5 for a tie, 0 where it loses.
         missing: Why there is no value.

@@ -137,14 +137,26 @@ def _judge(sheet: Sheet, raw: object, at: KeyPath) -> dict[str, object]:
     elif ("scale" in raw) == ("choices" in raw):
         hint = "Write `scale = [1, 5]` or `choices = { yes = 1.0, no = 0.0 }`."
         sheet.problem(at, "`[judge]` needs exactly one of `scale` and `choices`.", hint)
-    if values.get("reason") and values.get("expected"):
-        message = (
-            "A judge that says why first has no probabilities of grades: `reason` and `expected` exclude each other."
-        )
-        sheet.problem((*at, "expected"), message, "Remove one of them.")
-    if values.get("expected") and values.get("kind", "grade") != "grade":
-        sheet.problem((*at, "expected"), 'Only a judge of kind "grade" has an `expected` grade.', "Remove it.")
+    _check_judge(sheet, values, at)
     return values
+
+
+def _check_judge(sheet: Sheet, values: dict[str, object], at: KeyPath) -> None:
+    """Keys of a judge that exclude each other."""
+    kind = values.get("kind", "grade")
+    for first, why in (("reason", "says why"), ("quote", "quotes")):
+        if values.get(first) and values.get("expected"):
+            said = f"A judge that {why} first has no probabilities of grades"
+            message = f"{said}: `{first}` and `expected` exclude each other."
+            sheet.problem((*at, "expected"), message, "Remove one of them.")
+    if values.get("expected") and kind != "grade":
+        sheet.problem((*at, "expected"), 'Only a judge of kind "grade" has an `expected` grade.', "Remove it.")
+    if values.get("turned") and kind != "grade":
+        sheet.problem((*at, "turned"), 'Only a judge of kind "grade" can be `turned`.', "Remove it.")
+    if values.get("quote") and kind == "pairwise":
+        sheet.problem((*at, "quote"), "A pairwise judge has no answer of its own to quote from.", "Remove it.")
+    if "claims_of" in values and kind != "claims":
+        sheet.problem((*at, "claims_of"), 'Only a judge of kind "claims" has `claims_of`.', "Remove it.")
 
 
 def _choices(value: object) -> list[str]:
@@ -226,4 +238,7 @@ _JUDGE: dict[str, Check] = {
     "criterion": check.word,
     "reason": check.boolean,
     "expected": check.boolean,
+    "claims_of": check.one_of("answer", "reference", "expected", "both"),
+    "turned": check.boolean,
+    "quote": check.boolean,
 }

@@ -65,6 +65,10 @@ class Judge(Struct, frozen=True, omit_defaults=True):
         criterion: What is judged, in one sentence.
         reason: The judge says why before it answers.
         expected: The score is the mean of the grades weighed by their probabilities, where the model gives them.
+        claims_of: Of a ``claims`` judge: whose sentences are judged one by one. Those of the example's ``reference``,
+            or of its ``expected`` facts, are looked for in the answer; of ``both`` the score is F1 of the shares.
+        turned: Of a ``grade`` judge: it is asked again with answer and reference exchanged; the score is the mean.
+        quote: The judge quotes from the answer what it goes by; a grade whose quote is not there does not count.
     """
 
     kind: Literal["grade", "pairwise", "claims"] = "grade"
@@ -73,6 +77,9 @@ class Judge(Struct, frozen=True, omit_defaults=True):
     criterion: str = ""
     reason: bool = False
     expected: bool = False
+    claims_of: Literal["answer", "reference", "expected", "both"] = "answer"
+    turned: bool = False
+    quote: bool = False
 
 
 class Prompt(Struct, frozen=True):

@@ -25,7 +25,7 @@ id = "emb_cos"
 model = "vectors"
 to = "expected"
 [[metrics]]
-id = "relevance"
+id = "input_cos"
 model = "vectors"
 [[metrics]]
 id = "self_check"
@@ -76,7 +76,7 @@ async def test_cosines_are_those_of_scikit_learn(embedding: Path, server: Loopba
     vectors = np.array(await model.embed([answer, right, ticket]))
     cosines = cosine_similarity(vectors)
     assert table.value("a", "t1", "emb_cos") == pytest.approx(cosines[0, 1], abs=1e-6)
-    assert table.value("a", "t1", "relevance") == pytest.approx(cosines[0, 2], abs=1e-6)
+    assert table.value("a", "t1", "input_cos") == pytest.approx(cosines[0, 2], abs=1e-6)
     assert table.value("a", "t1", "self_check") == pytest.approx(1.0), "both trials say the same"
     letters = np.array([[text.count(one) for one in "abcd"] for text in (answer, "a cab", "bad")])
     assert table.value("a", "t1", "by endpoint") == pytest.approx(cosine_similarity(letters)[0, 1:].max())

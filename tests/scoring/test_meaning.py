@@ -45,7 +45,7 @@ def test_what_is_held_against_what() -> None:
     assert compared("emb_cos", " x ", example) == (("x",), [["r"]])
     assert compared("emb_cos", "x", example, to="expected") == (("x",), [["a", "b"]])
     assert compared("emb_cos", "x", example, to="previous") == (("x",), [["p"]])
-    assert compared("relevance", "x", example) == (("x",), [["Why?"]])
+    assert compared("input_cos", "x", example) == (("x",), [["Why?"]])
     assert compared("refusal_sim", "x", example, texts=["no"]) == (("x",), [["no"]])
     assert len(compared("refusal_sim", "x", example).groups[0]) > 3
     assert len(compared("injection_sim", "x", example).groups[0]) > 3
@@ -58,7 +58,7 @@ def test_what_is_held_against_what() -> None:
     ("id", "text", "sentence"),
     [
         ("emb_cos", "x", "the example has no `reference`"),
-        ("relevance", "x", "the example has no variables"),
+        ("input_cos", "x", "the example has no variables"),
         ("refusal_sim", " ", "the answer is empty"),
         ("self_check", "x", r"one answer by itself says nothing here: run several trials \(-k\)"),
     ],

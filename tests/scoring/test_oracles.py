@@ -98,7 +98,7 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "agreement": (OTHERS, "test_the_most_frequent_answer_is_that_of_scipy", "stats.mode"),
     "stability": ("scoring/test_trials.py", "test_how_alike_the_trials_are", "Levenshtein"),
     **dict.fromkeys(
-        ("emb_cos", "relevance", "refusal_sim", "injection_sim", "self_check"),
+        ("emb_cos", "input_cos", "refusal_sim", "injection_sim", "self_check"),
         ("scoring/test_meaning.py", "test_nearness_is_that_of_the_cosines_of_scikit_learn", "cosine_similarity"),
     ),
     "choice_prob": ("scoring/test_meaning.py", "test_choice_prob_is_the_softmax_of_scipy", "softmax"),

@@ -134,6 +134,22 @@ role = "user"
             "[judge]\n" + MESSAGE,
             "judge: `[judge]` needs exactly one of `scale` and `choices`. Write `scale = [1, 5]`",
         ),
+        (
+            "[judge]\nscale = [1, 5]\nclaims_of = 'both'\n" + MESSAGE,
+            'judge.claims_of: Only a judge of kind "claims" has `claims_of`. Remove it.',
+        ),
+        (
+            "[judge]\nkind = 'claims'\nscale = [1, 5]\nturned = true\n" + MESSAGE,
+            'judge.turned: Only a judge of kind "grade" can be `turned`. Remove it.',
+        ),
+        (
+            "[judge]\nkind = 'pairwise'\nquote = true\n" + MESSAGE,
+            "judge.quote: A pairwise judge has no answer of its own to quote from. Remove it.",
+        ),
+        (
+            "[judge]\nscale = [1, 5]\nquote = true\nexpected = true\n" + MESSAGE,
+            "judge.expected: A judge that quotes first has no probabilities of grades: `quote` and `expected`",
+        ),
         ("[judge]\nscale = [5, 1]\n" + MESSAGE, "judge.scale: Expected two whole numbers, the lower one first"),
         ("[judge]\nscale = [false, true]\n" + MESSAGE, "judge.scale: Expected two whole numbers"),
         ("[judge]\nkind = 'pairwise'\nscale = [1, 5]\n" + MESSAGE, "judge.scale: A pairwise judge has no `scale`"),

@@ -131,7 +131,7 @@ MEANINGS: dict[str, Meaning] = {
             _beside,
             {"to": check.one_of(*_TO)},
         ),
-        Meaning(_info("relevance", "info", "cosine of the embeddings of answer and what was asked"), _asked),
+        Meaning(_info("input_cos", "info", "cosine of the embeddings of answer and what was asked"), _asked),
         Meaning(_info("refusal_sim", "min", "cosine to the nearest of some refusals"), _exemplars(_REFUSALS), _TEXTS),
         Meaning(_info("injection_sim", "min", "cosine to the nearest of some attacks"), _exemplars(_ATTACKS), _TEXTS),
         Meaning(_info("self_check", "max", "how near each sentence is to the other trials' nearest one"), _sentences),
