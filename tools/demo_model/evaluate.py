@@ -14,6 +14,7 @@ import random
 import re
 import sys
 import time
+from pathlib import Path
 
 import tasks
 import world
@@ -88,6 +89,8 @@ RULES = ("Damaged items belong to shipping. Wrong items belong to shipping. Canc
 SHOTS = [("The parcel is stuck in customs since Friday.", "shipping"), ("You billed me two times for one pillow.", "billing"), ("My tablet shows an error message.", "technical"),
          ("I cannot sign in, my password is refused.", "account"), ("Do you have a job for me?", "other")]
 SHOTS2 = SHOTS + [("The mirror arrived with a crack.", "shipping"), ("I want to end my monthly plan.", "billing")]
+SHOTS6 = SHOTS2 + [("I got a green scarf but ordered a grey one.", "shipping"), ("My voucher is refused in the basket.", "billing"), ("Is my old radio still covered by the guarantee?", "technical"),
+                   ("Please bring the parcel to my office and not to my house.", "shipping")]
 shots = lambda s: "".join("Ticket: %s\nTopic: %s\n\n" % x for x in s)
 TOPIC = [
     ("v1 vague", "What is this ticket about?\n\n{t}"),
@@ -97,6 +100,7 @@ TOPIC = [
     ("v4 +rules", "Classify this support ticket as billing, shipping, technical, account or other. " + RULES + " Reply with the label only.\n\n{t}"),
     ("v5 few-shot, no rules", "Classify the ticket.\n\n" + shots(SHOTS) + "Ticket: {t}\nTopic:"),
     ("v6 few-shot incl. policy", "Classify the ticket.\n\n" + shots(SHOTS2) + "Ticket: {t}\nTopic:"),
+    ("v6b few-shot, all policies", "Classify the ticket.\n\n" + shots(SHOTS6) + "Ticket: {t}\nTopic:"),
     ("v7 rules + few-shot", "Classify the ticket as billing, shipping, technical, account or other. " + RULES + " Reply with the label only.\n\n" + shots(SHOTS) + "Ticket: {t}\nTopic:"),
 ]
 URG = [("v1 vague", "How urgent is this?\n\n{t}"), ("v2 +labels", "How urgent is this ticket? Options: low, medium, high.\n\n{t}"),
@@ -138,30 +142,7 @@ def json_gold(d):
 
 
 # ------------------------------------------------------------------ C: tickets written by hand
-HAND = [("hello, i ordered a kettle two weeks ago and it still isn't here. where is it??", "shipping"), ("Why did you take 40 euros from my card when the lamp costs 30?", "billing"),
-        ("I can't get into my account, the password is always rejected.", "account"), ("The screen of my tablet stays black after charging all night.", "technical"),
-        ("Do you sell gift cards in your store?", "other"), ("I sent the shoes back in March and the refund still has not come.", "billing"),
-        ("The app freezes whenever I open the settings page.", "technical"), ("The tracking page has said 'in transit' for nine days.", "shipping"),
-        ("Please remove my account and all my data.", "account"), ("Just wanted to say the new headphones are wonderful!", "other"),
-        ("My invoice is missing the VAT number, can you send a new one?", "billing"), ("The courier left the parcel at number 12, but I live at number 21.", "shipping"),
-        ("The blender smells like smoke when I turn it on.", "technical"), ("I never get the reset email, checked spam too.", "account"),
-        ("What time does the shop in Oslo close on Fridays?", "other"), ("I was billed for two keyboards but bought only one.", "billing"),
-        ("Can you tell me the day my mattress will be delivered?", "shipping"), ("My watch loses the bluetooth connection to the phone every hour.", "technical"),
-        ("I have a new email address, how do I change it in my profile?", "account"), ("I write a blog about coffee and would love to test your grinder.", "other"),
-        ("There is a charge of $4.99 called 'service' that I don't recognise.", "billing"), ("The package got lost according to the post office.", "shipping"),
-        ("Error 404 comes up each time the printer starts.", "technical"), ("It says my account was locked after too many attempts.", "account"),
-        ("Which tent would you recommend for a family of five?", "other")]
-
-
-# second set, written AFTER the generator was frozen (the first was written before templates were widened by the same author: contaminated)
-HAND2 = [("It's been three weeks and my suitcase has yet to show up. Any idea where it went?", "shipping"), ("You guys billed my Visa for 89.90 although the voucher should have lowered that. Sort out the sum please.", "billing"),
-         ("Login page keeps looping back to itself, I can't reach my dashboard.", "account"), ("The drill just clicks and the motor refuses to spin.", "technical"), ("Could my school class come for a tour of your warehouse?", "other"),
-         ("Where do I find a PDF copy of last month's bill?", "billing"), ("DHL dropped my box in the neighbour's garden and now it's gone.", "shipping"), ("My thermostat resets itself to 5 degrees every night.", "technical"),
-         ("How can I merge two profiles that use the same email?", "account"), ("Kudos to your team, the guitar sounds fantastic!", "other"), ("I still haven't been reimbursed for the pillow that went back in April.", "billing"),
-         ("The parcel has been sitting at the depot in Lyon since Tuesday.", "shipping"), ("Every time I hit save, the program quits.", "technical"), ("I mistyped my password five times and got shut out.", "account"), ("Is the blue jacket coming back before winter?", "other"),
-         ("There are 3 identical debits from you on my statement.", "billing"), ("Nobody rang the bell, yet the status claims handed over to resident.", "shipping"), ("The headphones crackle in the left ear.", "technical"),
-         ("Please wipe my personal information from your system.", "account"), ("Do you rent out projectors for weddings?", "other"), ("PayPal throws me out before I can finish paying.", "billing"), ("Could you hold the delivery until I am back from vacation?", "shipping"),
-         ("Fan blades wobble and the whole thing shakes.", "technical"), ("My SMS verification never reaches me since I switched carriers.", "account"), ("I'm a journalist researching online shops, whom can I interview?", "other")]
+HAND = [json.loads(line) for line in (Path(__file__).parent / "hand.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 # ------------------------------------------------------------------ F: sensitivity
@@ -395,8 +376,8 @@ if __name__ == "__main__":
             r["ladders"] += ladder(m, ORD, us, lambda d: d[3].order or "none", "order") + ladder(m, JS, ts, json_gold, "json")
             r["reply"] = replies(m, n // 2)
         if "C" in a.only:
-            r["hand"] = ladder(m, TOPIC[1:3] + TOPIC[5:6], [(t, g, "") for t, g in HAND], lambda d: d[1], "hand")
-            r["hand2"] = ladder(m, TOPIC[1:3] + TOPIC[5:6], [(t, g, "") for t, g in HAND2], lambda d: d[1], "hand2")
+            r["hand"] = ladder(m, TOPIC[1:], [(h["ticket"], h["topic"], "") for h in HAND], lambda d: d[1], "hand")
+            r["hand"] += ladder(m, ORD[2:], [(h["ticket"], h["order"], "") for h in HAND], lambda d: d[1], "hand order")
         if "F" in a.only:
             r["sensitivity"] = sensitivity(m, n)
         if "D" in a.only:

@@ -1,7 +1,6 @@
-"""More wordings for the train split, and tasks that ask the same item under opposite instructions.
+"""The first stage's mix: more wordings for the train split, and one item asked under opposite instructions.
 
-Importing it widens tasks.py in place. The shipped models were trained without it. Nothing here may repeat a wording
-marked "~" (held out) in tasks.py or world.py.
+Importing it widens tasks.py in place. Nothing here may repeat a wording marked "~" (held out) in tasks.py or world.py.
 """
 from __future__ import annotations
 
@@ -307,3 +306,4 @@ def task_match2(rng, split):
 MIX = [(t.task_field, .22), (t.task_multi, .09), (t.task_fewshot, .13), (t.task_summary, .04), (t.task_reply, .06), (t.task_judge, .09), (t.task_chat, .005), (t.task_session, .14), (t.task_judge_session, .02),
        (task_opposite, .16), (task_judge2, .18), (task_match2, .03)]
 t.MIX[:] = MIX
+t.FEWSHOT = ([.62, .1, .11, .08, .09], [.55, .45])

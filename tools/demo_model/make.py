@@ -1,0 +1,72 @@
+"""Make the demo's models from nothing: data, tokenizer, two stages of training each, GGUF files, and their SHA-256.
+
+usage: make.py FOLDER [--only nano]
+
+Everything comes from seeds, by deterministic algorithms: the same files every time on one machine and one version of
+torch. A step whose file is there is not done again. Needs `pip install promptlab[train]`; takes hours, nano alone much less.
+"""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DATA = {
+    "first": ["--n", "300000", "--seed", "11"],
+    "second": ["--n", "160000", "--seed", "21"],
+}
+TRAINING = {
+    "mini": {
+        "first": ["--steps", "5600", "--decay", "3640", "--tokens", "1024", "--muon", "0.015", "--short-first", "--seed", "1"],
+        "second": ["--steps", "4000", "--decay", "1400", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+    },
+    "nano": {
+        "first": ["--steps", "1000", "--decay", "600", "--muon", "0.015", "--short-first", "--seed", "1"],
+        "second": ["--steps", "1000", "--decay", "600", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+    },
+}
+# One thread each, and memory is kept instead of given back after every step.
+QUIET = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
+
+
+def done(command: list[str], makes: Path) -> None:
+    if makes.exists():
+        print("there already:", makes, flush=True)
+        return
+    print("$", *command, flush=True)
+    subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], check=True, env={**os.environ, **QUIET})
+
+
+def make(folder: Path, preset: str) -> Path:
+    """The GGUF file of one preset, made with all that it needs."""
+    tokenizer = folder / "first" / "tokenizer.json"
+    before: list[str] = []
+    for stage, options in DATA.items():
+        data = folder / stage
+        again = ["--tokenizer", str(tokenizer)] if stage != "first" else []
+        done(["prepare.py", "--stage", stage, *options, *again, "--out", str(data)], data / "train.npz")
+        weights = folder / f"{preset}-{stage}.pt"
+        done(["train.py", "--data", str(data), "--preset", preset, *TRAINING[preset][stage], *before, "--out", str(weights)], weights)
+        before = ["--init", str(weights)]
+    file = folder / f"{preset}.gguf"
+    done(["export.py", str(weights), str(tokenizer), str(file)], file)
+    return file
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("folder", type=Path)
+    ap.add_argument("--only", choices=sorted(TRAINING))
+    a = ap.parse_args()
+    a.folder.mkdir(parents=True, exist_ok=True)
+    for preset in [a.only] if a.only else TRAINING:
+        file = make(a.folder, preset)
+        print(hashlib.sha256(file.read_bytes()).hexdigest(), file, flush=True)
+
+
+if __name__ == "__main__":
+    main()
