@@ -35,27 +35,48 @@ def workspace() -> Workspace:
     return Workspace.open(REPOSITORY)
 
 
-@pytest.fixture
-def ladder(tmp_path: Path) -> list[Prompt]:
-    """The versions of triage, oldest first, as a copy's git history has them."""
-    demo.create(tmp_path / "copy")
-    repo = Repository.open(tmp_path / "copy")
-    found = versions(repo, "triage", "prompts/triage.toml")
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "copy"
+    demo.create(folder)
+    return folder
+
+
+def past(copy: Path, name: str) -> list[Prompt]:
+    """The versions of a prompt, oldest first, as a copy's git history has them."""
+    repo = Repository.open(copy)
+    found = versions(repo, name, f"prompts/{name}.toml")
     texts = version_bytes(repo, found)
-    return [parse_prompt(texts[version.blob], "triage", version.path) for version in found]
+    return [parse_prompt(texts[version.blob], name, version.path) for version in found]
+
+
+@pytest.fixture
+def ladder(copy: Path) -> list[Prompt]:
+    return past(copy, "triage")
 
 
 def test_there_is_nothing_to_complain_about(workspace: Workspace) -> None:
     assert check(workspace) == []
-    assert workspace.prompt_names() == ["judges/polite", "order", "reply", "respond", "triage", "triage_vote"]
-    assert workspace.evalset_names() == ["orders", "replies", "responses", "support"]
+    assert workspace.prompt_names() == [
+        "fields",
+        "judges/better",
+        "judges/polite",
+        "order",
+        "reply",
+        "respond",
+        "triage",
+        "triage_vote",
+    ]
+    assert workspace.evalset_names() == ["fields", "orders", "pairs", "replies", "responses", "support"]
     assert {name: entry.gguf for name, entry in workspace.settings.models.items()} == {
         "mini": "demo:mini",
         "nano": "demo:nano",
     }
 
 
-@pytest.mark.parametrize(("name", "prompt"), [("support", "triage"), ("orders", "order"), ("replies", "reply")])
+@pytest.mark.parametrize(
+    ("name", "prompt"), [("support", "triage"), ("orders", "order"), ("replies", "reply"), ("fields", "fields")]
+)
 def test_an_eval_set_is_large_tagged_and_fits_its_prompt(workspace: Workspace, name: str, prompt: str) -> None:
     evalset = workspace.load_evalset(name)
     assert len(evalset.examples) >= 60
@@ -97,7 +118,7 @@ def test_the_examples_are_what_the_generator_writes_unselected(tmp_path: Path) -
 
 def measured_wordings() -> dict[str, list[tuple[Any, ...]]]:
     """The prompt texts of ``evaluate.py``, which starts measuring when it is imported."""
-    wanted = {"RULES", "SHOTS", "SHOTS2", "shots", "TOPIC", "ORD", "REPLY"}
+    wanted = {"RULES", "SHOTS", "SHOTS2", "SHOTS6", "shots", "TOPIC", "ORD", "JS", "REPLY"}
     tree = ast.parse((TOOLS / "evaluate.py").read_text())
     body = [
         node
@@ -109,19 +130,20 @@ def measured_wordings() -> dict[str, list[tuple[Any, ...]]]:
     return names
 
 
-def test_the_rendered_texts_are_the_wordings_that_were_measured(workspace: Workspace, ladder: list[Prompt]) -> None:
+def test_the_rendered_texts_are_the_wordings_that_were_measured(workspace: Workspace, copy: Path) -> None:
     texts = measured_wordings()
-    wordings = {entry[0]: entry[1] for name in ("TOPIC", "ORD", "REPLY") for entry in texts[name]}
-    topic = {entry[0]: entry[1] for entry in texts["TOPIC"]}
-    pairs = [
-        (ladder[0], topic["v1 vague"]),
-        (ladder[1], topic["v2 +labels"]),
-        (ladder[2], topic["v3 +format"]),
-        (ladder[3], topic["v4 +rules"]),
-        (workspace.load_prompt("triage"), topic["v4 +rules"]),
-        (workspace.load_prompt("order"), wordings["v3 +missing rule"]),
-        (workspace.load_prompt("reply"), wordings["r3 spec"]),
-    ]
+    measured = {
+        "triage": ("TOPIC", ["v1 vague", "v2 +labels", "v3 +format", "v4 +rules"]),
+        "order": ("ORD", ["v1 vague", "v2 +format", "v3 +missing rule"]),
+        "fields": ("JS", ["v2 keys", "v3 keys + labels"]),
+        "reply": ("REPLY", ["r2 polite", "r3 spec"]),
+    }
+    pairs: list[tuple[Prompt, str]] = []
+    for name, (table, steps) in measured.items():
+        wordings = {entry[0]: entry[1] for entry in texts[table]}
+        ladder = past(copy, name)
+        assert ladder[-1].content == workspace.load_prompt(name).content
+        pairs += [(prompt, wordings[step]) for prompt, step in zip(ladder, steps, strict=True)]
     ticket = "Hi,\nmy <b>kettle</b> & {{ lamp }} are late.\n"
     for prompt, wording in pairs:
         rendered = render(prompt, {"ticket": ticket})

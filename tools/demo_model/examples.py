@@ -68,7 +68,14 @@ def replies(n=60, seed=2028):
                "reference": tasks.reply_text(t, Policy, parts, rng, "Customer Care"), "tags": [resolve(t, Policy)], "group": family(t)}
 
 
+def fields(n=80, seed=2030):
+    for i, t in enumerate(drawn(seed, n, lambda rng, i: ticket(rng, "test", "clear"))):
+        topic = resolve(t, Policy)
+        yield {"id": "f%03d" % (i + 1), "vars": {"ticket": t.text}, "expected": {"topic": topic, "urgency": t.urgency},
+               "tags": [topic, t.urgency], "group": family(t)}
+
+
 if __name__ == "__main__":
-    for name, rows in (("support", support()), ("orders", orders()), ("replies", replies())):
+    for name, rows in (("support", support()), ("orders", orders()), ("replies", replies()), ("fields", fields())):
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (Path(sys.argv[1]) / (name + ".jsonl")).write_bytes(text.encode())

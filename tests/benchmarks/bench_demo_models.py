@@ -1,0 +1,56 @@
+"""What the packaged models are held to: the steps of the triage ladder, and opposite questions answered apart.
+
+Prompts, tickets and counting are those of ``tools/demo_model/evaluate.py``, whose longer run fills the models' card.
+Run it with: pytest -s -m benchmark tests/benchmarks/bench_demo_models.py
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptlab import demo
+
+pytest.importorskip("llama_cpp", reason="the local engine is not installed")
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.local]
+
+TOOLS = Path(__file__).parents[2] / "tools" / "demo_model"
+ITEMS = 100
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+    """{file: {row: share}} of both models, n = ITEMS each, greedy, one thread."""
+    found = tmp_path_factory.mktemp("demo") / "results.json"
+    files = [str(demo.models_folder() / f"{name}.gguf") for name in ("mini", "nano")]
+    sizes = ["--ladder", str(ITEMS), "--threads", "1", "--only", "BF", "--json", str(found)]
+    subprocess.run([sys.executable, "-B", str(TOOLS / "evaluate.py"), *files, *sizes], check=True, cwd=TOOLS)
+    results: dict[str, dict[str, Any]] = json.loads(found.read_text())
+    return {
+        Path(file).stem: {f"{row['ladder']}: {row['prompt']}": row["exact"] for row in result["ladders"]}
+        | {row["name"]: row["both"] for row in result["sensitivity"]}
+        for file, result in results.items()
+    }
+
+
+def test_the_ladder_climbs(measured: dict[str, dict[str, float]]) -> None:
+    mini, nano = measured["mini"], measured["nano"]
+    vague, formatted, ruled = (mini[f"topic: {step}"] for step in ("v1 vague", "v3 +format", "v4 +rules"))
+    assert vague < 0.35
+    assert formatted > vague + 0.2
+    assert ruled >= formatted - 0.03
+    assert mini["order: v3 +missing rule"] > mini["order: v2 +format"] + 0.15
+    assert all(nano[f"topic: {step}"] < mini[f"topic: {step}"] - 0.1 for step in ("v3 +format", "v4 +rules"))
+
+
+def test_opposite_prompts_get_opposite_answers(measured: dict[str, dict[str, float]]) -> None:
+    mini = measured["mini"]
+    assert mini["family rule (seen phrasings)"] > 0.6
+    assert mini["label names (seen phrasings)"] > 0.5
+    assert mini["judge A/B swapped"] > 0.5
