@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from gguf_support import MEAN, answers, ask, collect, with_metadata
 
 from promptlab.errors import ModelFault
@@ -39,36 +40,51 @@ async def open_model(tmp_path: Path) -> AsyncIterator[Callable[..., GgufModel]]:
         await model.close()
 
 
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GgufModel]:
+    """A model whose child outlives a test."""
+    folder = tmp_path_factory.mktemp("kept")
+    model = GgufModel(with_metadata(folder / "mean.gguf", pooling=MEAN), "vectors", log=folder / "gguf.log")
+    yield model
+    await model.close()
+
+
 @pytest.fixture
 def vectors(open_model: Callable[..., GgufModel], tmp_path: Path) -> GgufModel:
     return open_model(with_metadata(tmp_path / "mean.gguf", pooling=MEAN))
 
 
-async def test_texts_become_vectors_of_length_one(vectors: GgufModel) -> None:
-    model: Embedding = vectors
+@in_one_loop
+async def test_texts_become_vectors_of_length_one(kept: GgufModel) -> None:
+    model: Embedding = kept
     assert isinstance(model, Embedding)
-    assert vectors.capabilities.embeddings
+    assert kept.capabilities.embeddings
     found = await model.embed(TEXTS)
     assert [len(vector) for vector in found] == [128] * 3
     for vector in found:
         assert math.fsum(x * x for x in vector) == pytest.approx(1, abs=1e-6)
     cosines = [math.fsum(a * b for a, b in zip(found[0], other, strict=True)) for other in found]
     assert cosines[0] == pytest.approx(1, abs=1e-6)
-    assert "overriding" not in vectors._log.read_text()  # a warning for each of many texts
+    assert "overriding" not in kept._log.read_text()  # a warning for each of many texts
     assert cosines[2] > cosines[1]  # the two about charges are closer than the one about a parcel
 
 
-async def test_a_vector_depends_on_its_text_alone(vectors: GgufModel) -> None:
-    first = await vectors.embed(TEXTS)
-    many = await vectors.embed([*TEXTS[::-1], TEXTS[0], *(f"Ticket {number}." for number in range(40))])
+@in_one_loop
+async def test_a_vector_depends_on_its_text_alone(kept: GgufModel) -> None:
+    first = await kept.embed(TEXTS)
+    many = await kept.embed([*TEXTS[::-1], TEXTS[0], *(f"Ticket {number}." for number in range(40))])
     assert many[:4] == [*first[::-1], first[0]]
-    assert await vectors.embed([]) == []
+    assert await kept.embed([]) == []
 
 
-async def test_one_model_embeds_and_writes_at_once(vectors: GgufModel) -> None:
-    alone = await vectors.embed(TEXTS)
-    writing = asyncio.create_task(collect(vectors.generate([ask(str(n), key=str(n)) for n in range(20)])))
-    assert await vectors.embed(TEXTS) == alone
+@in_one_loop
+async def test_one_model_embeds_and_writes_at_once(kept: GgufModel) -> None:
+    alone = await kept.embed(TEXTS)
+    writing = asyncio.create_task(collect(kept.generate([ask(str(n), key=str(n)) for n in range(20)])))
+    assert await kept.embed(TEXTS) == alone
     assert len(await writing) == 20
 
 
