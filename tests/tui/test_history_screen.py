@@ -88,10 +88,12 @@ async def test_the_edited_working_copy_is_on_top_and_texts_that_were_only_run_st
         assert "Label [-this-]{+it+} as" in text
 
 
-async def test_a_run_tells_its_tag_columns_and_verdicts(folder: Path) -> None:
+async def test_a_run_tells_its_tag_columns_and_verdicts_and_enter_opens_it(folder: Path) -> None:
     run = await finished(folder)
     async with sitting(folder) as here:
         await opened(here, "2 versions · 1 run")
+        await here.press("enter")
+        assert here.status == "Enter on one of its runs opens that run."
         await here.press("j")
         text = await detail(here, f"run/triage/{run}")
         assert "a triage@v1 · api\n  exact 0.0 % [" in text
@@ -101,6 +103,12 @@ async def test_a_run_tells_its_tag_columns_and_verdicts(folder: Path) -> None:
         assert here.app.clipboard == f"run/triage/{run}"
         await here.press("g", "y")
         assert here.app.clipboard == places.git(folder, "rev-parse", "HEAD").strip()
+        await here.press("j", "enter")
+        await here.until(lambda: here.app.current_mode == "results")
+        assert here.app.session.table is not None
+        assert here.app.session.table.run == run
+        await here.press("q")
+        assert here.app.current_mode == "history"
 
 
 async def test_a_run_that_is_not_saved_is_there_too(folder: Path) -> None:
@@ -111,20 +119,6 @@ async def test_a_run_that_is_not_saved_is_there_too(folder: Path) -> None:
         text = await detail(here, run)
         assert "In no tag yet: c in Results keeps it." in text
         assert "exact 0.0 % [" in text
-
-
-async def test_enter_opens_a_run_in_results(folder: Path) -> None:
-    run = await finished(folder)
-    async with sitting(folder) as here:
-        await opened(here, "2 versions · 1 run")
-        await here.press("enter")
-        assert here.status == "Enter on one of its runs opens that run."
-        await here.press("j", "enter")
-        await here.until(lambda: here.app.current_mode == "results")
-        assert here.app.session.table is not None
-        assert here.app.session.table.run == run
-        await here.press("q")
-        assert here.app.current_mode == "history"
 
 
 async def test_what_happens_elsewhere_is_read_again(folder: Path) -> None:

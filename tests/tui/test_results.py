@@ -83,10 +83,16 @@ async def test_a_past_run_is_shown_with_its_detail_and_diff(folder: Path) -> Non
         assert "triage@v1 · api" in detail(here)
 
 
-async def test_filters_count_and_filter(folder: Path) -> None:
+async def test_the_verdict_filters_sorting_and_metrics_of_one_run(folder: Path) -> None:
     await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
+        await here.press("v")
+        await here.sees("Baseline: a triage@v1 · api, on tickets")
+        assert "BETTER: exact" in here.text
+        await here.press("escape")
+        assert "Baseline:" not in here.text
+
         grid = results(here).grid
         for key, rows in (("w", 0), ("b", 8), ("b", 8), ("equals_sign", 0), ("exclamation_mark", 0), ("a", 8)):
             await here.press(key)
@@ -95,14 +101,7 @@ async def test_filters_count_and_filter(folder: Path) -> None:
         await here.sees("No example is like that. a shows all.")
         await here.press("q")
         assert grid.row_count == 8
-        await here.press("q")
-        await here.sees("triage.toml")
 
-
-async def test_sorting_and_metrics_cycle(folder: Path) -> None:
-    await finished(folder, BOTH)
-    async with sitting(folder) as here:
-        await past(here)
         for word in (
             "largest loss first",
             "largest change first",
@@ -119,17 +118,8 @@ async def test_sorting_and_metrics_cycle(folder: Path) -> None:
         await here.sees("latency [95 %]")
         await here.pilot.click("#grid", offset=(4, 1))
         await here.sees("as in the eval set")
-
-
-async def test_the_verdict_in_plain_words(folder: Path) -> None:
-    await finished(folder, BOTH)
-    async with sitting(folder) as here:
-        await past(here)
-        await here.press("v")
-        await here.sees("Baseline: a triage@v1 · api, on tickets")
-        assert "BETTER: exact" in here.text
-        await here.press("escape")
-        assert "Baseline:" not in here.text
+        await here.press("q")
+        await here.sees("triage.toml")
 
 
 async def test_errors_are_marked_and_never_a_zero(folder: Path, server: LoopbackServer) -> None:
