@@ -58,9 +58,9 @@ class Sitting:
             await asyncio.sleep(0.03)  # reading the screen is dear: it is drawn anew
         await self.pilot.pause()
 
-    async def sizes(self) -> AsyncIterator[tuple[int, int]]:
+    async def sizes(self, *sizes: tuple[int, int]) -> AsyncIterator[tuple[int, int]]:
         """The same sitting at each size of terminal: an app of its own for each would be started for little."""
-        for size in (WIDE, NORMAL, SMALL):
+        for size in sizes or (WIDE, NORMAL, SMALL):
             await self.pilot.resize_terminal(*size)
             await self.pilot.pause()
             yield size

@@ -17,11 +17,20 @@ from promptlab.lab import Lab
 from promptlab.tui.app import PromptlabApp, run
 
 
-async def test_the_header_says_where_you_are(folder: Path) -> None:
+async def test_the_header_says_where_you_are_the_palette_what_can_be_done_and_q_quits(folder: Path) -> None:
     (folder / "notes.txt").write_text("x")
     async with sitting(folder) as here:
         await here.sees("shop  main*1")
         assert "1 Prompts   2 Compare   3 Results" in here.lines[0]
+        await here.sees("triage.toml")
+        await here.press("ctrl+p")
+        await here.type("run all")
+        await here.sees("run: run all")
+        assert "and run all examples. (R)" in here.text
+        await here.press("escape", "ctrl+c")
+        assert here.status == "ctrl+q quits"
+        await here.press("q")
+        await here.until(lambda: here.app.return_value == 0)
 
 
 async def test_the_first_screen_waits_for_no_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,32 +84,24 @@ async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path) -
             await here.press("escape")
 
 
-@pytest.mark.parametrize("size", [NORMAL, WIDE])
-async def test_esc_q_and_another_screen_close_the_help(folder: Path, size: tuple[int, int]) -> None:
-    async with sitting(folder, size) as here:
-        await here.sees("triage.toml")
-        for key in ("escape", "q", "4"):
-            await here.press("question_mark")
-            await here.sees("help: ? or Esc closes it")
-            await here.press(key)
-            await here.until(lambda: "Esc closes it" not in here.text)
-        await here.press("1")
-        await here.sees("triage.toml")
-        assert "Esc closes it" not in here.text
-        assert here.prompts.list.has_focus
-        await here.press("e", "f1", "escape", "f1")
-        await here.sees("? or Esc closes it" if size == NORMAL else "F1 or Esc closes it")
-        await here.press("escape")
-        assert here.prompts.editor.has_focus
-
-
-async def test_the_palette_lists_actions_with_their_keys(folder: Path) -> None:
+async def test_esc_q_and_another_screen_close_the_help(folder: Path) -> None:
     async with sitting(folder) as here:
-        await here.sees("triage.toml")
-        await here.press("ctrl+p")
-        await here.type("run all")
-        await here.sees("run: run all")
-        assert "and run all examples. (R)" in here.text
+        async for size in here.sizes(WIDE, NORMAL):
+            await here.sees("triage.toml")
+            for key in ("escape", "q", "4"):
+                await here.press("question_mark")
+                await here.sees("help: ? or Esc closes it")
+                await here.press(key)
+                await here.until(lambda: "Esc closes it" not in here.text)
+            await here.press("1")
+            await here.sees("triage.toml")
+            assert "Esc closes it" not in here.text
+            assert here.prompts.list.has_focus
+            await here.press("e", "f1", "escape", "f1")
+            await here.sees("? or Esc closes it" if size == NORMAL else "F1 or Esc closes it")
+            await here.press("escape")
+            assert here.prompts.editor.has_focus
+            await here.press("escape")
 
 
 async def test_a_terminal_that_is_too_small_gets_a_sentence(folder: Path) -> None:
@@ -109,13 +110,6 @@ async def test_a_terminal_that_is_too_small_gets_a_sentence(folder: Path) -> Non
         await here.pilot.resize_terminal(80, 24)
         await here.sees("triage.toml")
         assert "needs 60" not in here.text
-
-
-async def test_q_quits_from_the_first_screen(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await here.sees("triage.toml")
-        await here.press("q")
-        await here.until(lambda: here.app.return_value == 0)
 
 
 async def test_quitting_with_unsaved_text_asks_and_enter_stays(folder: Path) -> None:
@@ -185,13 +179,6 @@ async def test_a_folder_that_is_no_workspace_ends_with_its_sentence(tmp_path: Pa
             await pilot.pause(0.02)
     assert app.return_value == 2
     assert "promptlab init" in str(app.fault)
-
-
-async def test_ctrl_c_says_how_to_quit(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await here.sees("v2")
-        await here.press("ctrl+c")
-        assert here.status == "ctrl+q quits"
 
 
 async def test_enter_runs_what_is_ticked_from_the_lists_too(folder: Path) -> None:
