@@ -161,7 +161,7 @@ def test_outputs_without_a_verdict_are_still_shown() -> None:
 # -- the screen -----------------------------------------------------------------------------------------------
 
 
-async def test_the_last_two_versions_are_shown_side_by_side(folder: Path) -> None:
+async def test_the_last_two_versions_are_shown_side_by_side_and_r_runs_both(folder: Path) -> None:
     async with sitting(folder) as here:
         await shown(here, "triage  v1 → v2")
         await here.sees("@@ messages[0].content")
@@ -173,6 +173,18 @@ async def test_the_last_two_versions_are_shown_side_by_side(folder: Path) -> Non
         )
         await here.press("s")
         assert " │ + " in here.text
+        await here.sees(NO_OUTPUTS)
+        await here.press("m")
+        assert here.status == NO_OUTPUTS
+        await here.press("r")
+        await here.sees("16 cells; baseline triage@v1")
+        await here.press("enter")
+        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        assert here.app.current_mode == "results"
+        # Not saved yet, and compared all the same.
+        await shown(here, "▲ 8 better")
+        await here.press("m")
+        assert here.status == "Only one model has run both versions."
 
 
 async def test_scores_and_outputs_of_stored_runs_stand_beside_it(folder: Path) -> None:
@@ -189,15 +201,6 @@ async def test_scores_and_outputs_of_stored_runs_stand_beside_it(folder: Path) -
         assert "- [-It is about·-]shipping[-.-]" in here.text
         await here.press("enter")
         assert diff(here).output.has_focus
-
-
-async def test_an_edited_working_copy_is_what_is_compared(folder: Path) -> None:
-    edit(folder)
-    async with sitting(folder) as here:
-        await shown(here, "triage  v2 → working copy")
-        await here.sees("+ Label {+it+} as")
-        edit(folder, places.SECOND)
-        await here.sees("triage  v1 → v2")
 
 
 async def test_a_text_that_is_not_saved_is_not_what_is_compared(folder: Path) -> None:
@@ -223,7 +226,7 @@ async def test_a_small_terminal_shows_one_pane_at_a_time(folder: Path) -> None:
             await here.press("tab")
 
 
-async def test_brackets_step_through_the_pairs(folder: Path) -> None:
+async def test_brackets_step_through_the_pairs_of_which_an_edited_working_copy_is_the_newest(folder: Path) -> None:
     edit(folder)
     async with sitting(folder) as here:
         await shown(here, "pair 2/2")
@@ -235,22 +238,9 @@ async def test_brackets_step_through_the_pairs(folder: Path) -> None:
         assert here.status == "This is the oldest pair."
         await here.press("right_square_bracket")
         await here.sees("triage  v2 → working copy")
-
-
-async def test_without_outputs_it_says_so_and_r_runs_both(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await shown(here, NO_OUTPUTS)
-        await here.press("m")
-        assert here.status == NO_OUTPUTS
-        await here.press("r")
-        await here.sees("16 cells; baseline triage@v1")
-        await here.press("enter")
-        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
-        assert here.app.current_mode == "results"
-        # Not saved yet, and compared all the same.
-        await shown(here, "▲ 8 better")
-        await here.press("m")
-        assert here.status == "Only one model has run both versions."
+        await here.sees("+ Label {+it+} as")
+        edit(folder, places.SECOND)
+        await here.sees("triage  v1 → v2")
 
 
 async def test_m_shows_the_next_model(folder: Path) -> None:
@@ -284,13 +274,13 @@ async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
     await finished(folder)
     async with sitting(folder) as here:
         await shown(here, "8 better")
-        async for size in here.sizes():
+        async for size in here.sizes(WIDE, NORMAL, SMALL, WIDE):
             await here.sees("8 better")
+            await here.until(lambda size=size: (" │ + " in here.text) == (size == WIDE))
             assert len(list(here.app.screen.walk_children())) < 150
             assert all(cell_len(line) <= size[0] for line in here.lines)
             assert "? help" in here.lines[-1]
             if size[0] < 100:
-                assert " │ + " not in here.text
                 await here.press("s")
                 assert here.status == "Side by side needs 100 columns."
             await here.press("tab")
@@ -298,15 +288,6 @@ async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
             await here.press("tab")
             await here.sees("▲ exact 0 → 1")
             await here.press("shift+tab", "shift+tab")
-
-
-async def test_it_lays_itself_out_again_when_the_terminal_changes(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await shown(here, " │ + ")
-        await here.pilot.resize_terminal(*NORMAL)
-        await here.until(lambda: " │ + " not in here.text)
-        await here.pilot.resize_terminal(*WIDE)
-        await here.sees(" │ + ")
 
 
 async def test_p_chooses_another_prompt(folder: Path) -> None:
