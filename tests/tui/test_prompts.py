@@ -40,7 +40,9 @@ async def edit_top(here: Sitting) -> None:
     here.prompts.editor.move_cursor((0, 0))
 
 
-async def test_the_preview_is_filled_from_an_example_and_steps(folder: Path) -> None:
+async def test_the_preview_is_filled_from_an_example_and_the_text_from_the_disk_and_what_is_typed(
+    folder: Path,
+) -> None:
     async with sitting(folder) as here:
         await opened(here)
         preview = here.prompts.query_one("#preview", TextView).text
@@ -50,13 +52,20 @@ async def test_the_preview_is_filled_from_an_example_and_steps(folder: Path) -> 
         await here.press("left_square_bracket", "left_square_bracket")
         await here.sees("tickets · t8  8/8")
 
+        # Nothing is edited here: what another program writes is shown.
+        triage(folder).write_text(places.SECOND + "# from outside\n")
+        await here.until(lambda: here.prompts.editor.text.endswith("# from outside\n"))
+        assert here.status == "prompts/triage.toml changed on disk and was read again"
+        await here.sees("main*1")
 
-async def test_editing_begins_at_the_words_of_the_first_message(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await opened(here)
+        # Editing begins at the words of the first message.
         await here.press("e")
         await here.type("Please. ")
         await here.sees("Please. Label this as billing")
+
+        here.prompts.editor.swap(places.SECOND.replace("{{ ticket }}", "{{ tikcet }}"))
+        await here.until(lambda: here.status == "The example has no variable tikcet, which the prompt uses.")
+        await here.sees("not used by the prompt: ticket")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +91,6 @@ async def test_what_is_wrong_is_said_with_its_line_while_typing(folder: Path) ->
         await here.press(*["backspace"] * len("tempp = 1"))
         await here.sees("tickets · t1")
         await here.until(lambda: here.status == "")
-
-
-async def test_a_variable_that_the_example_lacks_is_named(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await opened(here)
-        here.prompts.editor.swap(places.SECOND.replace("{{ ticket }}", "{{ tikcet }}"))
-        await here.until(lambda: here.status == "The example has no variable tikcet, which the prompt uses.")
-        await here.sees("not used by the prompt: ticket")
 
 
 async def test_saving_writes_the_file_and_says_so(folder: Path) -> None:
@@ -149,15 +150,6 @@ async def test_a_change_by_another_program_loses_neither_text(folder: Path, key:
             await here.until(lambda: not here.prompts.buffers["triage"].edited)
             await here.press("ctrl+z")
             assert editor.text == (mine if key == "T" else theirs)
-
-
-async def test_a_file_that_is_not_edited_here_follows_the_disk(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await opened(here)
-        triage(folder).write_text("# from outside\n" + places.SECOND)
-        await here.until(lambda: here.prompts.editor.text.startswith("# from outside"))
-        assert here.status == "prompts/triage.toml changed on disk and was read again"
-        await here.sees("main*1")
 
 
 async def test_a_new_prompt_is_created_from_an_empty_list(folder: Path) -> None:
