@@ -31,7 +31,7 @@ def clear_side(signs: Iterable[float], alpha: float = 0.01) -> int:
     return 0
 
 
-def clearly_no_drop(signs: Iterable[float], drop: float = 0.15, alpha: float = 0.1) -> bool:
+def clearly_no_drop(signs: Iterable[float], drop: float = 0.15, alpha: float = 0.04) -> bool:
     """Whether it is clear that negative signs do not prevail by as much as ``drop``.
 
     The same bets, against the claim that the signs' mean is ``-drop`` or less: where it is, the fortune is a

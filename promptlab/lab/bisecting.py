@@ -26,7 +26,7 @@ from promptlab.models.values import Outcome
 
 FIRST_SAMPLE = 16  # examples on the good end and the first that is held against it
 NEXT_SAMPLE = 8
-MOST_SAMPLE = 128  # examples after which a version passes for good, until a bad one is known
+MOST_SAMPLE = 200  # examples after which a version passes for good, until a bad one is known
 FIRST_BATCH = 9  # worse examples on a version between: as many as agree at 1 % when all of them do
 NEXT_BATCH = 6
 Side = Literal["good", "bad", "unclear good", "unclear bad"]
