@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from promptlab.cli.completing import subjects
 from promptlab.cli.output import confirm, data, json_option, line, open_lab, say, table
 from promptlab.cli.results import when
-from promptlab.errors import ExitCode
+from promptlab.errors import ExitCode, UsageFault
 from promptlab.history.values import Shared
 from promptlab.lab.wording import plural
+
+if TYPE_CHECKING:
+    from promptlab.lab.lab import Lab
 
 
 @click.command("push")
@@ -79,19 +83,24 @@ def setup_command(ctx: click.Context, remote: str, yes: bool) -> int:
 @click.argument("subject", required=False, default="", shell_complete=subjects)
 @click.option("--keep", type=click.IntRange(0), metavar="N", help="Keep the newest N runs of each prompt.")
 @click.option("--older", type=click.IntRange(0), metavar="DAYS", help="Drop only runs older than DAYS.")
+@click.option("--undone", is_flag=True, help="Not runs, but the tags that undoing kept.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_context
 def prune_command(
-    ctx: click.Context, subject: str, keep: int | None, older: int | None, yes: bool, as_json: bool
+    ctx: click.Context, subject: str, keep: int | None, older: int | None, undone: bool, yes: bool, as_json: bool
 ) -> int:
     """Drop old saved runs of this clone, of the prompt SUBJECT or of all. They are listed first.
 
     A run that a stage or a pinned number stands on stays. What was pushed stays on the remote, and the next pull
     brings it back. With --json and without --yes nothing is dropped.
     """
-    lab = open_lab(ctx)
     before = None if older is None else int(time.time()) - older * 86_400
+    if undone:
+        if subject or keep is not None:
+            raise UsageFault("With --undone say --older DAYS or nothing: it is about all that was undone here.")
+        return _forget(open_lab(ctx), before, yes=yes, as_json=as_json)
+    lab = open_lab(ctx)
     found = lab.prunable(subject, keep=keep, before=before)
     if not as_json and found:
         rows = [(run.record.id, when(run.record.time), f"{run.size / 1e3:.0f} kB", run.record.title) for run in found]
@@ -109,4 +118,24 @@ def prune_command(
         say("Their data goes when git next collects garbage; until then the lines above bring them back.")
     elif not found:
         say("No saved run fits.")
+    return ExitCode.DONE
+
+
+def _forget(lab: Lab, before: int | None, *, yes: bool, as_json: bool) -> int:
+    """Let what undoing kept go, after a preview."""
+    found = lab.undone(before=before)
+    if not as_json and found:
+        table(("tag", "made", "title"), [(each.tag, when(each.time), each.title) for each in found])
+    question = f"Let {plural(len(found), 'undone tag')} go?"
+    wanted = bool(found) and (yes or (not as_json and confirm(question)))
+    if wanted:
+        lab.forget(found)
+    if as_json:
+        data({"undone": found, "dropped": wanted})
+    elif wanted:
+        for each in found:
+            say(f"let go {each.tag} (git update-ref refs/tags/{each.tag} {each.tag_object} brings it back)")
+        say("Their data goes when git next collects garbage; until then the lines above bring them back.")
+    elif not found:
+        say("Nothing that was undone is kept, or all of it is newer.")
     return ExitCode.DONE

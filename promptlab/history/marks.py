@@ -98,7 +98,7 @@ def promote(repo: Repository, named: Named, stage: str) -> Mark:
     check_stage(stage)
     now = stages(list_marks(repo, [named.prompt])).get((named.prompt, stage))
     if now is not None and not now.cleared and now.content == named.content:
-        raise UsageFault(f"{named.prompt}#{stage} is {named.content} already, since {now.tag}.")
+        raise UsageFault(f"{named.prompt}@{stage} is {named.content} already, since {now.tag}.")
     title = f"{named.prompt} {named.label} ({named.content}) is {stage}"
     first = now.number + 1 if now else 1
     return _make(repo, named, [f"{named.prompt}#{stage}#{first + step}" for step in range(_TRIES)], title)
@@ -114,7 +114,9 @@ def demote(repo: Repository, prompt: str, stage: str) -> Mark:
     check_stage(stage)
     now = stages(list_marks(repo, [prompt])).get((prompt, stage))
     if now is None or now.cleared:
-        raise UsageFault(f"Nothing is on {prompt}#{stage}: `promptlab stages` lists what is.")
+        raise UsageFault(
+            f"No version of {prompt} is on the stage {stage}: `promptlab stages {prompt}` lists what is on which."
+        )
     named = Named(prompt, now.content, now.blob, now.path, now.commit, "")
     tags = [f"{prompt}#{stage}!#{now.number + 1 + step}" for step in range(_TRIES)]
     return _make(repo, named, tags, f"{prompt} ({now.content}) is no longer {stage}", at=now.commit)

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterable, Mapping
 
 from promptlab.errors import HistoryFault, UsageFault
+from promptlab.history.annotated import read_tags
 from promptlab.history.committing import refuse_in_operation
+from promptlab.history.git import plain
 from promptlab.history.marks import list_marks
 from promptlab.history.pending import Folder
 from promptlab.history.repository import Repository
 from promptlab.history.staging import entries, put
-from promptlab.history.values import Committed
+from promptlab.history.values import Committed, Undone
 
 KEPT_BELOW = "refs/promptlab/undone/"
 
@@ -47,6 +49,37 @@ def take_tag(repo: Repository, tag: str, tag_object: str) -> str:
     with Folder(repo.common_dir).locked() as lock:
         repo.git.write("update-ref", "--stdin", stdin=os.fsencode(lines), lock=lock)
     return kept
+
+
+def undone(repo: Repository, before: int | None = None) -> list[Undone]:
+    """What ``take_tag`` kept, the oldest first.
+
+    Args:
+        repo: The repository.
+        before: Seconds since the epoch: what was made later is left out; None for all.
+
+    Raises:
+        HistoryFault: Git failed.
+    """
+    kept = repo.refs(KEPT_BELOW)
+    tags = read_tags(repo, kept.values()) if kept else {}
+    found = [
+        Undone(name.removeprefix(KEPT_BELOW), tag_object, tag.time, plain(tag.text.partition("\n")[0]))
+        for name, tag_object in kept.items()
+        if (tag := tags.get(tag_object))
+    ]
+    return sorted((each for each in found if before is None or each.time < before), key=lambda each: each.time)
+
+
+def forget(repo: Repository, tags: Iterable[Undone]) -> None:
+    """Lets git collect what was kept. Of a tag that was undone again since, nothing goes, nor of the others.
+
+    Raises:
+        HistoryFault: One changed, or the repository cannot be written.
+    """
+    lines = "".join(f"delete {KEPT_BELOW}{each.tag} {each.tag_object}\n" for each in tags)
+    with Folder(repo.common_dir).locked() as lock:
+        repo.git.write("update-ref", "--stdin", stdin=os.fsencode(lines), lock=lock)
 
 
 def lost(repo: Repository, tags: Mapping[str, str]) -> tuple[str, ...]:

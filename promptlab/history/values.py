@@ -258,6 +258,22 @@ class Prunable(Struct, frozen=True):
     size: int
 
 
+class Undone(Struct, frozen=True):
+    """A tag that an undo took away, kept out of reach of git's garbage collection.
+
+    Attributes:
+        tag: Its name, as it was.
+        tag_object: Its object: `git update-ref refs/tags/<tag> <id>` brings it back.
+        time: When it was made, seconds since the epoch.
+        title: The first line of its message.
+    """
+
+    tag: str
+    tag_object: str
+    time: int
+    title: str
+
+
 class Entry(Struct, frozen=True):
     """What the index has at a path from the repository's top.
 

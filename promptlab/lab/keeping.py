@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from promptlab.errors import NotFound, UsageFault
-from promptlab.history.values import Mark, Named, Prunable, RunRecord, Shared
+from promptlab.history.values import Mark, Named, Prunable, RunRecord, Shared, Undone
 from promptlab.lab.reading import Reader
 from promptlab.lab.values import Stage, Subject
 from promptlab.lab.wording import plural
@@ -206,6 +206,18 @@ class Keeper(Reader):
         prune(self.repository(), runs)
         tags = {run.record.tag: run.tag_object for run in runs}
         self.did(f"dropped {plural(len(tags), 'run')}", RunsPruned(tags))
+
+    def undone(self, *, before: int | None = None) -> list[Undone]:
+        """Tags that undoing took away and that are kept, the oldest first; those made before a time."""
+        from promptlab.history.undoing import undone
+
+        return undone(self.repository(), before)
+
+    def forget(self, tags: Sequence[Undone]) -> None:
+        """Let git collect what undoing kept."""
+        from promptlab.history.undoing import forget
+
+        forget(self.repository(), tags)
 
     def records_of(self, subject: Subject) -> list[RunRecord]:
         """The saved runs that have a column of this version, newest first."""

@@ -49,6 +49,25 @@ def test_a_preview_then_the_deed_and_the_way_back(promptlab: Command, folder: Pa
     assert len(promptlab("runs")[1].splitlines()) == 1 + 2
 
 
+def test_what_undoing_kept_goes_after_a_preview(promptlab: Command, folder: Path) -> None:
+    newest = tags(folder)[-1]
+    assert promptlab("undo", "--yes")[0] == 0
+    kept = f"refs/promptlab/undone/{newest}"
+    tag_object = places.git(folder, "rev-parse", kept).strip()
+    code, out, err = promptlab("prune", "--undone", "--older", "1")
+    assert (code, out, err) == (0, "", "Nothing that was undone is kept, or all of it is newer.\n")
+    code, out, _ = promptlab("prune", "--undone", "--json")
+    listed = json.loads(out)
+    assert (code, listed["dropped"], [each["tag"] for each in listed["undone"]]) == (0, False, [newest])
+    assert places.git(folder, "rev-parse", kept).strip() == tag_object
+    code, out, err = promptlab("prune", "--undone", "--yes")
+    assert (code, out.split()[3]) == (0, newest)
+    assert places.git(folder, "for-each-ref", "refs/promptlab/undone/") == ""
+    places.git(folder, *err.split("(git ")[1].split(" brings")[0].split())
+    assert len(tags(folder)) == 3
+    assert promptlab("prune", "--undone", "--keep", "1")[2].startswith("promptlab: With --undone say --older DAYS")
+
+
 def test_what_a_stage_stands_on_stays(promptlab: Command, folder: Path) -> None:
     oldest = tags(folder)[0]
     assert promptlab("promote", "triage", "production", "--run", oldest)[0] == 0

@@ -137,10 +137,10 @@ class TestStages:
     def test_nothing_to_change(self, top: Path) -> None:
         repo = Repository.open(top)
         version = of(top)[0]
-        with pytest.raises(UsageFault, match=r"^Nothing is on triage#production: `promptlab stages`"):
+        with pytest.raises(UsageFault, match=r"^No version of triage is on the stage production: `promptlab"):
             demote(repo, "triage", "production")
         promote(repo, named(version), "production")
-        with pytest.raises(UsageFault, match=f"triage#production is {version.content} already, since"):
+        with pytest.raises(UsageFault, match=f"triage@production is {version.content} already, since"):
             promote(repo, named(version), "production")
 
     def test_a_foreign_tag_of_the_next_number_is_stepped_over(self, top: Path) -> None:
