@@ -7,11 +7,12 @@ import math
 import signal
 import time
 from contextlib import aclosing
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import click
 
 from promptlab.cli import completing as complete
+from promptlab.cli.detaching import Detached
 from promptlab.cli.detaching import detach as hand_over
 from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
 from promptlab.cli.spending import agree, budget_of, finite, tell_estimate
@@ -22,6 +23,7 @@ from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.storing import saved_note, size_note
 from promptlab.lab.values import RunRequest
 from promptlab.lab.wording import plural, seconds
+from promptlab.models.cache import Cache
 from promptlab.models.cluster import check_executor
 from promptlab.runs.journal import Journal
 from promptlab.runs.values import Budget, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress, Started
@@ -142,34 +144,52 @@ def run_command(
     request = RunRequest(
         subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
     )
-    if retry and request != RunRequest(subjects=()):
+    plan, journal = _planned(lab, request, retry)
+    gate = _Gate(fail_on, _minimums(plan, minimums))
+    if fail_on and len(plan.variants) < 2:
+        raise UsageFault("--fail-on needs something to compare: name two subjects, a --baseline, or two models.")
+    cache = lab.cache(fresh=no_cache)
+    if estimate:
+        return tell_estimate(lab, plan, cache, as_json)
+    known = None if no_cache or no_commit or retry else lab.same_run(plan)
+    if known is not None:
+        say(f"Nothing to run: {known.tag} did exactly this.")
+        return _ended(lab.open_run(known.id), False, gate, as_json)
+    budget = budget_of(max_cost, max_tokens, max_minutes)
+    agree(lab, plan, cache, yes=yes, budget=budget)
+    if detach:
+        how = Detached(budget, where, no_cache=no_cache, no_commit=no_commit)
+        return hand_over(lab, plan, journal, cache, how)
+    table, failed = run_async(lambda: _run(lab, plan, cache, budget, journal, where))
+    if table.state == "cancelled":
+        say("Cancelled. What was answered is kept: the same command goes on from there.")
+        return ExitCode.CANCELLED
+    _save(lab, table, failed=failed, wanted=not no_commit)
+    return _ended(table, failed, gate, as_json)
+
+
+def _planned(lab: Lab, request: RunRequest, retry: str) -> tuple[Plan, Journal | None]:
+    """What is to be run: what was asked for, or what failed of another run with its journal."""
+    if not retry:
+        return lab.plan(request), None
+    if request != RunRequest(subjects=()):
         raise UsageFault(
             f"--retry-errors asks the failed cells of {retry} again as they were: leave out SUBJECT and the options "
             "that choose what is run."
         )
-    plan, journal = lab.retry(retry) if retry else (lab.plan(request), None)
-    least = _minimums(plan, minimums)
-    if fail_on and len(plan.variants) < 2:
-        raise UsageFault("--fail-on needs something to compare: name two subjects, a --baseline, or two models.")
-    if estimate:
-        return tell_estimate(lab, plan, as_json)
-    known = None if no_cache or no_commit or retry else lab.same_run(plan)
-    if known is not None:
-        say(f"Nothing to run: {known.tag} did exactly this.")
-        table, failed = lab.open_run(known.id), False
-    else:
-        budget = budget_of(max_cost, max_tokens, max_minutes)
-        agree(lab, plan, yes=yes, budget=budget)
-        if detach:
-            return hand_over(lab, plan, journal, budget, no_cache=no_cache, no_commit=no_commit, executor=where)
-        table, failed = run_async(
-            lambda: _run(lab, plan, use_cache=not no_cache, budget=budget, journal=journal, executor=where)
-        )
-        if table.state == "cancelled":
-            say("Cancelled. What was answered is kept: the same command goes on from there.")
-            return ExitCode.CANCELLED
-        _save(lab, table, failed=failed, wanted=not no_commit)
-    broken = gates(table, fail_on, least)
+    return lab.retry(retry)
+
+
+class _Gate(NamedTuple):
+    """What has to hold for exit code 0."""
+
+    fail_on: Literal["worse", "not-better"] | None
+    least: dict[str, float]
+
+
+def _ended(table: RunTable, failed: bool, gate: _Gate, as_json: bool) -> ExitCode:
+    """Show a run that ended; its exit code."""
+    broken = gates(table, gate.fail_on, gate.least)
     _tell(table, broken, as_json)
     if failed:
         return ExitCode.MODEL_FAILED
@@ -205,7 +225,7 @@ def _minimum(name: str, text: str) -> float:
 
 
 async def _run(
-    lab: Lab, plan: Plan, use_cache: bool, budget: Budget, journal: Journal | None, executor: str
+    lab: Lab, plan: Plan, cache: Cache, budget: Budget, journal: Journal | None, executor: str
 ) -> tuple[RunTable, bool]:
     """Do the plan with progress on stderr. Ctrl-C stops it; what arrived is kept."""
     table = lab.table(plan)
@@ -214,10 +234,11 @@ async def _run(
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     narrator = Narrator(plan)
-    running = lab.run(plan, table, stop=stop, use_cache=use_cache, budget=budget, journal=journal, executor=executor)
+    running = lab.run(plan, table, stop=stop, cache=cache, budget=budget, journal=journal, executor=executor)
     async with closing(lab), aclosing(running) as events:
         async for event in events:
             narrator.tell(event)
+    cache.close()
     summaries = [table.summary(variant.column) for variant in table.variants]
     return table, any(summary.failed > FAILED_SHARE * max(summary.done, 1) for summary in summaries)
 

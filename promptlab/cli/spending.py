@@ -10,6 +10,7 @@ from promptlab.cli.output import closing, confirm, data, is_terminal, line, run_
 from promptlab.errors import Cancelled, ExitCode, UsageFault
 from promptlab.lab import Lab
 from promptlab.lab.estimating import Estimate
+from promptlab.models.cache import Cache
 from promptlab.runs.values import UNLIMITED, Budget, Plan
 
 
@@ -24,25 +25,25 @@ def budget_of(cost: float | None, tokens: int | None, minutes: float | None) -> 
     return Budget(cost, tokens, minutes) if (cost, tokens, minutes) != (None, None, None) else UNLIMITED
 
 
-def tell_estimate(lab: Lab, plan: Plan, as_json: bool) -> ExitCode:
+def tell_estimate(lab: Lab, plan: Plan, cache: Cache, as_json: bool) -> ExitCode:
     """Say what a plan will cost."""
-    found = run_async(lambda: _estimated(lab, plan))
+    found = run_async(lambda: _estimated(lab, plan, cache))
     assert found is not None, "without a threshold there is always an estimate"
     if as_json:
         data({"estimate": found})
-    elif found.cells == 0 and not found.sampled:
+    elif found.cells == 0 and not found.sampled and not found.judged:
         line("Nothing to pay: no model of this run has a price, or every answer is known.")
     else:
         line(found.sentence)
     return ExitCode.MODEL_FAILED if found.failed else ExitCode.DONE
 
 
-async def _estimated(lab: Lab, plan: Plan, above: float | None = None) -> Estimate | None:
+async def _estimated(lab: Lab, plan: Plan, cache: Cache, above: float | None = None) -> Estimate | None:
     async with closing(lab):
-        return await lab.estimate(plan, above)
+        return await lab.estimate(plan, above, cache)
 
 
-def agree(lab: Lab, plan: Plan, *, yes: bool, budget: Budget) -> None:
+def agree(lab: Lab, plan: Plan, cache: Cache, *, yes: bool, budget: Budget) -> None:
     """Ask before a run that costs more than the workspace's threshold.
 
     Raises:
@@ -52,7 +53,7 @@ def agree(lab: Lab, plan: Plan, *, yes: bool, budget: Budget) -> None:
     above = lab.settings.defaults.ask_above
     if yes or budget != UNLIMITED:
         return
-    found = run_async(lambda: _estimated(lab, plan, above))
+    found = run_async(lambda: _estimated(lab, plan, cache, above))
     if found is None or (found.cost <= above and not found.failed):
         return
     text = found.sentence

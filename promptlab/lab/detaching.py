@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from promptlab.errors import NotFound, StorageFault, UsageFault
 from promptlab.runs.journal import open_journal
 from promptlab.runs.stored import read_run, run_folder
+from promptlab.runs.values import JournalLine
 
 if TYPE_CHECKING:
     from promptlab.lab.lab import Lab
+    from promptlab.models.cache import Cache
     from promptlab.runs.values import Plan
 
 LOG = "log"
@@ -24,14 +26,22 @@ _PATIENCE = 30.0
 """Seconds for a process to start and to take the run up."""
 
 
-def put_down(lab: Lab, plan: Plan) -> str:
+def put_down(lab: Lab, plan: Plan, cache: Cache | None = None) -> str:
     """The run of a plan in the journal, an unfinished one or a new one, for another process to take up.
+
+    Args:
+        cache: Whose answers it begins with: those that its estimate was drawn from are not asked for again.
 
     Raises:
         StorageFault: The journal cannot be written.
     """
     journal = open_journal(lab.journal_root(), plan)
-    journal.close()
+    try:
+        known = cache.get_many([cell.key for cell in plan.cells]) if cache is not None else {}
+        cells = [cell for cell in plan.cells if cell.key in known]
+        journal.append(JournalLine(cell.column, cell.example, cell.trial, known[cell.key]) for cell in cells)
+    finally:
+        journal.close()
     return journal.run
 
 

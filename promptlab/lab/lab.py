@@ -99,11 +99,11 @@ class Lab(Opener):
         """The empty table of a plan."""
         return self._audited(RunTable.of_plan(plan))
 
-    async def estimate(self, plan: Plan, above: float | None = None) -> Estimate | None:
-        """What a plan will cost, from a few answers that it needs anyway; None where it cannot cost ``above``."""
+    async def estimate(self, plan: Plan, above: float | None = None, cache: Cache | None = None) -> Estimate | None:
+        """What a plan will cost, as :func:`promptlab.lab.estimating.estimate`; answers go into ``cache``."""
         from promptlab.lab.estimating import estimate
 
-        return await estimate(self, plan, above)
+        return await estimate(self, plan, cache or self.cache(), above)
 
     def retry(self, ref: str) -> tuple[Plan, Journal]:
         """What is left of a run whose cells failed: its plan, and a journal with its answers.
@@ -121,7 +121,6 @@ class Lab(Opener):
         table: RunTable,
         *,
         stop: asyncio.Event | None = None,
-        use_cache: bool = True,
         scratch: bool = False,
         cache: Cache | None = None,
         budget: Budget = UNLIMITED,
@@ -131,9 +130,9 @@ class Lab(Opener):
         """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
 
         Args:
-            use_cache: False asks the models again even where the answer is known.
             scratch: Keep nothing: the run does not appear in the list of runs.
-            cache: Where known answers are looked up, in place of the person's own cache.
+            cache: Where known answers are looked up, in place of the person's own cache. A ``fresh`` one has the
+                models asked even where the answer is known.
             budget: What it may spend.
             journal: To go on with, in place of that of an unfinished run of the same plan or a new one.
             executor: Where models answer: "" here, ``ray`` or ``ray://HOST:PORT`` on a cluster.
@@ -143,27 +142,25 @@ class Lab(Opener):
         from promptlab.lab.scorers import scorers
         from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
+        from promptlab.runs.means import Means
 
         models = {name: self._placed(name, executor) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = scorers(self, plan.metrics, table.judges, plan.sources, models)
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
-            events = (run_plan if plan.sequential is None else run_until_clear)(
-                plan,
-                table,
+            means = Means(
                 models,
-                judges,
                 cache or self.cache(),
                 journal,
-                stop=stop or asyncio.Event(),
-                use_cache=use_cache,
+                stop or asyncio.Event(),
                 currencies=self._currencies(),
                 meter=Meter(budget),
                 grades=tracing.grades_for(self.workspace) if plan.chains else None,
             )
+            go = run_plan if plan.sequential is None else run_until_clear
             try:
-                async with aclosing(events):
+                async with aclosing(go(plan, table, judges, means)) as events:
                     async for event in events:
                         yield event
             finally:
@@ -185,7 +182,10 @@ class Lab(Opener):
     def _currencies(self) -> dict[str, str]:
         return {entry.name: entry.price.currency for entry in self.settings.models.values() if entry.price}
 
-    def cache(self) -> Cache:
+    def cache(self, *, fresh: bool = False) -> Cache:
+        """The person's cache, or one that knows nothing yet and renews it."""
+        if fresh:
+            return Cache(fresh=True)
         if self._cache is None:
             self._cache = Cache()
         return self._cache

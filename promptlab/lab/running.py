@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import cast
+
+from msgspec import structs
 
 from promptlab.errors import ModelFault
 from promptlab.lab.custom import score_table
@@ -18,12 +20,11 @@ from promptlab.lab.weighing import Weighing
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model
 from promptlab.runs.execute import execute
-from promptlab.runs.journal import Journal
+from promptlab.runs.means import Means
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.custom import CustomMetric
 from promptlab.scoring.replies import EVEN, Settle
-from promptlab.scoring.steps import StepGrades
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.templates import variables_of
@@ -54,23 +55,11 @@ Scorer = Judging | CustomMetric | Embedded | Weighing
 
 
 async def run_plan(
-    plan: Plan,
-    table: RunTable,
-    models: Mapping[str, Model],
-    judges: Sequence[Scorer],
-    cache: Cache,
-    journal: Journal,
-    *,
-    stop: asyncio.Event,
-    use_cache: bool,
-    currencies: Mapping[str, str],
-    meter: Meter | None = None,
-    grades: StepGrades | None = None,
+    plan: Plan, table: RunTable, scorers: Sequence[Scorer], means: Means
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute, score and judge; every event is in the table before it is yielded. The last one is Ended."""
     ended: Ended | None = None
-    events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, meter=meter, grades=grades)
-    async with aclosing(events):
+    async with aclosing(answers(plan, table, means)) as events:
         async for event in events:
             if isinstance(event, Ended):
                 ended = event
@@ -78,38 +67,32 @@ async def run_plan(
                 yield event
     assert ended is not None, "the last event is Ended"
     if ended.state == "complete":
-        judged = judge_table(table, judges, cache if use_cache else None, stop)
-        async with aclosing(judged):
+        async with aclosing(judge_table(table, scorers, means.cache, means.stop, means.meter)) as judged:
             async for event in judged:
                 yield event
-    table.state = "cancelled" if judges and stop.is_set() else ended.state
-    yield Ended(run=ended.run, state=table.state, progress=ended.progress, reason=ended.reason)
+    ended = after_judging(ended, table, scorers, means)
+    table.state = ended.state
+    yield ended
+
+
+def after_judging(ended: Ended, table: RunTable, scorers: Sequence[Scorer], means: Means) -> Ended:
+    """How a run whose cells are done ended: cut short where somebody, or a limit, stopped the judging."""
+    left = [one for one in scorers if isinstance(one, Judging) and _items(table, one)]
+    if ended.state != "complete" or not left:
+        return ended
+    limit = means.meter.used_up(0)
+    if means.stop.is_set() or not limit:
+        return structs.replace(ended, state="cancelled")
+    judges = ", ".join(one.spec.name for one in left)
+    reason = f"{limit}: {means.meter.spent(table.currency)}. {judges} did not judge every answer. {ended.reason}"
+    return structs.replace(ended, state="partial", reason=reason.rstrip())
 
 
 async def answers(
-    plan: Plan,
-    table: RunTable,
-    models: Mapping[str, Model],
-    cache: Cache,
-    journal: Journal,
-    stop: asyncio.Event,
-    use_cache: bool,
-    currencies: Mapping[str, str],
-    part: Sequence[Cell] | None = None,
-    meter: Meter | None = None,
-    grades: StepGrades | None = None,
+    plan: Plan, table: RunTable, means: Means, part: Sequence[Cell] | None = None
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute a plan, or a part of its cells, and score each answer as it arrives. Judges are not asked yet."""
-    events = execute(
-        *(plan, models, cache, journal),
-        stop=stop,
-        use_cache=use_cache,
-        currencies=currencies,
-        part=part,
-        meter=meter,
-        grades=grades,
-    )
-    async with aclosing(events):
+    async with aclosing(execute(plan, means, part)) as events:
         async for event in events:
             if isinstance(event, CellDone):
                 scored = _scored(event, table)
@@ -126,18 +109,18 @@ def _scored(event: CellDone, table: RunTable) -> CellScored:
 
 
 async def judge_table(
-    table: RunTable, judges: Sequence[Scorer], cache: Cache | None, stop: asyncio.Event
+    table: RunTable, judges: Sequence[Scorer], cache: Cache, stop: asyncio.Event, meter: Meter | None = None
 ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
     """Ask every judge, and whatever else gives scores, about every answer of the table that lacks its score.
 
-    What cannot be used gives missing scores.
+    What cannot be used gives missing scores. A judge that ``meter`` stops leaves the rest without any.
     """
     for judging in judges:
         match judging:
             case CustomMetric():
                 events = score_table(table, judging, stop)
             case Judging():
-                events = _judge(table, judging, cache, stop)
+                events = _judge(table, judging, cache, stop, meter)
             case _:
                 events = judging.scores(table, cache, stop)
         async with aclosing(events):
@@ -148,7 +131,7 @@ async def judge_table(
 
 
 async def _judge(
-    table: RunTable, judging: Judging, cache: Cache | None, stop: asyncio.Event
+    table: RunTable, judging: Judging, cache: Cache, stop: asyncio.Event, meter: Meter | None
 ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
     from promptlab.scoring.judge import judge_outcomes
 
@@ -162,7 +145,9 @@ async def _judge(
     yield ModelLoading(judging.asked)
     done = 0
     try:
-        graded = judge_outcomes(judging.prompt, judging.spec.name, judging.models, items, cache, how=judging.how)
+        graded = judge_outcomes(
+            *(judging.prompt, judging.spec.name, judging.models, items, cache, meter), how=judging.how
+        )
         async with aclosing(graded):
             async for one in graded:
                 done += 1

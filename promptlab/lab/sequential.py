@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from hashlib import sha256
 
@@ -12,18 +12,15 @@ from msgspec import Struct, structs
 from promptlab.errors import UsageFault
 from promptlab.lab.measuring import bounds_of
 from promptlab.lab.planning import judges_of
-from promptlab.lab.running import Scorer, answers, judge_table
+from promptlab.lab.running import Scorer, after_judging, answers, judge_table
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import LabEvent, RunRequest
 from promptlab.lab.wording import plural
-from promptlab.models.cache import Cache
-from promptlab.models.values import Model
 from promptlab.runs.journal import Journal
+from promptlab.runs.means import Means
 from promptlab.runs.options import by_chance
-from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, Ended, Plan, Progress, Sequential, Started
 from promptlab.scoring.catalogue import describe
-from promptlab.scoring.steps import StepGrades
 
 BLOCK = 16
 """Examples that are asked at least before the next look, to keep models busy; later a quarter of those done."""
@@ -119,18 +116,7 @@ def parts_of(plan: Plan, how: Sequential) -> Iterator[list[Cell]]:
 
 
 async def run_until_clear(
-    plan: Plan,
-    table: RunTable,
-    models: Mapping[str, Model],
-    judges: Sequence[Scorer],
-    cache: Cache,
-    journal: Journal,
-    *,
-    stop: asyncio.Event,
-    use_cache: bool,
-    currencies: Mapping[str, str],
-    meter: Meter | None = None,
-    grades: StepGrades | None = None,
+    plan: Plan, table: RunTable, scorers: Sequence[Scorer], means: Means
 ) -> AsyncGenerator[LabEvent, None]:
     """As ``run_plan``, part by part, with a look at the verdict after each. The last event is Ended."""
     assert plan.sequential is not None
@@ -139,8 +125,7 @@ async def run_until_clear(
     ended: Ended | None = None
     for part in parts:
         first = ended is None
-        events = answers(plan, table, models, cache, journal, stop, use_cache, currencies, part, meter, grades)
-        async with aclosing(events):
+        async with aclosing(answers(plan, table, means, part)) as events:
             async for event in events:
                 match event:
                     case Ended():
@@ -155,14 +140,15 @@ async def run_until_clear(
         before = _added(before, ended.progress)
         if ended.state != "complete" or ended.progress.failed == len(part):
             break
-        judged = judge_table(table, judges, cache if use_cache else None, stop)
-        async with aclosing(judged):
+        async with aclosing(judge_table(table, scorers, means.cache, means.stop, means.meter)) as judged:
             async for event in judged:
                 yield event
-        if stop.is_set() or await asyncio.to_thread(is_clear, table):
+        ended = after_judging(ended, table, scorers, means)
+        if ended.state != "complete" or means.stop.is_set() or await asyncio.to_thread(is_clear, table):
             break
     assert ended is not None, "there is at least one example"
-    yield await _end(table, journal, ended, before, stopped=stop.is_set(), all_failed=_all_failed(ended))
+    stopped = means.stop.is_set()
+    yield await _end(table, means.journal, ended, before, stopped=stopped, all_failed=_all_failed(ended))
 
 
 def _all_failed(ended: Ended) -> bool:

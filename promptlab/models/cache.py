@@ -59,28 +59,32 @@ class Cache:
         problem: Why nothing is cached (or was not, the last time), as a sentence, or "".
     """
 
-    def __init__(self, folder: Path | None = None, *, limit: int = SIZE_LIMIT) -> None:
+    def __init__(self, folder: Path | None = None, *, limit: int = SIZE_LIMIT, fresh: bool = False) -> None:
         """Open or create the cache.
 
         Args:
             folder: Where its file lies; :func:`default_folder` when None.
             limit: Size in bytes above which the oldest outcomes are dropped.
+            fresh: Know nothing but what is put in here from now on: what is asked anew is renewed for others, too.
         """
         self.path = (folder or default_folder()) / FILE_NAME
         self.problem = ""
         self._limit = limit
+        self._new: set[str] | None = set() if fresh else None
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
         self._guarded(lambda database: None, None)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The outcomes that are known, by key, each marked ``cached`` and as measured when it was made."""
-        wanted = list(keys)
+        wanted = [key for key in keys if self._new is None or key in self._new]
         return self._guarded(lambda database: _read(database, wanted), {})
 
     def put_many(self, outcomes: Iterable[Outcome]) -> None:
         """Remember outcomes, in one transaction. Faults, and what came from the cache itself, are left out."""
         rows = [(one.key, _encode(one)) for one in outcomes if one.fault is None and not one.cached]
+        if self._new is not None:
+            self._new.update(key for key, _ in rows)
         if rows:
             self._guarded(lambda database: _write(database, rows, self._limit), None)
 

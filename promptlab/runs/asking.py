@@ -36,7 +36,11 @@ class Reader:
     """A model that is being asked. Its outcomes go into ``inbox`` as they come; None behind the last one."""
 
     def __init__(
-        self, model: Model, requests: Sequence[Request], heard: Callable[[Outcome], None], watch: Watch
+        self,
+        model: Model,
+        requests: Sequence[Request],
+        heard: Callable[[Outcome], None],
+        watch: Watch | None = None,
     ) -> None:
         """``heard`` is told of every outcome at the moment it comes, ``watch`` of answers while they are written."""
         self.model = model
@@ -98,9 +102,9 @@ class Reader:
 
     async def _read(self, requests: Sequence[Request]) -> Fault | None:
         try:
-            streaming = self.model.capabilities.streaming
+            watched = self._watch is not None and self.model.capabilities.streaming
             generate = self.model.generate
-            return await self._listen(generate(requests, self._watch) if streaming else generate(requests))
+            return await self._listen(generate(requests, self._watch) if watched else generate(requests))
         except ModelFault as fault:
             return Fault("unavailable", str(fault))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from promptlab.errors import StorageFault
-from promptlab.models.cache import Cache
-from promptlab.models.values import Fault, Model, Outcome, Preparing, Request, Written
+from promptlab.models.values import Fault, Outcome, Preparing, Request, Written
 from promptlab.runs.asking import Reader, Turn, arrived, failed, in_order
 from promptlab.runs.control import Control, heard
-from promptlab.runs.journal import Journal
 from promptlab.runs.keeping import AT_ONCE, Keeping
-from promptlab.runs.progress import Meter
+from promptlab.runs.means import Means
 from promptlab.runs.values import (
     Cell,
     CellDone,
@@ -40,7 +38,6 @@ from promptlab.runs.values import (
 
 if TYPE_CHECKING:
     from promptlab.runs.chains.waves import Wanted
-    from promptlab.runs.chains.work import Grades
 
 PROGRESS_EVERY = 0.1
 """Seconds between two Progress events at least."""
@@ -52,19 +49,7 @@ _CACHE_EVERY = 2.0
 """Seconds after which fresh outcomes go into the cache, however few they are."""
 
 
-async def execute(
-    plan: Plan,
-    models: Mapping[str, Model],
-    cache: Cache,
-    journal: Journal,
-    *,
-    stop: asyncio.Event,
-    use_cache: bool = True,
-    currencies: Mapping[str, str] | None = None,
-    part: Sequence[Cell] | None = None,
-    meter: Meter | None = None,
-    grades: Grades | None = None,
-) -> AsyncGenerator[RunEvent, None]:
+async def execute(plan: Plan, means: Means, part: Sequence[Cell] | None = None) -> AsyncGenerator[RunEvent, None]:
     """Carry out a plan and yield what happens; the last event is ``Ended``.
 
     Known outcomes come first: those of the journal, then those of the cache. Then the models are asked for
@@ -74,20 +59,12 @@ async def execute(
 
     Args:
         plan: With the requests, as :func:`promptlab.runs.plan.make_plan` gives it.
-        models: Model name, as in the plan, to model.
-        cache: Where answers are looked up and remembered.
-        journal: Of this plan, open. Good outcomes in it are never asked again.
-        stop: When set, what is in flight is given up, all that arrived is kept, and the run ends as cancelled.
-        use_cache: False asks the models even for what the cache knows, and renews it.
-        currencies: Model name to the currency of its price; US dollars where it is not named.
+        means: What it is done with.
         part: Cells of the plan to do now, instead of all. The journal then stays open for the next part.
-        meter: Of what may be spent. Once it is used up nothing further is asked, what is under way comes to an end,
-            and the run ends as partial.
-        grades: What chains need of the rooms above; a plan without chains needs none.
     """
-    run = _Execution(plan, models, cache, journal, use_cache, currencies or {}, part, meter or Meter(), grades)
+    run = _Execution(plan, means, part)
     worker = asyncio.create_task(run.work())
-    helpers = [asyncio.create_task(run.halt_when(stop)), asyncio.create_task(run.tell_progress())]
+    helpers = [asyncio.create_task(run.halt_when(means.stop)), asyncio.create_task(run.tell_progress())]
     turn = Turn()
     try:
         while (events := await run.events.get()) is not None:
@@ -239,8 +216,7 @@ class _Execution(Keeping):
 
     async def _look_up(self) -> None:
         """Take what the cache has."""
-        asked = [key for key, cells in self.waiting.items() if cells[0].request is not None]
-        keys = iter(asked if self.use_cache else ())
+        keys = iter([key for key, cells in self.waiting.items() if cells[0].request is not None])
         while not self.halted and (some := list(islice(keys, AT_ONCE))):
             found = await asyncio.to_thread(self.cache.get_many, some)
             await self._keep([found[key] for key in some if key in found])
@@ -347,7 +323,7 @@ class _Execution(Keeping):
         left = [key for key in wanted if key not in self.answers]
         self._remember_answers(known)
         yield known
-        found = await asyncio.to_thread(self.cache.get_many, left) if self.use_cache and left else {}
+        found = await asyncio.to_thread(self.cache.get_many, left) if left else {}
         await self._journal_answers(found.values(), wanted)
         self._remember_answers(found.values())
         yield list(found.values())

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from promptlab.models.cache import Cache
-from promptlab.models.values import Model, Outcome
+from promptlab.models.values import Outcome
 from promptlab.runs.asking import Fingerprints, Reader
 from promptlab.runs.chains.under_way import UnderWay
-from promptlab.runs.journal import Journal
-from promptlab.runs.progress import Meter, Tally
+from promptlab.runs.means import Means
+from promptlab.runs.progress import Tally
 from promptlab.runs.traces import Trace
 from promptlab.runs.values import Cell, CellDone, JournalLine, Plan, RunEvent
 
 if TYPE_CHECKING:
     from promptlab.runs.chains.waves import Wanted
-    from promptlab.runs.chains.work import Grades
 
 
 AT_ONCE = 250
@@ -35,28 +33,17 @@ class Keeping:
     steps of chains were answered so far, by key.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        models: Mapping[str, Model],
-        cache: Cache,
-        journal: Journal,
-        use_cache: bool,
-        currencies: Mapping[str, str],
-        part: Sequence[Cell] | None,
-        meter: Meter,
-        grades: Grades | None,
-    ) -> None:
-        self.grades = grades
+    def __init__(self, plan: Plan, means: Means, part: Sequence[Cell] | None) -> None:
         self.plan = plan
         self.cells = plan.cells if part is None else part
         self.whole = part is None
-        self.models = models
-        self.cache = cache
-        self.journal = journal
-        self.use_cache = use_cache
+        self.models = means.models
+        self.cache = means.cache
+        self.journal = means.journal
+        self.meter = means.meter
+        self.grades = means.grades
         self.events: asyncio.Queue[Sequence[RunEvent] | None] = asyncio.Queue()
-        self.tally = Tally(len(self.cells), currencies, time.monotonic)
+        self.tally = Tally(len(self.cells), means.currencies, time.monotonic)
         self.model_of = {variant.column: variant.model for variant in plan.variants}
         self.waiting: dict[str, list[Cell]] = {}
         self.answers: dict[str, Outcome] = {}
@@ -64,7 +51,6 @@ class Keeping:
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
         self.told = -1  # cells, in the last Progress
-        self.meter = meter
         self.fingerprints = Fingerprints()
         self.spent = ""
         self.halted = False

@@ -13,6 +13,7 @@ from promptlab.errors import ModelFault
 from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Model, Outcome, Request, Usage
 from promptlab.runs.plan import cell_key, cell_seed
+from promptlab.runs.progress import Meter
 from promptlab.scoring.asking import replies_of
 from promptlab.scoring.questions import NotAsked, Question, constraint_for, is_weighed, questions, table_of
 from promptlab.scoring.replies import Settle, read_reply, settle
@@ -56,6 +57,7 @@ async def judge_outcomes(
     models: Sequence[Model],
     items: Sequence[JudgeItem],
     cache: Cache | None = None,
+    meter: Meter | None = None,
     *,
     how: Settle = "mean",
     retries: int = RETRIES,
@@ -74,6 +76,8 @@ async def judge_outcomes(
             them is closed.
         items: Answers to judge.
         cache: Where replies are looked up and kept.
+        meter: Of what may be spent: once it is used up nothing further is asked, and an item that is not answered
+            by then has no result.
         how: What the score of several models is.
         retries: How often a question is asked again whose reply has no grade.
 
@@ -93,7 +97,7 @@ async def judge_outcomes(
             failed = Outcome("", finish="error", fault=Fault("template", str(fault)))
             yield Judged(item.id, Score(metric_name, missing=f"error: {fault}"), (failed,))
     for model in models:
-        async with aclosing(_asked(judge, model, waiting, cache, retries)) as done:
+        async with aclosing(_asked(judge, model, waiting, cache, meter or Meter(), retries)) as done:
             async for one in done:
                 if model is models[-1]:
                     score = settle(table, metric_name, one.replies(table, models), how)
@@ -101,14 +105,14 @@ async def judge_outcomes(
 
 
 async def _asked(
-    judge: Prompt, model: Model, items: Sequence[_Open], cache: Cache | None, retries: int
+    judge: Prompt, model: Model, items: Sequence[_Open], cache: Cache | None, meter: Meter, retries: int
 ) -> AsyncGenerator[_Open, None]:
     """Ask one model everything about the items, which come back one by one when all of it is answered."""
     left = {(id(item), question.about): (item, question) for item in items for question in item.questions}
     missing = {id(item): len(item.questions) for item in items}
     for attempt in range(retries + 1):
         again: dict[tuple[int, str], tuple[_Open, Question]] = {}
-        async with aclosing(_outcomes(_seeded(judge, attempt), model, left, cache)) as outcomes:
+        async with aclosing(_outcomes(_seeded(judge, attempt), model, left, cache, meter)) as outcomes:
             async for place, outcome in outcomes:
                 item, question = left[place]
                 tries = item.tries.setdefault((model.name, question.about), [])
@@ -139,6 +143,7 @@ async def _outcomes(
     model: Model,
     left: Mapping[tuple[int, str], tuple[_Open, Question]],
     cache: Cache | None,
+    meter: Meter,
 ) -> AsyncGenerator[tuple[tuple[int, str], Outcome], None]:
     """The outcome of each question, by its place; equal ones are asked once."""
     if not left:
@@ -158,7 +163,7 @@ async def _outcomes(
         seed = cell_seed(question.messages, judge.params.seed)
         requests[key] = Request(key, question.messages, judge.params, seed, constraint, choice_probabilities=weighed)
         places.setdefault(key, []).append(place)
-    async with aclosing(replies_of(model, requests, cache)) as replies:
+    async with aclosing(replies_of(model, requests, cache, meter)) as replies:
         async for outcome in replies:
             for at, place in enumerate(places.pop(outcome.key)):
                 yield place, _for_nothing(outcome) if at else outcome

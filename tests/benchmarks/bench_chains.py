@@ -18,6 +18,7 @@ from promptlab.models.registry import open_model
 from promptlab.models.values import Model, Request
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import CellDone, Plan
 from promptlab.workspace.folder import Workspace
@@ -58,12 +59,7 @@ async def _chain(plan: Plan, model: Model, folder: Path) -> tuple[float, list[li
     done: list[CellDone] = []
     events = execute(
         plan,
-        {"mini": model},
-        Cache(folder / "cache"),
-        journal,
-        stop=asyncio.Event(),
-        use_cache=False,
-        grades=Grades(),
+        Means({"mini": model}, Cache(folder / "cache", fresh=True), journal, asyncio.Event(), grades=Grades()),
     )
     async for event in events:
         if isinstance(event, CellDone):

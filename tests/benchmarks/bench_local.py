@@ -35,6 +35,7 @@ from promptlab.models.gguf.process import GgufModel
 from promptlab.models.values import Constraint, Outcome, Request
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.workspace.values import Params
 
@@ -113,7 +114,7 @@ async def test_fifty_runs_leave_the_memory_as_it_is(tmp_path: Path) -> None:
             )
             plan = make_plan(evalset, evalset.examples, [column])
             journal = await asyncio.to_thread(open_journal, tmp_path / "state", plan)
-            async for _ in execute(plan, {"nano": model}, cache, journal, stop=asyncio.Event()):
+            async for _ in execute(plan, Means({"nano": model}, cache, journal, stop=asyncio.Event())):
                 pass
             gc.collect()
             program.append(resident("self"))

@@ -25,6 +25,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Outcome
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import make_plan
 from promptlab.runs.stored import read_lines, read_outcomes
 from promptlab.runs.values import CellDone, Ended, JournalLine, Plan
@@ -60,7 +61,7 @@ def run(plan: Plan, root: Path) -> Ended:
         journal = await asyncio.to_thread(open_journal, root / "state", plan)
         cache = Cache(root / "cache")
         done, ended = 0, None
-        async for event in execute(plan, {"mini": ScriptedModel()}, cache, journal, stop=asyncio.Event()):
+        async for event in execute(plan, Means({"mini": ScriptedModel()}, cache, journal, stop=asyncio.Event())):
             done += isinstance(event, CellDone)
             ended = event if isinstance(event, Ended) else ended
         cache.close()
@@ -112,7 +113,7 @@ def held_up(plan: Plan, root: Path) -> tuple[float, float]:
         ticker = asyncio.create_task(longest_gap())
         await asyncio.sleep(0.01)
         begin = time.perf_counter()
-        async for _ in execute(plan, {"mini": ScriptedModel()}, cache, journal, stop=asyncio.Event()):
+        async for _ in execute(plan, Means({"mini": ScriptedModel()}, cache, journal, stop=asyncio.Event())):
             pass
         wall = time.perf_counter() - begin
         ticker.cancel()

@@ -25,6 +25,7 @@ from promptlab.models.gguf.process import GgufModel
 from promptlab.models.values import Request
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.values import CellDone, Plan
 from promptlab.workspace.values import Message, Params
 
@@ -105,7 +106,7 @@ def promptlab(setting: Setting, plans: Sequence[Plan], folder: Path, reproducibl
                 journal = await asyncio.to_thread(open_journal, folder / "state", plan)
                 watch = Watch(model.pid)
                 tokens = 0
-                async for event in execute(plan, {"mini": model}, cache, journal, stop=asyncio.Event()):
+                async for event in execute(plan, Means({"mini": model}, cache, journal, stop=asyncio.Event())):
                     if isinstance(event, CellDone):
                         assert event.outcome.fault is None
                         tokens += event.outcome.usage.completion

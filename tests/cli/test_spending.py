@@ -210,7 +210,7 @@ def test_the_key_is_nowhere_after_a_run_full_of_failures(tmp_path: Path) -> None
 
 def test_a_run_is_watched_held_back_and_stopped_from_another_process(tmp_path: Path) -> None:
     with Serving(latency=0.1) as server:
-        folder = workspace(tmp_path / "w", server, 2000)
+        folder = workspace(tmp_path / "w", server, 2000, "concurrency = 5\n")
         process = start(folder, "--yes", "--no-commit")
         deadline = time.monotonic() + 30
         while not server.stats()["answers"] and time.monotonic() < deadline:

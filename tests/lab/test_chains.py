@@ -20,6 +20,7 @@ from promptlab.lab.stepping import steps_of
 from promptlab.lab.trace_lines import lines_of, trace_diff, trace_of
 from promptlab.lab.values import RunRequest
 from promptlab.lab.watching import Watching
+from promptlab.models.cache import Cache
 from promptlab.runs.values import Ended
 
 CHAIN = """inputs = ["ticket"]
@@ -217,7 +218,7 @@ async def test_failed_chains_are_asked_again_where_they_failed(shop: Path, serve
     lab = Lab.open(shop)
     plan, journal = lab.retry(table.run)
     again = lab.table(plan)
-    async for _ in lab.run(plan, again, journal=journal, use_cache=False):
+    async for _ in lab.run(plan, again, journal=journal, cache=Cache(fresh=True)):
         pass
     await lab.close()
     assert again.run != table.run, "the one that is saved stays as it is"

@@ -13,6 +13,7 @@ from loopback import LoopbackServer, hang, status
 from promptlab.errors import InvalidFile, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.values import CellScored, Conflict, RunRequest
+from promptlab.models.cache import Cache
 from promptlab.runs.values import Ended, Started
 from promptlab.workspace.values import MetricSpec
 
@@ -22,7 +23,7 @@ BOTH = RunRequest(subjects=("triage@v1", "triage"))
 async def finish(lab: Lab, request: RunRequest = BOTH, *, use_cache: bool = True) -> RunTable:
     plan = lab.plan(request)
     table = lab.table(plan)
-    async for _ in lab.run(plan, table, use_cache=use_cache):
+    async for _ in lab.run(plan, table, cache=Cache(fresh=not use_cache)):
         pass
     return table
 
@@ -111,7 +112,7 @@ async def test_a_stopped_run_goes_on_and_asks_nothing_twice(folder: Path, server
     plan = lab.plan(BOTH)
     table, stop = lab.table(plan), asyncio.Event()
     answered = 0
-    async for event in lab.run(plan, table, stop=stop, use_cache=False):
+    async for event in lab.run(plan, table, stop=stop, cache=Cache(fresh=True)):
         answered += isinstance(event, CellScored)
         if answered == 14:
             stop.set()

@@ -13,6 +13,7 @@ from promptlab.errors import UsageFault
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.sequential import BLOCK, parts_of, saving_of
 from promptlab.lab.values import RunRequest
+from promptlab.models.cache import Cache
 from promptlab.runs.values import Ended, Sequential, Started
 
 SIZE = 120
@@ -96,7 +97,7 @@ async def test_what_was_stopped_goes_on_where_it_was(clear: Path, server: Loopba
     lab, stop = Lab.open(clear), asyncio.Event()
     plan = lab.plan(CLEAR)
     table = lab.table(plan)
-    async with aclosing(lab.run(plan, table, stop=stop, use_cache=False)) as events:
+    async with aclosing(lab.run(plan, table, stop=stop, cache=Cache(fresh=True))) as events:
         async for _ in events:
             if table.revision >= 40:
                 stop.set()
@@ -105,7 +106,7 @@ async def test_what_was_stopped_goes_on_where_it_was(clear: Path, server: Loopba
     asked = server.count.total()
     assert 40 <= asked < 240
     again = lab.table(plan)
-    ended = [event async for event in lab.run(plan, again, use_cache=False)][-1]
+    ended = [event async for event in lab.run(plan, again, cache=Cache(fresh=True))][-1]
     assert (again.run, again.state, isinstance(ended, Ended)) == (table.run, "complete", True)
     # What was in flight when it was stopped is asked again, and nothing else.
     assert 240 <= server.count.total() <= 240 + 20

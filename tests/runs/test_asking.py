@@ -17,9 +17,10 @@ from promptlab.models.values import Capabilities, Model, Outcome, Usage
 from promptlab.runs.asking import Fingerprints, in_order
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import Meter
-from promptlab.runs.values import Budget, CellDone, Ended, ModelLoading, Noticed, Plan, RunEvent
+from promptlab.runs.values import UNLIMITED, Budget, CellDone, Ended, ModelLoading, Noticed, Plan, RunEvent
 from promptlab.workspace.values import ModelEntry, Price
 
 
@@ -46,10 +47,10 @@ def plan_of(*models: Model, prompts: int = 1, examples: int = 20) -> Plan:
 
 async def run(plan: Plan, folder: Path, *models: Model, budget: Budget | None = None) -> list[RunEvent]:
     cache = Cache(folder / "cache")
-    meter = Meter(budget) if budget else None
+    meter = Meter(budget or UNLIMITED)
     journal = open_journal(folder / "state", plan)
     by_name = {model.name: model for model in models}
-    events = execute(plan, by_name, cache, journal, stop=asyncio.Event(), meter=meter)
+    events = execute(plan, Means(by_name, cache, journal, stop=asyncio.Event(), meter=meter))
     found = [event async for event in events]
     for model in models:
         await model.close()

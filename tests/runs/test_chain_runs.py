@@ -26,6 +26,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Outcome, Request, Watch, Written
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import Meter
 from promptlab.runs.stored import list_runs, read_outcomes
@@ -53,14 +54,12 @@ def echo(request: Request) -> str:
 async def run(
     plan: Plan, folder: Path, model: FunctionModel, *, use_cache: bool = True, budget: Budget = UNLIMITED
 ) -> tuple[dict[CellId, CellDone], Ended]:
-    cache = Cache(folder / "cache")
+    cache = Cache(folder / "cache", fresh=not use_cache)
     journal = open_journal(folder / "state", plan)
     done: dict[CellId, CellDone] = {}
     ended: Ended | None = None
     meter, stop = Meter(budget), asyncio.Event()
-    events = execute(
-        plan, {"mini": model}, cache, journal, stop=stop, use_cache=use_cache, grades=Grades(), meter=meter
-    )
+    events = execute(plan, Means({"mini": model}, cache, journal, stop, grades=Grades(), meter=meter))
     async for event in events:
         match event:
             case CellDone():
@@ -120,7 +119,7 @@ class Halting(FunctionModel):
 async def test_a_run_says_which_step_is_asked_and_how_far_it_is(tmp_path: Path) -> None:
     model, plan = Halting(), plan_of(chain(FOUR), 12)
     journal, stop = open_journal(tmp_path / "state", plan), asyncio.Event()
-    events = execute(plan, {"mini": model}, Cache(tmp_path / "cache"), journal, stop=stop, grades=Grades())
+    events = execute(plan, Means({"mini": model}, Cache(tmp_path / "cache"), journal, stop, grades=Grades()))
     seen: list[StepProgress] = []
     texts: list[str] = []
     async with asyncio.timeout(60):

@@ -22,6 +22,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Model, Outcome, Request
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import Journal, open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import failed_share
 from promptlab.runs.stored import list_runs, read_outcomes, run_folder
@@ -57,7 +58,8 @@ class Lab:
     ) -> AsyncGenerator[RunEvent, None]:
         by_name = {model.name: model for model in models}
         journal = journal or open_journal(self.root, plan)
-        return execute(plan, by_name, self.cache, journal, stop=self.stop, use_cache=use_cache, currencies=currencies)
+        cache = self.cache if use_cache else Cache(self.cache.path.parent, fresh=True)
+        return execute(plan, Means(by_name, cache, journal, self.stop, currencies=currencies or {}))
 
     async def run(self, plan: Plan, *models: Model, use_cache: bool = True) -> list[RunEvent]:
         return [event async for event in self.start(plan, *models, use_cache=use_cache)]
@@ -498,6 +500,7 @@ CHILD = """
 import asyncio, pathlib, sys
 from runs.scripted import ScriptedModel, small_plan
 from promptlab.models.cache import Cache
+from promptlab.runs.means import Means
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
 from promptlab.runs.values import CellDone
@@ -506,7 +509,7 @@ async def main(folder):
     plan = small_plan(80, ["mini", "nano"])
     models = {name: ScriptedModel(name, delay=0.004, at_once=3, log=folder / "asked") for name in ("mini", "nano")}
     journal = open_journal(folder / "state", plan)
-    async for event in execute(plan, models, Cache(folder / "cache"), journal, stop=asyncio.Event(), use_cache=False):
+    async for event in execute(plan, Means(models, Cache(folder / "cache", fresh=True), journal, asyncio.Event())):
         if isinstance(event, CellDone):
             print(event.outcome.key, flush=True)
 

@@ -20,6 +20,7 @@ from promptlab.models.gguf.process import GgufModel
 from promptlab.models.values import Outcome
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.stored import read_outcomes
 from promptlab.runs.values import CellDone, Ended, ModelDied, Plan
@@ -70,7 +71,7 @@ async def killed_run(
     end = ""
     if not after:
         reached.set()
-    async for event in execute(plan, {"nano": model}, cache, journal, stop=asyncio.Event()):
+    async for event in execute(plan, Means({"nano": model}, cache, journal, stop=asyncio.Event())):
         if isinstance(event, CellDone):
             assert event.outcome.fault is None
             came[event.example] += 1
@@ -125,7 +126,7 @@ async def test_each_death_is_one_event_then_one_more_try_then_a_reason(
     killer = asyncio.create_task(kill_twice())
     deaths: list[str] = []
     outcomes: dict[str, Outcome] = {}
-    async for event in execute(plan, {"nano": nano}, cache, journal, stop=asyncio.Event()):
+    async for event in execute(plan, Means({"nano": nano}, cache, journal, stop=asyncio.Event())):
         if isinstance(event, ModelDied):
             deaths.append(event.reason)
         elif isinstance(event, CellDone):

@@ -16,6 +16,7 @@ from promptlab.models.registry import open_model
 from promptlab.models.values import Model, Outcome
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
+from promptlab.runs.means import Means
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import CellDone, Ended, Plan, RunEvent
 from promptlab.workspace.values import EvalSet, ModelEntry, Output, Params, Price
@@ -36,7 +37,7 @@ async def run(folder: Path, plan: Plan, *models: Model, currency: str = "USD") -
     by_name = {model.name: model for model in models}
     currencies = {model.name: currency for model in models}
     try:
-        async for event in execute(plan, by_name, cache, journal, stop=asyncio.Event(), currencies=currencies):
+        async for event in execute(plan, Means(by_name, cache, journal, stop=asyncio.Event(), currencies=currencies)):
             events.append(event)
     finally:
         for model in models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -178,10 +179,11 @@ class Odd:
     identity = "odd"
     capabilities = Capabilities()
 
-    def __init__(self, text: str = "", *, key: str = "", fault: str = "") -> None:
+    def __init__(self, text: str = "", *, key: str = "", fault: str = "", slow: bool = False) -> None:
         self.text = text
         self.key = key
         self.fault = fault
+        self.slow = slow
         self.closed = False
 
     async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
@@ -190,6 +192,8 @@ class Odd:
                 if self.fault:
                     raise ModelFault(self.fault)
                 yield Outcome(self.key or request.key, self.text)
+                if self.slow:
+                    await asyncio.sleep(3600)
         finally:
             self.closed = True
 
@@ -215,7 +219,7 @@ async def test_half_an_emoji_in_a_reply_is_no_crash(tmp_path: Path) -> None:
 
 
 async def test_closing_the_iterator_closes_the_model_s_stream() -> None:
-    model = Odd("4")
+    model = Odd("4", slow=True)
     graded = judge_outcomes(judge(), "polite", [model], [item("a"), item("b", "Bye")])
     assert (await anext(graded)).score.value == 4.0
     assert not model.closed
