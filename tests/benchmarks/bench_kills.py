@@ -26,6 +26,7 @@ async def test_the_engine_is_killed_twenty_times(tmp_path: Path) -> None:
     try:
         await collect(model.generate([ask()]))
         children = await killed_child(tmp_path, model, 20)
+        assert children > 10  # a kill that came before a child was ready met none
     finally:
         await model.close()
     print(f"\n20 kills of {children} children: {20 * CELLS} of {20 * CELLS} cells answered once")
