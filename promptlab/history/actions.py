@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from promptlab.history.git import storage_fault
 from promptlab.history.values import Committed
 
 KEPT = 100
+_WHOLE = 32_768  # bytes of a file above which only the part that changed is remembered
 _ROOM = 2_000_000  # bytes of the file above which the oldest are dropped
 
 
@@ -70,7 +71,53 @@ class FileWritten(Struct, frozen=True, tag=True):
     after: str
 
 
-What = RunSaved | Pinned | StageMoved | CommitMade | RunsPruned | FileWritten
+class FilePatched(Struct, frozen=True, tag=True):
+    """A part of a large file of the workspace was written: only that part is remembered.
+
+    Attributes:
+        at: Where the part begins.
+        before: Its bytes.
+        length: How many bytes it has now.
+        after: Stamp of the file as it was written.
+    """
+
+    path: str
+    at: int
+    before: bytes
+    length: int
+    after: str
+
+
+What = RunSaved | Pinned | StageMoved | CommitMade | RunsPruned | FileWritten | FilePatched
+
+
+def written(path: str, before: bytes | None, after: bytes, stamp: str) -> FileWritten | FilePatched | None:
+    """A file that was written, as it is remembered; None for what is no text.
+
+    Args:
+        path: Relative to the workspace.
+        before: None when it did not exist.
+        after: What was written.
+        stamp: Of ``after``.
+    """
+    if before is not None and len(before) > _WHOLE:
+        start = _common(len(before), len(after), lambda n: before[:n] == after[:n])
+        rest = min(len(before), len(after)) - start
+        end = _common(rest, rest, lambda n: not n or before[-n:] == after[-n:])
+        return FilePatched(path, start, before[start : len(before) - end], len(after) - start - end, stamp)
+    try:
+        return FileWritten(path, None if before is None else before.decode(), stamp)
+    except UnicodeDecodeError:
+        return None
+
+
+def _common(one: int, other: int, equal: Callable[[int], bool]) -> int:
+    """The longest part that is equal, where every shorter one is."""
+    low, high = 0, min(one, other)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if equal(middle) else (low, middle - 1)
+    return low
 
 
 class Action(Struct, frozen=True):

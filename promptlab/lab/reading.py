@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
@@ -103,19 +102,15 @@ class Reader:
             edit.write_if_unchanged(path, text.encode(), stamp)
         except FileChanged:
             return Conflict(mine=text, theirs=self.read_file(name))
-        self._wrote(source, before, text.encode())
+        self.wrote(source, before, text.encode())
         return self.read_file(name)
 
-    def _wrote(self, source: str, before: bytes | None, after: bytes) -> None:
-        from promptlab.history.actions import FileWritten
+    def wrote(self, source: str, before: bytes | None, after: bytes, title: str = "") -> None:
+        """Remember that a file was written, so that it can be undone."""
+        from promptlab.history.actions import written
 
-        if before == after:
-            return
-        with contextlib.suppress(UnicodeDecodeError):  # what is no text is no prompt, and is not kept
-            text = None if before is None else before.decode()
-            self.did(
-                f"{'created' if text is None else 'wrote'} {source}", FileWritten(source, text, edit.stamp(after))
-            )
+        if before != after and (what := written(source, before, after, edit.stamp(after))) is not None:
+            self.did(title or f"{'created' if before is None else 'wrote'} {source}", what)
 
     def new_prompt(self, name: str) -> FileText:
         """Create prompts/NAME.toml from a commented beginning.
@@ -130,7 +125,7 @@ class Reader:
             raise UsageFault(f"There is already a prompt “{name}”.")
         text = starters.new_prompt_text(name).encode()
         edit.write_if_unchanged(path, text, None)
-        self._wrote(self._source(name), None, text)
+        self.wrote(self._source(name), None, text)
         return self.read_file(name)
 
     def _source(self, name: str) -> str:

@@ -12,6 +12,7 @@ from promptlab.history.actions import (
     Action,
     Actions,
     CommitMade,
+    FilePatched,
     FileWritten,
     Pinned,
     RunSaved,
@@ -96,7 +97,9 @@ def _look(lab: Lab, action: Action) -> Undo:
             return look(f"{plural(len(tags) - len(gone), 'run')} will be there again.{rest}", why)
         case FileWritten(path, before, after):
             effect = f"{path} goes back to the text that it had." if before is not None else f"{path} is removed."
-            return look(effect, "" if _stamp(lab, path) == after else f"{path} was changed since: nothing is undone.")
+            return look(effect, _why_file_stays(lab, path, after))
+        case FilePatched(path, after=after):
+            return look(f"{path} goes back to the text that it had.", _why_file_stays(lab, path, after))
 
 
 def _how(lab: Lab, action: Action) -> Callable[[], str]:
@@ -113,6 +116,8 @@ def _how(lab: Lab, action: Action) -> Callable[[], str]:
             return partial(_bring_back, lab, tags)
         case FileWritten():
             return partial(_write_back, lab, action.what)
+        case FilePatched():
+            return partial(_patch_back, lab, action.what)
 
 
 def was_saved_with(lab: Lab, made: Committed) -> bool:
@@ -203,15 +208,27 @@ def _stamp(lab: Lab, path: str) -> str:
         return ""
 
 
+def _why_file_stays(lab: Lab, path: str, after: str) -> str:
+    return "" if _stamp(lab, path) == after else f"{path} was changed since: nothing is undone."
+
+
 def _write_back(lab: Lab, what: FileWritten) -> str:
-    path = lab.workspace.locate(what.path)
+    if what.before is not None:
+        return _put_back(lab, what.path, what.before.encode(), what.after)
     if _stamp(lab, what.path) != what.after:
         raise UsageFault(f"{plain(what.path)} was changed in this moment: nothing is undone.")
-    if what.before is None:
-        path.unlink()
-        return f"{what.path} is removed."
+    lab.workspace.locate(what.path).unlink()
+    return f"{what.path} is removed."
+
+
+def _patch_back(lab: Lab, what: FilePatched) -> str:
+    now = lab.workspace.read(what.path)
+    return _put_back(lab, what.path, now[: what.at] + what.before + now[what.at + what.length :], what.after)
+
+
+def _put_back(lab: Lab, path: str, data: bytes, after: str) -> str:
     try:
-        edit.write_if_unchanged(path, what.before.encode(), what.after)
+        edit.write_if_unchanged(lab.workspace.locate(path), data, after)
     except FileChanged as fault:
-        raise UsageFault(f"{what.path} was changed in this moment: nothing is undone.") from fault
-    return f"{what.path} has the text that it had."
+        raise UsageFault(f"{plain(path)} was changed in this moment: nothing is undone.") from fault
+    return f"{path} has the text that it had."

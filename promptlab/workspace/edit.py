@@ -21,7 +21,7 @@ from promptlab.workspace.toml import parse, show_path, shown
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_ADVICE = "Change it in your editor ($EDITOR)."
+ADVICE = "Change it in your editor ($EDITOR)."
 _REASONS = {
     errno.EACCES: "permission denied. Allow writing to its folder, or work on a copy of the workspace.",
     errno.EPERM: "permission denied. Allow writing to its folder, or work on a copy of the workspace.",
@@ -48,21 +48,21 @@ def set_value(data: bytes, path: KeyPath, value: object) -> bytes:
     try:
         before = parse(data, "")
     except InvalidFile as fault:
-        raise CannotEdit(f"The file cannot be edited in place. {fault} {_ADVICE}") from None
+        raise CannotEdit(f"The file cannot be edited in place. {fault} {ADVICE}") from None
     text = data.decode("utf-8")
     place = places(text).get(path)
     if place is None or place.start == place.end:
-        raise CannotEdit(f"`{show_path(path)}` is not written as one value in this file. {_ADVICE}")
+        raise CannotEdit(f"`{show_path(path)}` is not written as one value in this file. {ADVICE}")
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
-    value = _with_lf(value)
-    written = _literal(value, text[place.start : place.end]).replace("\n", newline)
+    value = with_lf(value)
+    written = literal(value, text[place.start : place.end]).replace("\n", newline)
     try:
         edited = (text[: place.start] + written + text[place.end :]).encode("utf-8")
     except UnicodeEncodeError:
         raise CannotEdit("The text holds half of a surrogate pair, which no file can.") from None
     # The proof. By repr, since 1 == 1.0 == True and nan != nan.
     if repr(parse(edited, "")) != repr(_replaced(before, path, value)):
-        raise CannotEdit(f"`{show_path(path)}` cannot be changed without changing something else. {_ADVICE}")
+        raise CannotEdit(f"`{show_path(path)}` cannot be changed without changing something else. {ADVICE}")
     return edited
 
 
@@ -134,14 +134,15 @@ def _sentences(path: Path) -> Generator[None]:
         raise StorageFault(f"{shown(str(path), 300)} is not written: {reason}") from None
 
 
-def _with_lf(value: object) -> object:
+def with_lf(value: object) -> object:
+    """The value as TOML reads it: CRLF in its texts is LF."""
     match value:
         case str():
             return value.replace("\r\n", "\n")
         case list() | tuple():
-            return [_with_lf(item) for item in cast("list[object]", value)]
+            return [with_lf(item) for item in cast("list[object]", value)]
         case dict():
-            return {str(key): _with_lf(item) for key, item in cast("dict[object, object]", value).items()}
+            return {str(key): with_lf(item) for key, item in cast("dict[object, object]", value).items()}
         case _:
             return value
 
@@ -156,7 +157,7 @@ def _replaced(tree: object, path: KeyPath, value: object) -> object:
     return [_replaced(item, path[1:], value) if index == path[0] else item for index, item in enumerate(array)]
 
 
-def _literal(value: object, old: str = "") -> str:
+def literal(value: object, old: str = "") -> str:
     """TOML for a value, as readable as it can be; ``old`` is what stood there, whose style is kept."""
     match value:
         case bool():
@@ -168,15 +169,17 @@ def _literal(value: object, old: str = "") -> str:
         case datetime.date() | datetime.time():
             return value.isoformat()
         case list():
-            return "[" + ", ".join(_literal(item) for item in cast("list[object]", value)) + "]"
+            return "[" + ", ".join(literal(item) for item in cast("list[object]", value)) + "]"
         case dict():
-            pairs = [f"{_key(key)} = {_literal(item)}" for key, item in cast("dict[str, object]", value).items()]
+            items = cast("dict[str, object]", value).items()
+            pairs = [f"{written_key(key)} = {literal(item)}" for key, item in items]
             return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
         case _:
             raise CannotEdit(f"A value of type {type(value).__name__} cannot be written to a TOML file.")
 
 
-def _key(key: str) -> str:
+def written_key(key: str) -> str:
+    """A key as TOML writes it: in quotes where it needs them."""
     return key if _BARE_KEY.fullmatch(key) else _line(key)
 
 
