@@ -97,6 +97,46 @@ def change_setting(lab: Reader, name: str, setting: Setting, text: str) -> None:
     lab.wrote(evalset.source, data, edited, f"changed {setting.label} in {evalset.source}")
 
 
+def read_source(lab: Reader, name: str) -> str:
+    """The text of an eval set's own file.
+
+    Raises:
+        NotFound: There is none.
+        InvalidFile: It is not UTF-8.
+    """
+    path = lab.workspace.evalset_path(name)
+    source = path.relative_to(lab.root).as_posix()
+    try:
+        return lab.workspace.read(source).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidFile(Problem("The file is not UTF-8 text.", source, hint="Save it as UTF-8.")) from None
+
+
+def write_source(lab: Reader, name: str, before: str, text: str) -> str:
+    """Write an eval set's own file. Gives what is wrong with it now, as sentences, or "".
+
+    Args:
+        lab: The lab.
+        name: Of the eval set.
+        before: Its text as it was read: a file that changed since is not written.
+        text: To write. A text that does not load is written, too: it is what the person saved.
+
+    Raises:
+        FileChanged: Somebody else changed the file.
+        StorageFault: It cannot be written.
+    """
+    path = lab.workspace.evalset_path(name)
+    source = path.relative_to(lab.root).as_posix()
+    data = before.encode()
+    edit.write_if_unchanged(path, text.encode(), edit.stamp(data))
+    lab.wrote(source, data, text.encode(), f"wrote {source}")
+    try:
+        check_settings(lab, lab.workspace.load_evalset(name), text.encode())
+    except PromptlabError as fault:
+        return str(fault)
+    return ""
+
+
 def check_settings(lab: Reader, evalset: EvalSet, data: bytes) -> None:
     """Say everything that is wrong with an eval set's file as it would be.
 

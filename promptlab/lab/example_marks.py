@@ -9,14 +9,15 @@ from hashlib import sha256
 from promptlab.errors import UsageFault
 from promptlab.workspace.values import Example
 
-_BETWEEN = re.compile(r"[\s,;|]+")
+_BETWEEN = re.compile(r"[\s,;:]+")
 NO_SPLIT = "-"
 
 
 def retagged(tags: Sequence[str], text: str) -> tuple[str, ...]:
     """The tags after what was typed: ``late, angry`` are all of them, ``+late -angry`` adds and takes away."""
-    words = [word for word in _BETWEEN.split(text) if word]
-    if not all(word[0] in "+-" and len(word) > 1 for word in words):
+    parts = text.split(",") if "," in text else text.split()
+    words = [word.strip() for word in parts if word.strip()]
+    if not words or not all(word[0] in "+-" and len(word) > 1 for word in words):
         return tuple(dict.fromkeys(words))
     gone = {word[1:] for word in words if word[0] == "-"}
     added = [word[1:] for word in words if word[0] == "+"]
@@ -26,8 +27,8 @@ def retagged(tags: Sequence[str], text: str) -> tuple[str, ...]:
 def splits_of(examples: Sequence[Example], text: str) -> dict[str, str | None]:
     """Id to split after what was typed: a name for all, ``-`` for none, or shares such as ``dev 70 test 30``.
 
-    With shares it is drawn by the hash of an example's group, or of its id where it has none: examples of a group stay
-    together, and one that is added later moves no other.
+    With shares it is drawn by the hash of an example's group, or of its id where it has none: examples of a group
+    stay together, and one that is added later moves no other.
 
     Raises:
         UsageFault: The shares are none.

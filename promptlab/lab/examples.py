@@ -74,8 +74,9 @@ def read_examples(lab: Reader, name: str) -> ExampleList:
 
 
 def same_as(example: Example) -> str:
-    """Equal for examples that ask the same: their variables without case and spacing."""
-    words = sorted(f"{name}\0{_SPACES.sub(' ', as_text(value)).strip()}" for name, value in example.vars.items())
+    """Equal for examples that ask the same: their variables without case and spacing, and without empty ones."""
+    texts = {name: _SPACES.sub(" ", as_text(value)).strip() for name, value in example.vars.items()}
+    words = sorted(f"{name}\0{text}" for name, text in texts.items() if text)
     return "\0\0".join(words).casefold()
 
 

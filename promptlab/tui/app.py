@@ -287,13 +287,15 @@ class PromptlabApp(App[int]):
 def _screens() -> tuple[type[Page], ...]:
     from promptlab.tui.screens.compare import CompareScreen
     from promptlab.tui.screens.diff import DiffScreen
+    from promptlab.tui.screens.evals import EvalsScreen
     from promptlab.tui.screens.history import HistoryScreen
     from promptlab.tui.screens.models import ModelsScreen
     from promptlab.tui.screens.prompts import PromptsScreen
     from promptlab.tui.screens.results import ResultsScreen
     from promptlab.tui.screens.review import ReviewScreen
 
-    return (PromptsScreen, CompareScreen, ResultsScreen, DiffScreen, HistoryScreen, ModelsScreen, ReviewScreen)
+    screens = (PromptsScreen, CompareScreen, ResultsScreen, DiffScreen, HistoryScreen, EvalsScreen, ModelsScreen)
+    return (*screens, ReviewScreen)
 
 
 async def _undo(page: Page) -> None:

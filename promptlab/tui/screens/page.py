@@ -35,6 +35,7 @@ TABS = (
     Tab("results", "3", "Results"),
     Tab("diff", "4", "Diff"),
     Tab("history", "5", "History"),
+    Tab("evals", "6", "Evals"),
     Tab("models", "7", "Models"),
     Tab("review", "8", "Review"),
 )
@@ -227,8 +228,12 @@ class Page(Screen[None]):
         return self.has_class("-help")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Esc is the help's only while it is open."""
-        return self.helping if action == "close_help" else super().check_action(action, parameters)
+        """Esc is the help's only while it is open; without git nothing can be committed."""
+        if action == "close_help":
+            return self.helping
+        if action == "commit" and self.session.history_problem:
+            return False
+        return super().check_action(action, parameters)
 
     def action_close_help(self) -> None:
         """Close the help panel."""

@@ -254,6 +254,9 @@ class PromptsScreen(Page):
         return examples[self._at] if self._at < len(examples) else None
 
     def _complain(self, sentence: str) -> None:
+        if app_of(self).screen is not self:
+            self._complaint = sentence  # said when it is about what is seen
+            return
         if sentence or (self._complaint and self.session.said == self._complaint):
             self.session.say(sentence, bad=bool(sentence))
         self._complaint = sentence
