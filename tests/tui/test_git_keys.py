@@ -9,7 +9,9 @@ from tui.runs_made import BOTH, finished
 from tui.sitting import NORMAL, Sitting, sitting
 
 from promptlab.lab import Lab
+from promptlab.tui.screens.bisecting import blame_pieces
 from promptlab.tui.screens.history import HistoryScreen
+from promptlab.tui.screens.history_rows import Moment
 
 TRIAGE = "prompts/triage.toml"
 
@@ -156,3 +158,14 @@ async def test_bisect_between_two_marked_versions(folder: Path) -> None:
         await here.sees("Find the version between v1 (good) and v4 (bad)")
         await here.press("B")
         await here.sees("v4 is not clearly worse than v1")
+
+
+def test_a_long_line_goes_on_beside_the_margin_of_blame(folder: Path) -> None:
+    edit(folder, places.FIRST + f'\n[[messages]]\nrole = "user"\ncontent = "{"a word and " * 12}"\n')
+    places.git(folder, "commit", "-qam", "A long question")
+    lab = Lab.open(folder)
+    version = lab.versions("triage")[-1]
+    moment = Moment("version", version.label, version.content, f"triage@{version.label}", version.time)
+    rows = "".join(piece.text for piece in blame_pieces(lab, moment, 68)).splitlines()[2:]
+    assert all(len(row) <= 68 and row[34:37] == " │ " for row in rows)
+    assert sum(row.startswith(" " * 34) and "word" in row for row in rows) >= 4

@@ -22,13 +22,15 @@ from promptlab.tui.screens.reading import Reading
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.textview import diff_pieces
-from promptlab.tui.widgets.wrapping import Piece
+from promptlab.tui.widgets.wrapping import Piece, logical_lines, wrap
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.tui.screens.past import PastPage
 
 SHOWN = 10
+_MARGIN = 34  # cells of version, date, author and change beside a line
+_AROUND = 12  # cells of a screen's width that no text has: the frame around it and the scroll bar
 
 
 class Searching(Reading):
@@ -143,8 +145,9 @@ def found_pieces(found: Bisection) -> list[Piece]:
     return [*pieces, Piece(f"\n{figures}\n", "dim")]
 
 
-def blame_pieces(lab: Lab, timeline: Timeline, moment: Moment) -> list[Piece]:
-    """Each line of a text with the version that brought it. Asks git: to be called in a thread."""
+def blame_pieces(lab: Lab, moment: Moment, width: int) -> list[Piece]:
+    """Each line of a text with the version that brought it, in rows of so many cells: a line that is longer goes on
+    beside the margin. Asks git: to be called in a thread."""
     blame = lab.blame(moment.ref)
     pieces: list[Piece] = []
     last = ""
@@ -152,9 +155,11 @@ def blame_pieces(lab: Lab, timeline: Timeline, moment: Moment) -> list[Piece]:
         change = f"{line.change:+.3f}" if line.change is not None else ""
         when = date(line.time)[:10] if line.time else ""
         # A block of lines of one version says it once.
-        head = f"{line.version:>4} {when:10} {line.author[:10]:10} {change:>7}" if line.version != last else " " * 34
+        head = f"{line.version:>4} {when:10} {line.author[:10]:10} {change:>7}" if line.version != last else ""
         last = line.version
-        pieces += [Piece(f"{head:<34} │ ", "accent"), Piece(f"{line.text}\n")]
+        for _, row in wrap(logical_lines([Piece(line.text)]), max(width - _MARGIN - 3, 1)):
+            pieces += [Piece(f"{head:<{_MARGIN}} │ ", "accent"), *row, Piece("\n")]
+            head = ""
     title = f"change: of the mean {blame.metric} with that version\n\n" if blame.metric else ""
     return [Piece(title, "dim"), *pieces]
 
@@ -166,7 +171,8 @@ async def show_blame(page: PastPage, timeline: Timeline, moment: Moment) -> None
         page.session.say(f"{moment.name} does not load, or is in no commit: it has no lines to blame.", bad=True)
         return
     try:
-        pieces = await in_thread(partial(blame_pieces, lab, timeline, moment))
+        width = app_of(page).size.width - _AROUND
+        pieces = await in_thread(partial(blame_pieces, lab, moment, width))
     except PromptlabError as fault:
         page.session.say(str(fault), bad=True)
         return
