@@ -186,5 +186,6 @@ def test_history(big: Path) -> None:
         print(f"\n  {name}: {took}", end="")
     assert first.work <= 400
     assert texts.work <= 150
+    assert unread.work <= 100
     assert listed.work <= 100
     assert newer.work <= 20
