@@ -14,6 +14,7 @@ from promptlab.scoring.families import (
     corpus,
     corrections,
     detectors,
+    formats,
     json_answers,
     labels,
     language,
@@ -47,6 +48,7 @@ _FAMILIES = (
     previous,
     corrections,
     checks,
+    formats,
     language,
     detectors,
     personal,
@@ -65,7 +67,7 @@ _ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None
     "grade": ("numeric", None),
     "pairwise": ("preference", 1.0),
 }
-AMOUNTS = frozenset({"latency", "cost", "tokens_in", "tokens_out", "length"})
+AMOUNTS = frozenset({"latency", "first_token", "cost", "tokens_in", "tokens_out", "length"})
 """Metrics whose numbers are compared as ratios: a second more is much of one and little of sixty."""
 OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON, weighed.CHOICE_PROB, *MEANINGS})
 """Metrics whose scores come from elsewhere: a model, people, or a process of the workspace's own code."""

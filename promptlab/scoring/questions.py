@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 from promptlab.errors import UsageFault
@@ -188,7 +188,7 @@ def _variables(judge: Prompt, item: JudgeItem, answers: dict[str, str]) -> Varia
     return variables
 
 
-def listed(variables: Variables) -> str:
+def listed(variables: Mapping[str, object]) -> str:
     """Variables as text: a single one as it is, several each behind its name."""
     texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

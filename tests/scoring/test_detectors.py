@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from difflib import SequenceMatcher
 
+import numpy as np
 import pytest
 import scored
 from hypothesis import given
@@ -137,6 +138,17 @@ def test_tokens_are_what_the_model_counted() -> None:
     )
     assert scored.of("tokens_out", "x").missing == "the model did not count its tokens"
     assert scored.of("latency", "x", outcome=Outcome("k", "x", latency=0.5), max=1.0).value == 1
+
+
+def test_what_streaming_takes() -> None:
+    outcome = Outcome("k", "x", usage=Usage(completion=30), latency=0.75, first=0.25)
+    assert scored.of("first_token", "", outcome=outcome).value == 0.25
+    assert scored.of("token_rate", "", outcome=outcome).value == np.divide(30, 0.75)
+    assert scored.of("first_token", "x").missing == (
+        "the answer did not come in pieces: set `stream = true` for the model"
+    )
+    assert scored.of("token_rate", "x").missing == "the model did not count its tokens"
+    assert scored.of("input_ratio", "x").missing == "the example has no variables"
 
 
 def test_a_right_refusal() -> None:

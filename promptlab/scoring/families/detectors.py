@@ -9,6 +9,7 @@ from typing import cast
 
 from promptlab.scoring.families.references import ngrams, words
 from promptlab.scoring.metric import Case, Metric, Missing, amount, number, yes_no
+from promptlab.scoring.questions import listed
 from promptlab.scoring.values import Score
 from promptlab.workspace import sheet as check
 from promptlab.workspace.toml import shown
@@ -137,6 +138,25 @@ def latency(case: Case) -> float:
     return case.outcome.latency
 
 
+def first_token(case: Case) -> float:
+    if case.outcome.first <= 0:
+        raise Missing("the answer did not come in pieces: set `stream = true` for the model")
+    return case.outcome.first
+
+
+def token_rate(case: Case) -> float:
+    """Tokens of the answer per second, from asking to the whole answer."""
+    return _counted(case.outcome.usage.completion) / latency(case)
+
+
+def input_ratio(case: Case) -> float:
+    """Words of the answer ÷ words of the example's variables."""
+    given = len(listed(case.example.vars).split())
+    if not given:
+        raise Missing("the example has no variables")
+    return len(case.text.split()) / given
+
+
 def cost(case: Case) -> Score:
     if case.outcome.cost is None:
         raise Missing("the model has no price")
@@ -213,6 +233,17 @@ METRICS = (
         latency,
         check.number(0, above=True),
     ),
+    amount(
+        number("first_token", "seconds from asking to the first piece of the answer", direction="min", unit="s"),
+        first_token,
+        check.number(0, above=True),
+    ),
+    amount(
+        number("token_rate", "tokens of the answer per second", direction="max", unit="tokens/s"),
+        token_rate,
+        check.number(0),
+    ),
+    amount(number("input_ratio", "words of the answer per word of what was given"), input_ratio, check.number(0)),
     Metric(number("cost", "what the answer cost, at the model's price", direction="min"), cost),
     amount(number("tokens_in", "tokens of the prompt", unit="tokens"), tokens_in),
     amount(number("tokens_out", "tokens of the answer", unit="tokens"), tokens_out),

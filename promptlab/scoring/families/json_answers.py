@@ -46,10 +46,16 @@ def json_schema(case: Case) -> Score:
         value = parse_json(case.text)
     except ValueError as fault:
         return case.score(0, str(fault))
+    errors = schema_errors(msgspec.json.encode(schema), value)
+    return case.score(not errors, errors)
+
+
+def schema_errors(schema: bytes, value: Json) -> str:
+    """What a schema, in JSON, does not allow of a value; "" where it allows it."""
     from referencing.exceptions import Unresolvable
 
     try:
-        errors = list(_validator(msgspec.json.encode(schema)).iter_errors(value))
+        errors = list(_validator(schema).iter_errors(value))
     except Unresolvable as fault:
         raise Missing(f"the schema refers to {shown(fault.ref)}, which is not in it") from None
     except RecursionError:
@@ -59,7 +65,7 @@ def json_schema(case: Case) -> Score:
     said = [f"{error.json_path}: {shown(error.message, 120)}" for error in errors[:_ERRORS_SHOWN]]
     if len(errors) > _ERRORS_SHOWN:
         said.append(f"and {len(errors) - _ERRORS_SHOWN} more")
-    return case.score(not errors, "; ".join(said))
+    return "; ".join(said)
 
 
 @lru_cache(maxsize=64)
@@ -160,7 +166,8 @@ def same_json(one: Json, other: object) -> bool:
     return one == other
 
 
-def _schema(value: object) -> object:
+def schema_option(value: object) -> object:
+    """An option that is a JSON schema."""
     from jsonschema import Draft202012Validator, SchemaError  # heavy, and few metrics have a schema
     from jsonschema.validators import validator_for
 
@@ -175,7 +182,9 @@ def _schema(value: object) -> object:
 
 METRICS = (
     Metric(yes_no("json_valid", "the answer is JSON"), json_valid),
-    Metric(yes_no("json_schema", "the answer is JSON that the schema allows"), json_schema, {"schema": _schema}),
+    Metric(
+        yes_no("json_schema", "the answer is JSON that the schema allows"), json_schema, {"schema": schema_option}
+    ),
     Metric(
         number("json_match", "leaves shared with the expected JSON, as F1", "expected", "max", high=1.0),
         json_match,
