@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from promptlab.compare.lengths import FEWEST, win_rate_at_equal_length
+from promptlab.compare.values import Interval
 from promptlab.lab.wording import plural
 from promptlab.scoring.replies import LEAST_MASS, is_inconsistent
 from promptlab.scoring.values import Reply, Score
@@ -29,6 +31,7 @@ class Judging(Struct, frozen=True):
         spread: Mean standard deviation of the scores of several models, None with one.
         expected: Scores that are a mean over the probabilities of the grades, not a grade that was given.
         mass: Of those the mean share of what the model would say that is a grade; None without any.
+        equal: Of pairs, column to its win rate if the answers were of one length, where enough were judged.
     """
 
     metric: str
@@ -44,6 +47,7 @@ class Judging(Struct, frozen=True):
     spread: float | None
     expected: int
     mass: float | None = None
+    equal: dict[str, Interval] = {}
 
     @property
     def sentence(self) -> str:
@@ -56,6 +60,8 @@ class Judging(Struct, frozen=True):
             said.append(
                 f"{self.inconsistent} of {plural(self.pairs, 'pair')} inconsistent between orders, taken as ties"
             )
+        for column, rate in self.equal.items():
+            said.append(f"at equal length {column} wins {rate.mean:.0%} [{rate.low:.0%}, {rate.high:.0%}]")
         if self.spread is not None:
             said.append(f"the models differ by {self.spread:.2g} (sd)")
         if self.expected:
@@ -94,7 +100,28 @@ def _judging(table: RunTable, metric: str) -> Judging | None:
         spread=fmean(spreads) if spreads else None,
         expected=sum(score.replies[0].expected for score in scores),
         mass=mass_of(replies),
+        equal=_at_equal_length(table, metric) if pairs else {},
     )
+
+
+def _at_equal_length(table: RunTable, metric: str) -> dict[str, Interval]:
+    """Words are counted; a pair of the same trials, as it was judged."""
+    found: dict[str, Interval] = {}
+    for column in (variant.column for variant in table.variants):
+        wins: list[float] = []
+        longer: list[float] = []
+        for example in table.examples:
+            for trial in range(table.trials):
+                score = table.trial_scores(column, example.id, trial).get(metric)
+                mine = table.outcome(column, example.id, trial)
+                base = table.outcome(table.baseline_of(column), example.id, trial)
+                if score is None or score.value is None or not (mine and base and mine.stored and base.stored):
+                    continue
+                wins.append(score.value)
+                longer.append(len(mine.text.split()) - len(base.text.split()))
+        if len(wins) >= FEWEST and (rate := win_rate_at_equal_length(wins, longer)) is not None:
+            found[column] = rate
+    return found
 
 
 def mass_of(replies: Sequence[Reply]) -> float | None:

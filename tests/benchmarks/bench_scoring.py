@@ -31,7 +31,11 @@ SCHEMA: dict[str, object] = {
     "properties": {"id": {"type": "integer"}, "team": {"enum": ["billing", "other"]}},
     "required": ["id", "team"],
 }
-OPTIONS: dict[str, dict[str, object]] = {"regex": {"pattern": r"\bdue\b"}, "json_schema": {"schema": SCHEMA}}
+OPTIONS: dict[str, dict[str, object]] = {
+    "regex": {"pattern": r"\bdue\b"},
+    "json_schema": {"schema": SCHEMA},
+    "tool_call": {"tools": {"route": SCHEMA}},
+}
 
 
 def test_every_metric_of_a_thousand_outcomes() -> None:

@@ -159,7 +159,7 @@ HOSTILE = (" " * 20_000, "-" * 20_000, "| " * 9_000 + "\n" + " |-" * 6_000, "[" 
 )
 def test_no_answer_takes_a_metric_long(text: str) -> None:
     scored.of("bleu", "a", scored.referring("a"))  # imports sacrebleu
-    options = {"values": ["a"], "pattern": "a", "value": "a"}
+    options = {"values": ["a"], "pattern": "a", "value": "a", "tools": {"a": {}}}
     example = scored.referring("a b c").__class__("e", expected="1", reference="a b c", previous="a b")
     for id in COMPUTED:
         start = time.perf_counter()

@@ -42,10 +42,10 @@ def test_sql_is_what_sqlglot_reads(head: str, clauses: list[str], end: str) -> N
         ("SELECT 1; DROP", {}, 0, "incomplete input"),
         ("```sql\nSELECT 1\n```", {}, 0, 'near "```sql SELECT 1 ```": syntax error'),
         ("", {}, 0, "no statement in the answer"),
-        ("SELECT total FROM orders", {"schema": TABLES}, 1, ""),
-        ("SELECT price FROM orders", {"schema": TABLES}, 0, "no such column: price"),
-        ("DROP TABLE orders; SELECT id FROM orders", {"schema": TABLES}, 1, ""),
-        ("CREATE TRIGGER t AFTER INSERT ON orders BEGIN SELECT 1; SELECT 2; END;", {"schema": TABLES}, 1, ""),
+        ("SELECT total FROM orders", {"tables": TABLES}, 1, ""),
+        ("SELECT price FROM orders", {"tables": TABLES}, 0, "no such column: price"),
+        ("DROP TABLE orders; SELECT id FROM orders", {"tables": TABLES}, 1, ""),
+        ("CREATE TRIGGER t AFTER INSERT ON orders BEGIN SELECT 1; SELECT 2; END;", {"tables": TABLES}, 1, ""),
     ],
 )
 def test_sql(text: str, options: dict[str, object], value: float, detail: str) -> None:
@@ -60,8 +60,8 @@ def test_sql_that_would_act_while_it_is_read() -> None:
             "the answer attaches databases or sets pragmas, which are not read"
         )
     forever = "CREATE TABLE t AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n;"
-    (problem,) = validate(MetricSpec("sql_valid", "s", {"schema": forever}), "e.toml")
-    assert str(problem).startswith("e.toml: metrics.s.schema: Expected statements that declare tables, got some that")
+    (problem,) = validate(MetricSpec("sql_valid", "s", {"tables": forever}), "e.toml")
+    assert str(problem).startswith("e.toml: metrics.s.tables: Expected statements that declare tables, got some that")
 
 
 TOOLS = {

@@ -245,7 +245,8 @@ def test_a_json_value_is_exactly_itself(value: object) -> None:
 
 @given(st.sampled_from(list(COMPUTED)), st.text(), JSON)
 def test_every_score_is_a_number_in_range_or_a_reason(id: str, text: str, expected: object) -> None:
-    found = one(id, text, expected, pattern="a|b", choices=["a"], schema={"type": "object"})
+    options = {"pattern": "a|b", "choices": ["a"], "schema": {"type": "object"}, "tools": {"a": {}}}
+    found = one(id, text, expected, **options)
     assert (found.value is None) == bool(found.missing)
     if found.value is not None:
         high = CATALOGUE[id].high

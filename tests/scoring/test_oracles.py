@@ -153,6 +153,11 @@ STATISTICS: dict[str, tuple[str, str, str]] = {
         "sm.OLS",
     ),
     "intervals.wilson": ("compare/test_intervals.py", "test_wilson_as_published", "wilson"),
+    "lengths.win_rate_at_equal_length": (
+        "compare/test_lengths.py",
+        "test_as_a_logistic_regression_of_statsmodels",
+        "sm.GLM",
+    ),
     "paired.binary": ("compare/test_decisions.py", "test_yes_or_no_is_mcnemar_of_statsmodels", "mcnemar"),
     "paired.preference": (
         "compare/test_decisions.py",

@@ -23,13 +23,13 @@ _COMPILED_ONLY = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite
 
 
 def sql_valid(case: Case) -> Score:
-    """Every statement of the answer is SQL as SQLite reads it, and with ``schema`` names what that declares.
+    """Every statement of the answer is SQL as SQLite reads it, and with ``tables`` names nothing that those lack.
 
     Each is compiled against an empty database in memory and not run.
     """
     if len(case.text) > _CODE_LIMIT:
         raise Missing(f"the answer has more than {_CODE_LIMIT:,} characters")
-    schema = str(case.options.get("schema", ""))
+    schema = str(case.options.get("tables", ""))
     database = _declared(schema)
     try:
         statements = list(_statements(case.text))
@@ -130,7 +130,7 @@ def _tools(value: object) -> object:
     return {name: schema_option(schema) for name, schema in tools.items()}
 
 
-def _schema(value: object) -> object:
+def _tables(value: object) -> object:
     schema = check.word(value)
     try:
         _declared(schema).close()
@@ -140,7 +140,7 @@ def _schema(value: object) -> object:
 
 
 METRICS = (
-    Metric(yes_no("sql_valid", "the answer is SQL (SQLite's)"), sql_valid, {"schema": _schema}),
+    Metric(yes_no("sql_valid", "the answer is SQL (SQLite's)"), sql_valid, {"tables": _tables}),
     Metric(
         yes_no("tool_call", "the answer calls declared tools with arguments that they take"),
         tool_call,
