@@ -5,7 +5,8 @@
         print(server.stats()["requests"])
 
 It answers ``OK``, or what stands between ``[`` and ``]`` in the last user message. What it answered to whom, and
-when, is counted where no client can change it. Standard library only; ``python tests/serving.py '{}'`` runs it alone.
+when, is counted where no client can change it. In its errors it repeats the key that it was sent. Standard library
+only; ``python tests/serving.py '{}'`` runs it alone.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Service:
         latency: Seconds before every answer.
         most: Requests in flight above which one is refused with 429; 0: any number.
         faults: Share of requests that meet each fault: ``400``, ``500``, ``drop``, ``malformed``, ``hang``.
+        unwanted: A text with one of these words is always refused with 400.
         burst: Every so many requests the next twenty are refused with 429 and Retry-After; 0: never.
         seed: Of the chance.
     """
@@ -67,12 +69,14 @@ class Service:
         latency: float = 0.0,
         most: int = 0,
         faults: dict[str, float] | None = None,
+        unwanted: tuple[str, ...] = (),
         burst: int = 0,
         seed: int = 0,
     ) -> None:
         self.latency = latency
         self.most = most
         self.faults = faults or {}
+        self.unwanted = unwanted
         self.burst = burst
         self.chance = random.Random(seed)
         self.requests = 0
@@ -93,9 +97,11 @@ class Service:
             "tokens": self.tokens,
         }
 
-    def fate(self) -> str:
+    def fate(self, text: str) -> str:
         """What becomes of the next request: a fault, or "" for an answer."""
         self.requests += 1
+        if any(word in text for word in self.unwanted):
+            return "400"
         if self.burst and self.requests % self.burst < 20 and self.requests > self.burst:
             return "429"
         point = self.chance.random()
@@ -138,13 +144,15 @@ class Connection(asyncio.Protocol):
         if head.startswith(b"get"):
             self.send(200, json.dumps(self.service.stats()).encode())
         else:
+            line = next((one for one in head.split(b"\r\n") if one.startswith(b"authorization:")), b"")
+            self.key = line.rpartition(b" ")[2].decode()
             self.receive(body)
 
     def receive(self, body: bytes) -> None:
         service = self.service
         text = json.loads(body)["messages"][-1]["content"]
         service.asked[text] += 1
-        fate = service.fate()
+        fate = service.fate(text)
         service.in_flight += 1
         service.most_in_flight = max(service.most_in_flight, service.in_flight)
         if fate == "" and service.most and service.in_flight > service.most:
@@ -162,14 +170,14 @@ class Connection(asyncio.Protocol):
         service.in_flight -= 1
         match fate:
             case "500":
-                self.send(500, b'{"error": {"message": "out of luck"}}')
+                self.send(500, f'{{"error": {{"message": "out of luck, {self.key}"}}}}'.encode())
             case "400":
-                self.send(400, b'{"error": {"message": "this one is not wanted"}}')
+                self.send(400, f'{{"error": {{"message": "not from you, {self.key}"}}}}'.encode())
             case "429":
                 wait = "0.1" if service.burst else "0"
                 self.send(429, b'{"error": {"message": "slow down"}}', f"Retry-After: {wait}\r\n")
             case "malformed":
-                self.send(200, b'{"choices": [{"mess')
+                self.send(200, f'{{"choices": [{{"{self.key}'.encode())
             case "drop" | "hang":
                 self.transport.abort()
             case _:
