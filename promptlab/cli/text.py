@@ -77,7 +77,8 @@ def gap_of(run: RunTable, metric: str) -> str:
         return ""
     ((reason, _),) = reasons.most_common(1)
     others = f" (and {wording.plural(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
-    return f"{metric}: {reasons.total()} of {answers} answers have no score: {reason}{others}."
+    said = f"{metric}: {reasons.total()} of {answers} answers have no score: {reason}{others}"
+    return f"{said.removesuffix('.')}."
 
 
 def print_verdict(head: str, verdict: Verdict) -> None:
