@@ -48,7 +48,7 @@ class Embedded:
         yield ModelLoading(self.model.name)
         vectors: dict[str, Vector] = {}
         faults: dict[str, str] = {}
-        async for done in _embed(self.model, texts, cache, vectors, faults):
+        async for done in embed_texts(self.model, texts, cache, vectors, faults):
             yield Progress(total=len(texts), done=done, model=self.model.name)
             if stop.is_set():
                 return
@@ -81,7 +81,7 @@ def _texts(compared: Compared) -> list[str]:
     return [*compared.said, *(text for group in compared.groups for text in group)]
 
 
-async def _embed(
+async def embed_texts(
     model: Model, texts: Sequence[str], cache: Cache | None, vectors: dict[str, Vector], faults: dict[str, str]
 ) -> AsyncGenerator[int, None]:
     """Fill in vectors, and why there is none for a text; gives how many texts are done."""

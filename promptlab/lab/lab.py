@@ -32,6 +32,7 @@ from promptlab.models.values import Model
 from promptlab.runs.progress import Meter
 from promptlab.runs.stored import keep_metrics, remove
 from promptlab.runs.values import UNLIMITED, Budget, Plan
+from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import MetricSpec, ModelEntry
 
@@ -156,7 +157,7 @@ class Lab(Opener):
                 stop or asyncio.Event(),
                 currencies=self._currencies(),
                 meter=Meter(budget),
-                grades=tracing.grades_for(self.workspace) if plan.chains else None,
+                grades=tracing.grades_for(Corpora(self.workspace), self.model, self.cache()) if plan.chains else None,
             )
             go = run_plan if plan.sequential is None else run_until_clear
             try:

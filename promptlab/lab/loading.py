@@ -6,10 +6,11 @@ import asyncio
 import threading
 import tomllib
 import weakref
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
+import msgspec
 from msgspec import Struct
 
 from promptlab.errors import InvalidFile, ModelFault, NotFound, Problem, UsageFault
@@ -17,18 +18,18 @@ from promptlab.lab import planning
 from promptlab.lab.lab import Lab
 from promptlab.lab.tracing import grades_for
 from promptlab.models import registry, trust
+from promptlab.models.cache import Cache
 from promptlab.models.values import Model, Outcome
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.traces import Trace
 from promptlab.runs.values import Plan
+from promptlab.workspace.corpora import Corpora, Corpus, Document
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings import parse_settings
 from promptlab.workspace.values import EvalSet, Example, Message, ModelEntry, Prompt, Retrieve
 
-if TYPE_CHECKING:
-    from promptlab.scoring.steps import StepGrades
-
 _EXAMPLE = "call"
+_MOST_CHARACTERS = 2_000_000  # of a corpus in an exported file
 
 
 class Answer(Struct, frozen=True):
@@ -52,11 +53,16 @@ class Loaded:
         model: The entry of the model that it asks.
     """
 
-    def __init__(self, prompt: Prompt, entry: ModelEntry, root: Path, grades: StepGrades | None) -> None:
+    def __init__(
+        self, prompt: Prompt, name: str, entries: Mapping[str, ModelEntry], root: Path, corpora: Corpora
+    ) -> None:
         self.prompt = prompt
-        self.model = entry
-        self._grades = grades
-        self._asked = registry.open_model(entry, root, trusted=trust.is_trusted(root, entry))
+        self.model = entries[name]
+        self._entries = entries
+        self._root = root
+        self._open: dict[str, Model] = {}
+        self._asked = self._model(name)
+        self._grades = grades_for(corpora, self._model, Cache()) if prompt.steps else None
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end = weakref.finalize(self, lambda: None)
@@ -67,16 +73,17 @@ class Loaded:
         Raises:
             TemplateFault: A variable is missing.
         """
-        from promptlab.runs.chains.waves import walks_of
+        from promptlab.runs.chains.waves import look_up, walks_of
 
         plan = self._plan(vars)
-        if not self.prompt.steps:
+        if self._grades is None:
             request = plan.cells[0].request
             assert request is not None, "a prompt has a request, or a problem that was raised"
             return request.messages
-        assert self._grades is not None, "a chain is loaded with grades"
-        (walk,) = walks_of(plan, plan.cells, self._asked, self._grades).values()
-        return tuple(message for request in walk.requests for message in request.messages)
+        walks = list(walks_of(plan, plan.cells, self._asked, self._grades).values())
+        if walks[0].lookups:
+            asyncio.run_coroutine_threadsafe(look_up(walks, self._grades), self._own_loop()).result()
+        return tuple(message for request in walks[0].requests for message in request.messages)
 
     def run(self, **vars: object) -> Answer:
         """Ask, and wait for the answer. May be called from any thread; not where an event loop is running.
@@ -104,6 +111,15 @@ class Loaded:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _model(self, name: str) -> Model:
+        """A model by name, open until this is closed."""
+        if name not in self._entries:
+            raise NotFound(f"There is no model “{name}”. Models here: {', '.join(self._entries) or 'none'}.")
+        if name not in self._open:
+            entry = self._entries[name]
+            self._open[name] = registry.open_model(entry, self._root, trusted=trust.is_trusted(self._root, entry))
+        return self._open[name]
+
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that the model lives in, in a thread of its own: it stays loaded from one call to the next."""
         with self._lock:
@@ -111,7 +127,7 @@ class Loaded:
                 loop = self._loop = asyncio.new_event_loop()
                 thread = threading.Thread(target=loop.run_forever, name="promptlab", daemon=True)
                 thread.start()
-                self._end = weakref.finalize(self, _end, loop, thread, self._asked)
+                self._end = weakref.finalize(self, _end, loop, thread, self._open)
             return self._loop
 
     def _plan(self, vars: dict[str, object]) -> Plan:
@@ -134,14 +150,14 @@ class Loaded:
         from promptlab.runs.chains.waves import Wanted, walk, walks_of
 
         assert self._grades is not None, "a chain is loaded with grades"
-        walks = walks_of(plan, plan.cells, self._asked, self._grades)
+        walks = await asyncio.to_thread(walks_of, plan, plan.cells, self._asked, self._grades)
 
         async def answers(wanted: Wanted) -> AsyncGenerator[list[Outcome], None]:
             requests = [request for request, _, _ in wanted.values()]
             async for outcome in self._asked.generate(requests):
                 yield [outcome]
 
-        async for ended in walk(walks, answers):
+        async for ended in walk(walks, answers, self._grades):
             for _, one in ended:
                 return _told(Answer("", one.outcome(cell.key), one.trace))
         raise ModelFault(f"{self._asked.name} gave no answer.")
@@ -162,8 +178,9 @@ def _told(answer: Answer) -> Answer:
     return Answer(answer.outcome.text, answer.outcome, answer.trace)
 
 
-def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, model: Model) -> None:
-    asyncio.run_coroutine_threadsafe(model.close(), loop).result(10)
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, models: Mapping[str, Model]) -> None:
+    for model in models.values():
+        asyncio.run_coroutine_threadsafe(model.close(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()
@@ -191,9 +208,7 @@ def load(subject: str, path: Path | str = ".", *, model: str = "") -> Loaded:
     found = lab.subject(subject)
     name = model or planning.model_names(lab.workspace, ())[0]
     planning.model_names(lab.workspace, (name,))
-    return Loaded(
-        found.prompt, lab.settings.models[name], lab.root, grades_for(lab.workspace) if found.prompt.steps else None
-    )
+    return Loaded(found.prompt, name, lab.settings.models, lab.root, Corpora(lab.workspace))
 
 
 def export(lab: Lab, subject: str, models: Sequence[str] = ()) -> bytes:
@@ -201,16 +216,14 @@ def export(lab: Lab, subject: str, models: Sequence[str] = ()) -> bytes:
 
     Raises:
         NotFound: No such subject or model.
-        UsageFault: It needs files that a single file cannot hold: a corpus.
+        UsageFault: A corpus is too large for one file.
     """
     import tomli_w
 
     found = lab.subject(subject)
-    if any(isinstance(step.does, Retrieve) for step in found.prompt.steps):
-        raise UsageFault(
-            f"{subject} retrieves from a corpus, which a single file cannot hold. Use it in its workspace."
-        )
+    searches = [step.does for step in found.prompt.steps if isinstance(step.does, Retrieve)]
     names = planning.model_names(lab.workspace, models)
+    embedding = planning.model_names(lab.workspace, [rule.model for rule in searches if rule.model] or names)
     settings = tomllib.loads(lab.workspace.read("promptlab.toml").decode("utf-8-sig"))
     entries = cast("dict[str, object]", settings.get("models", {}))
     root = tomllib.loads(found.whole.decode("utf-8-sig"))
@@ -218,9 +231,47 @@ def export(lab: Lab, subject: str, models: Sequence[str] = ()) -> bytes:
         "subject": subject,
         "version": found.version,
         "content": found.prompt.content,
-        "models": {name: entries[name] for name in names},
+        "models": {name: entries[name] for name in dict.fromkeys([*names, *embedding])},
+        **({"corpora": _corpora(lab, subject, searches)} if searches else {}),
     }
     return tomli_w.dumps(root, multiline_strings=True).encode()
+
+
+def _corpora(lab: Lab, subject: str, searches: Sequence[Retrieve]) -> dict[str, object]:
+    """The texts of the corpora of a chain, by their paths."""
+    corpora = Corpora(lab.workspace)
+    found: dict[str, object] = {}
+    for rule in searches:
+        corpus = corpora.corpus(rule.corpus)
+        size = sum(len(document.text) for document in corpus.documents)
+        if size > _MOST_CHARACTERS:
+            raise UsageFault(
+                f"{subject} retrieves from the corpus {rule.corpus}, whose {size:,} characters are too many for one "
+                f"file: {_MOST_CHARACTERS:,} at most. Use it in its workspace."
+            )
+        texts = [{"source": document.source, "text": document.text} for document in corpus.documents]
+        found[rule.corpus] = {"digest": corpus.digest, "texts": texts}
+    return found
+
+
+class _Text(Struct):
+    source: str
+    text: str
+
+
+class _Texts(Struct):
+    digest: str
+    texts: list[_Text]
+
+
+def _given(head: Mapping[str, object], path: Path) -> Corpora:
+    """The corpora of an exported file."""
+    try:
+        found = msgspec.convert(head.get("corpora", {}), dict[str, _Texts])
+    except msgspec.ValidationError as fault:
+        raise InvalidFile(Problem(f"{fault}.", str(path), key="export.corpora", hint="Export it again.")) from None
+    texts = {name: tuple(Document(each.source, each.text) for each in one.texts) for name, one in found.items()}
+    return Corpora(None, {name: Corpus(texts[name], (), one.digest) for name, one in found.items()})
 
 
 def _is_export(path: Path) -> bool:
@@ -245,4 +296,4 @@ def _from_file(path: Path, model: str) -> Loaded:
     if name not in entries:
         there = ", ".join(entries) or "none"
         raise NotFound(f"{path}: there is no model “{name}” in this file. Models in it: {there}.")
-    return Loaded(prompt, entries[name], path.resolve().parent, grades_for(None) if prompt.steps else None)
+    return Loaded(prompt, name, entries, path.resolve().parent, _given(head, path))

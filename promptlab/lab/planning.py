@@ -54,7 +54,8 @@ def build(
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
     metrics = judged_by_default(workspace, evalset.metrics or default_metrics(evalset.examples))
     problems = metric_problems(evalset, metrics)
-    problems += [problem for subject in subjects for problem in chain_problems(subject.prompt)]
+    for subject in subjects:
+        problems += [*chain_problems(subject.prompt), *_search_problems(workspace, subject.prompt)]
     if problems:
         raise InvalidFile(*problems)
     code = code_in(workspace, metrics)
@@ -351,6 +352,21 @@ def _sources(
             sources |= {file: workspace.read(file) for file in _used(workspace, subject.prompt)}
     sources["promptlab.toml"] = workspace.read("promptlab.toml")
     return sources
+
+
+def _search_problems(workspace: Workspace, chain: Prompt) -> list[Problem]:
+    """The models that steps search with and that promptlab.toml does not have."""
+    there = workspace.settings.models
+    return [
+        Problem(
+            f"There is no model “{step.does.model}”.",
+            chain.source,
+            key=f"steps[{index}].retrieve.model",
+            hint=f"{_hint(step.does.model, there)} Models here: {', '.join(there)}.".strip(),
+        )
+        for index, step in enumerate(chain.steps)
+        if isinstance(step.does, Retrieve) and step.does.model and step.does.model not in there
+    ]
 
 
 def _used(workspace: Workspace, chain: Prompt) -> list[str]:

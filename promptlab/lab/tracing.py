@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from promptlab.models.values import Outcome
+from promptlab.models.cache import Cache
+from promptlab.models.values import Model, Outcome
 from promptlab.runs.traces import StepTrace, Trace
 from promptlab.scoring.catalogue import COMPUTED, OUTSIDE
 from promptlab.scoring.families.detectors import SYSTEM
@@ -14,14 +15,15 @@ from promptlab.scoring.steps import StepGrades
 from promptlab.scoring.values import Score
 from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.faults import TemplateFault
-from promptlab.workspace.folder import Workspace
 from promptlab.workspace.templates import render
 from promptlab.workspace.values import Example, MetricSpec, Output, Prompt
 
 
-def grades_for(workspace: Workspace | None) -> StepGrades:
-    """What chains need of scoring, and of a workspace's files; a chain on its own has none."""
-    return StepGrades(Corpora(workspace).find if workspace else lambda rule, query: [])
+def grades_for(corpora: Corpora, model_of: Callable[[str], Model], cache: Cache | None) -> StepGrades:
+    """What chains need of scoring, and of corpora with the models that embed them."""
+    from promptlab.lab.retrieving import Passages
+
+    return StepGrades(Passages(corpora, model_of, cache))
 
 
 def seen_by(spec: MetricSpec, outcome: Outcome, trace: Trace | None) -> Outcome | str:

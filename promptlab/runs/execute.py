@@ -304,7 +304,7 @@ class _Execution(Keeping):
 
         assert self.grades is not None, "a plan with chains is executed with grades"
         walks = await asyncio.to_thread(walks_of, self.plan, cells, self.models[name], self.grades)
-        async with aclosing(walk(walks, lambda wanted: self._answered(name, wanted))) as waves:
+        async with aclosing(walk(walks, lambda wanted: self._answered(name, wanted), self.grades)) as waves:
             async for ended in waves:
                 await self._keep_walked([(cell, one.outcome(cell.key), one.trace) for cell, one in ended], name)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from math import comb, nan
+from typing import Protocol
 
 from msgspec import structs
 
 from promptlab.errors import Problem
 from promptlab.models.values import Capabilities, Constraint, Outcome
+from promptlab.runs.chains.work import Lookup
 from promptlab.scoring import catalogue
 from promptlab.scoring.metrics import score
 from promptlab.scoring.questions import Question, constraint_for, questions, table_of
@@ -25,18 +27,24 @@ from promptlab.workspace.values import (
     Validate,
 )
 
-Find = Callable[[Retrieve, str], list[dict[str, object]]]
+
+class Finder(Protocol):
+    """Searches in corpora, as :class:`promptlab.runs.chains.work.Grades` says."""
+
+    def find(self, rule: Retrieve, query: str) -> list[dict[str, object]]: ...
+
+    async def embed(self, lookups: Sequence[Lookup]) -> None: ...
 
 
 class StepGrades:
     """Metrics and judges for steps. They see the example's variables only: no chain may know the right answer.
 
     Args:
-        find: Gives the passages of a corpus that are nearest to a query.
+        finder: Gives the passages of a corpus that are nearest to a query.
     """
 
-    def __init__(self, find: Find) -> None:
-        self._find = find
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
 
     def measure(self, metric: MetricSpec, example: Example, text: str, output: Output | None) -> tuple[float, str]:
         """The score of a text, and why it is missing. Where less is better, the score is below 0."""
@@ -59,7 +67,11 @@ class StepGrades:
 
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
         """The nearest passages, best first."""
-        return self._find(rule, query)
+        return self._finder.find(rule, query)
+
+    async def embed(self, lookups: Sequence[Lookup]) -> None:
+        """Get the vectors that searches need."""
+        await self._finder.embed(lookups)
 
 
 def _unknowing(example: Example) -> Example:

@@ -9,7 +9,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -128,33 +128,44 @@ def passages(corpus: Corpus, words: int, overlap: int) -> tuple[Passage, ...]:
     return tuple(found)
 
 
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """Passages by the words that they have, for BM25 (Robertson and Zaragoza, 2009; k1 = 1.2, b = 0.75).
 
     The weight of a word that is in n of N passages is log(1 + (N − n + ½) / (n + ½)), which is never below 0.
+
+    Attributes:
+        lengths: Words of each passage.
+        where: Word to the numbers of the passages that have it, and how often each does, one after the other.
     """
 
-    def __init__(self, found: tuple[Passage, ...]) -> None:
-        self.passages = found
-        counts = [Counter(_words(passage.text)) for passage in found]
-        self._lengths = [sum(count.values()) for count in counts]
-        self._mean = sum(self._lengths) / max(len(found), 1) or 1.0
-        self._where: dict[str, list[tuple[int, int]]] = {}
-        for place, count in enumerate(counts):
-            for word, times in count.items():
-                self._where.setdefault(word, []).append((place, times))
+    lengths: list[int]
+    where: dict[str, list[int]]
 
-    def nearest(self, query: str, k: int) -> list[tuple[Passage, float]]:
-        """The passages with the highest scores above 0, best first; equal ones in the order of the corpus."""
+    def nearest(self, query: str, k: int) -> list[tuple[int, float]]:
+        """The numbers of the passages with the highest scores above 0, best first; equal ones in their order."""
+        mean = sum(self.lengths) / max(len(self.lengths), 1) or 1.0
         scores: dict[int, float] = {}
         for word, times in Counter(_words(query)).items():
-            having = self._where.get(word, [])
-            weight = math.log(1 + (len(self.passages) - len(having) + 0.5) / (len(having) + 0.5))
-            for place, count in having:
-                norm = count + _K1 * (1 - _B + _B * self._lengths[place] / self._mean)
+            having = self.where.get(word, [])
+            n = len(having) // 2
+            weight = math.log(1 + (len(self.lengths) - n + 0.5) / (n + 0.5))
+            for place, count in zip(having[::2], having[1::2], strict=True):
+                norm = count + _K1 * (1 - _B + _B * self.lengths[place] / mean)
                 scores[place] = scores.get(place, 0.0) + times * weight * count * (_K1 + 1) / norm
         best = sorted(scores, key=lambda place: (-scores[place], place))[:k]
-        return [(self.passages[place], scores[place]) for place in best]
+        return [(place, scores[place]) for place in best]
+
+
+def index_of(found: Sequence[Passage]) -> Index:
+    """The index of passages."""
+    lengths: list[int] = []
+    where: dict[str, list[int]] = {}
+    for place, passage in enumerate(found):
+        counts = Counter(_words(passage.text))
+        lengths.append(sum(counts.values()))
+        for word, times in counts.items():
+            where.setdefault(word, []).extend((place, times))
+    return Index(lengths, where)
 
 
 def _words(text: str) -> list[str]:
@@ -162,31 +173,37 @@ def _words(text: str) -> list[str]:
 
 
 class Corpora:
-    """The corpora of one workspace; each is read and indexed once for each content.
+    """The corpora of one workspace, or of an exported chain; each is read and cut once.
 
     Args:
-        workspace: Whose files they are.
+        workspace: Whose files they are; None for one that has only what is given.
+        given: Path to corpus.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace | None, given: Mapping[str, Corpus] | None = None) -> None:
         self._workspace = workspace
-        self._read: dict[str, Corpus] = {}
+        self._read: dict[str, Corpus] = dict(given or {})
+        self._cut: dict[tuple[str, int, int], tuple[Passage, ...]] = {}
 
     def corpus(self, path: str) -> Corpus:
         """A corpus as it is on disk the first time that it is asked for. Raises as :func:`read_corpus`."""
         if path not in self._read:
+            if self._workspace is None:
+                raise NotFound(f"The corpus {shown(path, 200)} is not in the exported file.")
             self._read[path] = read_corpus(self._workspace, path)
         return self._read[path]
 
-    def find(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
-        """The passages nearest to a query, as a step hands them on. Raises as :func:`read_corpus`."""
-        index = _index(self.corpus(rule.corpus), rule.words, rule.overlap)
-        return [
-            {"text": passage.text, "source": passage.source, "at": passage.at, "score": round(score, 4)}
-            for passage, score in index.nearest(query, rule.k)
-        ]
+    def passages(self, rule: Retrieve) -> tuple[Passage, ...]:
+        """The passages that a step searches in. Raises as :func:`read_corpus`."""
+        key = (rule.corpus, rule.words, rule.overlap)
+        if key not in self._cut:
+            self._cut[key] = passages(self.corpus(rule.corpus), rule.words, rule.overlap)
+        return self._cut[key]
 
 
-@lru_cache(maxsize=8)
-def _index(corpus: Corpus, words: int, overlap: int) -> Index:
-    return Index(passages(corpus, words, overlap))
+def handed_on(found: Iterable[tuple[Passage, float]]) -> list[dict[str, object]]:
+    """Passages with their scores as a step hands them on."""
+    return [
+        {"text": passage.text, "source": passage.source, "at": passage.at, "score": round(score, 4)}
+        for passage, score in found
+    ]

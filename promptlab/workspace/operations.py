@@ -174,6 +174,11 @@ def read_retrieve(reading: Reading, raw: object, path: KeyPath) -> Operation | N
     top = reading.sheet.table(raw, path, _RETRIEVE, required=("corpus", "query"))
     if cast("int", top.get("overlap", 20)) >= cast("int", top.get("words", 120)):
         reading.sheet.problem((*path, "overlap"), "`overlap` must be less than `words`.")
+    by_vectors = top.get("method") == "embedding"
+    if by_vectors and "model" not in top:
+        reading.sheet.problem(path, "The key `model` is missing.", "Add it: a model of promptlab.toml that embeds.")
+    if "model" in top and not by_vectors:
+        reading.sheet.problem((*path, "model"), '`model` is for `method = "embedding"`.', "Remove it.")
     if not {"corpus", "query"} <= top.keys():
         return None
     if digest := reading.digest(cast("str", top["corpus"]), (*path, "corpus")):
@@ -278,7 +283,8 @@ _RETRIEVE: dict[str, Check] = {
     "corpus": check.word,
     "query": template,
     "k": check.whole(1, 100),
-    "method": check.one_of("bm25"),
+    "method": check.one_of("bm25", "embedding"),
+    "model": check.word,
     "words": check.whole(5, 10_000),
     "overlap": check.whole(0, 5_000),
     "digest": check.text,

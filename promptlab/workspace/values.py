@@ -203,7 +203,7 @@ class Retrieve(Struct, frozen=True, tag="retrieve", tag_field="op", omit_default
     Attributes:
         corpus: A folder of text files, or a JSONL file of ``{"id", "text"}``, relative to the workspace.
         query: A template.
-        method: ``bm25`` counts words.
+        method: ``bm25`` counts words; ``embedding`` compares vectors that ``model`` of promptlab.toml gives.
         words: Words of a passage, with ``overlap`` of them shared with the one before.
         digest: Of the corpus as it was read, "" before.
     """
@@ -211,7 +211,8 @@ class Retrieve(Struct, frozen=True, tag="retrieve", tag_field="op", omit_default
     corpus: str
     query: str
     k: int = 3
-    method: Literal["bm25"] = "bm25"
+    method: Literal["bm25", "embedding"] = "bm25"
+    model: str = ""
     words: int = 120
     overlap: int = 20
     digest: str = ""

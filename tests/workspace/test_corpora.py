@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.errors import InvalidFile, NotFound
-from promptlab.workspace.corpora import Corpora, Corpus, Document, Index, Passage, passages, read_corpus
+from promptlab.workspace.corpora import Corpora, Corpus, Document, Passage, handed_on, index_of, passages, read_corpus
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import Retrieve
 
@@ -61,17 +61,21 @@ def test_what_cannot_be_read_is_a_sentence(shop: Workspace, tmp_path_factory: py
 
 
 def test_the_nearest_passages_with_their_sources(shop: Workspace) -> None:
-    found = Corpora(shop).find(Retrieve("docs", "", k=2), "When are my parcels shipped? two days")
-    assert [one["source"] for one in found] == ["docs/deep/ship.txt", "docs/returns.md"]
-    assert Corpora(shop).find(Retrieve("docs", ""), "zebra") == []
+    found = Corpora(shop).passages(Retrieve("docs", ""))
+    index = index_of(found)
+    nearest = handed_on((found[at], score) for at, score in index.nearest("When are my parcels shipped? two days", 2))
+    assert [one["source"] for one in nearest] == ["docs/deep/ship.txt", "docs/returns.md"]
+    assert index.nearest("zebra", 3) == []
+    with pytest.raises(NotFound, match="The corpus docs is not in the exported file"):
+        Corpora(None).corpus("docs")
 
 
 def test_the_score_is_the_formula() -> None:
-    index = Index((Passage("a", 1, "cat cat dog"), Passage("b", 1, "dog"), Passage("c", 1, "bird sings here now")))
-    ((passage, score),) = index.nearest("Cat", 3)
+    found = (Passage("a", 1, "cat cat dog"), Passage("b", 1, "dog"), Passage("c", 1, "bird sings here now"))
+    ((place, score),) = index_of(found).nearest("Cat", 3)
     mean = (3 + 1 + 4) / 3
     weight = math.log(1 + (3 - 1 + 0.5) / (1 + 0.5))
-    assert passage.source == "a"
+    assert found[place].source == "a"
     assert score == pytest.approx(weight * 2 * 2.2 / (2 + 1.2 * (1 - 0.75 + 0.75 * 3 / mean)))
 
 

@@ -10,7 +10,19 @@ from msgspec import structs
 
 from promptlab.models.values import Fault, Outcome, Request
 from promptlab.runs.chains import texts
-from promptlab.runs.chains.work import Asked, Asker, Done, Grades, Setting, StepFailed, Work, begin, each
+from promptlab.runs.chains.work import (
+    Asked,
+    Asker,
+    Done,
+    Grades,
+    Lookup,
+    NotEmbedded,
+    Setting,
+    StepFailed,
+    Work,
+    begin,
+    each,
+)
 from promptlab.runs.traces import Call, StepTrace, Trace, total_cost, total_usage
 from promptlab.workspace.expressions import evaluate, holds, mentions_of_expression, value_of
 from promptlab.workspace.faults import TemplateFault
@@ -24,10 +36,12 @@ class Walk:
 
     Attributes:
         trace: How it went, once every step is settled.
+        lookups: Searches that wait for vectors, by step; ``look_up`` tries them again.
     """
 
     def __init__(self, chain: Prompt, example: Example, asker: Asker, grades: Grades) -> None:
         self.trace: Trace | None = None
+        self.lookups: dict[str, Lookup] = {}
         self._chain = chain
         self._example = example
         self._asker = asker
@@ -61,6 +75,11 @@ class Walk:
             self._go_on(step, work, came)
         self._finish_ready()
 
+    def look_up(self) -> None:
+        """Go on with the searches whose vectors are there now."""
+        self.lookups.clear()
+        self._finish_ready()
+
     def outcome(self, key: str) -> Outcome:
         """What came of the whole, once there is a trace: the answer of its last step that was not skipped."""
         assert self.trace is not None, "every step is settled"
@@ -92,14 +111,15 @@ class Walk:
         while ready := [step for step in self._chain.steps if self._is_ready(step)]:
             for step in ready:
                 self._begin(step)
-        if not self._active and self.trace is None:
+        if not self._active and not self.lookups and self.trace is None:
             order = [self._settled[step.name] for step in self._chain.steps]
             answer = next((step.step for step in reversed(order) if step.state != "skipped"), "")
             self.trace = Trace(tuple(order), answer)
 
     def _is_ready(self, step: Step) -> bool:
         known = self._settled
-        return step.name not in known and step.name not in self._active and all(name in known for name in step.needs)
+        begun = step.name in known or step.name in self._active or step.name in self.lookups
+        return not begun and all(name in known for name in step.needs)
 
     def _begin(self, step: Step) -> None:
         where = f"{self._chain.source}: step {step.name}"
@@ -154,6 +174,8 @@ class Walk:
             done: Done = end.value
             self._done[step.name] = done
             self._settle(step, "done", done)
+        except NotEmbedded as wanted:
+            self.lookups[step.name] = wanted.lookup
         except (TemplateFault, StepFailed) as fault:
             self._fail(step, fault)
         else:

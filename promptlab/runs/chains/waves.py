@@ -35,10 +35,21 @@ def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) ->
     return walks
 
 
-async def walk(walks: Mapping[Cell, Walk], answers: Answers) -> AsyncGenerator[list[tuple[Cell, Walk]], None]:
+async def look_up(walks: Sequence[Walk], grades: Grades) -> None:
+    """Get the vectors that searches of chains wait for, all of them at once, until none waits."""
+    while waiting := [one for one in walks if one.lookups]:
+        await grades.embed([lookup for one in waiting for lookup in one.lookups.values()])
+        for one in waiting:
+            await asyncio.to_thread(one.look_up)
+
+
+async def walk(
+    walks: Mapping[Cell, Walk], answers: Answers, grades: Grades
+) -> AsyncGenerator[list[tuple[Cell, Walk]], None]:
     """Take chains to their ends; those that ended, after each wave. Ends early when a wave is not answered."""
     left = dict(walks)
     while True:
+        await look_up(list(left.values()), grades)
         ended = [(cell, one) for cell, one in left.items() if one.trace is not None]
         for cell, _ in ended:
             del left[cell]

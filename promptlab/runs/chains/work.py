@@ -50,6 +50,18 @@ def failed(reason: str) -> StepFailed:
     return StepFailed(Fault("step", reason))
 
 
+Lookup = tuple[Retrieve, str]
+"""A search and its query."""
+
+
+class NotEmbedded(Exception):
+    """A search needs vectors that are not there yet: :meth:`Grades.embed` gets them."""
+
+    def __init__(self, rule: Retrieve, query: str) -> None:
+        self.lookup: Lookup = (rule, query)
+        super().__init__(query)
+
+
 class Grades(Protocol):
     """What a chain needs of the rooms above: metrics, judges and passages."""
 
@@ -68,7 +80,16 @@ class Grades(Protocol):
         ...
 
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
-        """The nearest passages, best first: ``text``, ``source``, ``score``."""
+        """The nearest passages, best first: ``text``, ``source``, ``score``.
+
+        Raises:
+            NotEmbedded: For want of vectors.
+            StepFailed: There are none, and it says why.
+        """
+        ...
+
+    async def embed(self, lookups: Sequence[Lookup]) -> None:
+        """Get the vectors that searches need; those that cannot be had are told by ``passages``."""
         ...
 
 
@@ -356,7 +377,7 @@ def _retrieve(does: Retrieve, setting: Setting) -> Work:
     query = text_of(does.query, setting.scope, f"{setting.where}: retrieve.query")
     found = setting.grades.passages(does, query)
     if not found:
-        raise failed("No passage of the corpus has a word of the query.")
+        raise failed("No passage of the corpus has a word of the query.")  # of vectors there is always a nearest
     yield from ()
     text = "\n\n".join(str(passage["text"]) for passage in found)
     sources = ", ".join(dict.fromkeys(str(passage["source"]) for passage in found))
