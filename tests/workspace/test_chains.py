@@ -117,7 +117,7 @@ def test_a_circle_is_named() -> None:
         ('extract = { from = "{{ ticket }}", pointer = "a" }', "extract.pointer: Expected a JSON pointer"),
         ('extract = { from = "{{ ticket", last_line = true }', "extract.from: Expected a template, got one"),
         ('extract = { from = "{{ ticket }}", regex = "(" }', "extract.regex: Expected a regular expression"),
-        ('retrieve = { corpus = "d", query = "{{ ticket }}", method = "x" }', 'Expected "bm25" or "embedding", got "x"'),
+        ('retrieve = { corpus = "d", query = "{{ ticket }}", method = "x" }', '"bm25" or "embedding", got "x"'),
         ('retrieve = { corpus = "d", query = "{{ ticket }}", words = 9 }', "`overlap` must be less than `words`."),
         ('prompt = "triage"\nvote = { prompt = "triage", n = 5 }', "exactly one operation, and this one has 2."),
     ],
