@@ -30,6 +30,7 @@ from promptlab.runs.means import Means
 from promptlab.runs.traces import total_usage
 from promptlab.runs.values import Cell, Plan, Variant
 from promptlab.scoring.values import Reply
+from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.values import Price
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ async def _try(
             cache=cache,
             journal=Journal.create(Path(nowhere), few),
             stop=asyncio.Event(),
-            grades=grades_for(lab.workspace) if plan.chains else None,
+            grades=grades_for(Corpora(lab.workspace), lab.model, cache) if plan.chains else None,
         )
         keys = {(cell.column, cell.example, cell.trial): cell for cell in part}
         async with aclosing(answers(few, table, means)) as events:
