@@ -101,6 +101,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
     ),
     "text": (
         *(Action(f"text.{name}", keys, "", help.replace("row", "line")) for name, keys, help in _MOVES),
+        Action("text.pager", "vertical_line", "", "Open the pane's text in $PAGER.", group="copy"),
         Action("text.copy", "y", "copy", "Copy the pane's text to the clipboard (OSC 52).", 70, "copy"),
     ),
     "editor": (
@@ -202,6 +203,25 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("results.steps", "t", "", "Show the steps of a chain, the one that failed first.", group="view"),
         Action("results.diff", "d", "", "Show the output with or without the words that changed.", group="view"),
         Action("results.verdict", "v", "verdict", "Say the verdicts in plain words.", 15, "run"),
+        Action(
+            "results.search",
+            "slash",
+            "search",
+            "Only examples with these words in or out.",
+            28,
+            "filter",
+        ),
+        Action(
+            "results.figures",
+            "f",
+            "figures",
+            "Show the run by tag, how scores and latencies spread, and labels.",
+            32,
+            "view",
+            does="figures",
+        ),
+        Action("results.retry", "r", "", "Ask again for the cells that failed.", group="run"),
+        Action("results.export", "E", "", "Write every answer to a .csv or .jsonl file.", group="copy"),
         Action("results.pairs", "p", "", "Hold every column against every other, and rank them.", group="run"),
         Action("results.commit", "c", "commit", "Keep the run in git, after showing what that means.", 18, "run"),
         Action("results.runs", "o", "runs", "Choose a past run.", 35, "run"),

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
+from promptlab.tui.external import read_outside
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
 from promptlab.tui.widgets.chrome import live_actions
@@ -272,6 +273,13 @@ class PromptlabApp(App[int]):
     def on_text_view_copied(self, event: TextView.Copied) -> None:
         """Say that a text was copied, and how."""
         self.session.say(f"copied {event.characters:,} characters (OSC 52)".replace(",", " "))
+
+    def on_text_view_pager_asked(self, event: TextView.PagerAsked) -> None:
+        """Open a text in the person's own pager."""
+        try:
+            read_outside(event.text, self.suspend)
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action that works now, with its key."""

@@ -1,4 +1,4 @@
-"""A text in the person's own editor, and back."""
+"""A text in the person's own editor, and back; or in their pager."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from textual.app import SuspendNotSupported
+
 from promptlab.errors import PromptlabError, StorageFault
+from promptlab.tui.safe import visible
 
 
 class EditorFault(PromptlabError):
-    """The person's editor could not be run."""
+    """The person's editor or pager could not be run."""
 
 
 def editor_command() -> list[str]:
@@ -24,12 +27,25 @@ def editor_command() -> list[str]:
         EditorFault: The variable is not a command line.
     """
     line = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    return _words(line, "$VISUAL or $EDITOR", "your editor, for example `export EDITOR=nano`")
+
+
+def pager_command() -> list[str]:
+    """``$PAGER``, else ``less``, cut into words as a shell would.
+
+    Raises:
+        EditorFault: The variable is not a command line.
+    """
+    return _words(os.environ.get("PAGER") or "less", "$PAGER", "your pager, for example `export PAGER=less`")
+
+
+def _words(line: str, variable: str, example: str) -> list[str]:
     try:
         words = shlex.split(line)
     except ValueError as fault:
-        raise EditorFault(f"$VISUAL or $EDITOR is not a command line ({fault}): {line}") from fault
+        raise EditorFault(f"{variable} is not a command line ({fault}): {line}") from fault
     if not words:
-        raise EditorFault("$VISUAL or $EDITOR is blank. Set it to your editor, for example `export EDITOR=nano`.")
+        raise EditorFault(f"{variable} is blank. Set it to {example}.")
     return words
 
 
@@ -56,16 +72,7 @@ def edit_outside(text: str, name: str, suspend: Callable[[], AbstractContextMana
     with folder:
         path = Path(folder.name) / name
         path.write_text(text, encoding="utf-8", newline="")
-        problem = ""
-        with suspend():
-            try:
-                code = subprocess.run([*command, str(path)], check=False).returncode
-                problem = f"{command[0]} ended with exit code {code}" if code else ""
-            except (OSError, subprocess.SubprocessError) as fault:
-                problem = f"{command[0]} could not be started: {fault}"
-            except KeyboardInterrupt:
-                problem = f"{command[0]} was interrupted"
-        if problem:
+        if problem := _run([*command, str(path)], suspend):
             raise EditorFault(f"{problem}. Nothing was changed. $VISUAL or $EDITOR names your editor.")
         try:
             return path.read_bytes().decode("utf-8")
@@ -73,3 +80,41 @@ def edit_outside(text: str, name: str, suspend: Callable[[], AbstractContextMana
             raise EditorFault(
                 f"What {command[0]} saved cannot be read as UTF-8 text. Nothing was changed."
             ) from fault
+
+
+def read_outside(text: str, suspend: Callable[[], AbstractContextManager[None]]) -> None:
+    """Show a text in the person's own pager.
+
+    Control characters are shown as symbols: a pager may hand escape codes on to the terminal.
+
+    Raises:
+        EditorFault: The pager is not there, or ended with an error.
+        StorageFault: The file could not be written.
+    """
+    command = pager_command()
+    try:
+        file = tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="promptlab-", suffix=".txt")  # noqa: SIM115
+    except OSError as fault:
+        raise StorageFault(f"No temporary file could be made for the pager: {fault.strerror}.") from fault
+    with file:
+        file.write(visible(text))
+        file.flush()
+        if problem := _run([*command, file.name], suspend):
+            raise EditorFault(f"{problem}. $PAGER names your pager.")
+
+
+def _run(command: list[str], suspend: Callable[[], AbstractContextManager[None]]) -> str:
+    """Give the terminal to a program; what went wrong, or "". Nothing is raised while the terminal is given away."""
+    problem = ""
+    try:
+        with suspend():
+            try:
+                code = subprocess.run(command, check=False).returncode
+                problem = f"{command[0]} ended with exit code {code}" if code else ""
+            except (OSError, subprocess.SubprocessError) as fault:
+                problem = f"{command[0]} could not be started: {fault}"
+            except KeyboardInterrupt:
+                problem = f"{command[0]} was interrupted"
+    except SuspendNotSupported:
+        problem = f"{command[0]} was not started: this terminal cannot be given to another program"
+    return problem

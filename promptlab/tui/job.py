@@ -15,6 +15,7 @@ from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoadi
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
     from promptlab.lab.values import LabEvent
+    from promptlab.runs.journal import Journal
 
 _BAR = 12
 
@@ -34,7 +35,13 @@ class Job:
 
     elsewhere = False
 
-    def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False) -> None:
+    def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False, journal: Journal | None = None) -> None:
+        """Prepare a run.
+
+        Args:
+            scratch: Nothing of it is kept.
+            journal: With what is known of the run already, to go on with.
+        """
         self.plan = plan
         self.table: RunTable = lab.table(plan)
         self.scratch = scratch
@@ -45,6 +52,7 @@ class Job:
         self.notices: list[str] = []
         self.active = True
         self._lab = lab
+        self._journal = journal
         self._loading = ""
         self._stop = asyncio.Event()
         self._begun = time.monotonic()
@@ -62,7 +70,10 @@ class Job:
     async def run(self, changed: Callable[[], None]) -> None:
         """Do the run. ``changed`` is called after events that a status line shows."""
         try:
-            async for event in self._lab.run(self.plan, self.table, stop=self._stop, scratch=self.scratch):
+            events = self._lab.run(
+                self.plan, self.table, stop=self._stop, scratch=self.scratch, journal=self._journal
+            )
+            async for event in events:
                 self._take(event)
                 if not isinstance(event, CellScored | CellText):
                     changed()

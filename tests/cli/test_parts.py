@@ -55,6 +55,20 @@ def test_parts_and_confusion(
     )
 
 
+def test_a_run_is_exported_and_a_file_is_not_overwritten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert said(capsys, "run", "triage", "--no-commit")[0] == 0
+    assert said(capsys, "export", "last", "run.csv")[::2] == (0, "Wrote 8 rows to run.csv.\n")
+    assert (folder / "run.csv").read_text().startswith("run,example,tags,vars,expected,column,")
+    code, _, err = said(capsys, "export", "last", "run.csv")
+    assert (code, err) == (2, "promptlab: run.csv is there already: name another file, or replace it with --force.\n")
+    assert said(capsys, "export", "last", "run.csv", "--force")[0] == 0
+    assert "--model goes with a prompt or chain" in said(capsys, "export", "last", "run.csv", "-m", "api")[2]
+    assert "in .toml for a prompt or chain, in .csv or .jsonl" in said(capsys, "export", "last", "run.xlsx")[2]
+
+
 def test_all_pairs(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(folder)
     prompt = folder / "prompts" / "triage.toml"

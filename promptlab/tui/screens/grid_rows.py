@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promptlab.lab import wording
 from promptlab.scoring.values import MetricInfo
+from promptlab.tui.screens.searching import finder
 from promptlab.tui.widgets.columns import Cell, Column
 from promptlab.tui.widgets.lines import Tone
 
@@ -43,12 +44,13 @@ class Entry(NamedTuple):
 
 
 class View(NamedTuple):
-    """What the grid is asked to show."""
+    """What the grid is asked to show. ``search`` leaves the examples that have these words in what goes in or out."""
 
     column: str
     metric: str
     filter: Filter = "all"
     sort: str = "changed"
+    search: str = ""
 
 
 class GridRows:
@@ -59,7 +61,8 @@ class GridRows:
         self._view = view
         self._info = table.infos.get(view.metric)
         look = Lens(table, view.column, view.metric)
-        entries = [look.entry(example.id) for example in table.examples]
+        has = finder(table, view.search)
+        entries = [look.entry(example.id) for example in table.examples if has(example)]
         self.counts = Counter(entry.fate for entry in entries)
         if view.filter != "all":
             entries = [entry for entry in entries if entry.fate == view.filter]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.content import Content
-from textual.reactive import reactive
-from textual.style import Style
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -22,18 +19,20 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.column_rows import ColumnRows, head_columns
-from promptlab.tui.screens.detail import detail_pieces, save_pieces, verdict_pieces
+from promptlab.tui.screens.detail import detail_pieces, verdict_pieces
 from promptlab.tui.screens.grid_rows import SORT_WORDS, SORTS, Filter, GridRows, View, columns_of
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.ranking_pieces import ranking_pieces
+from promptlab.tui.screens.run_tools import commit_run, export_run, retry_failures, show_figures
 from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.screens.searching import found_in
 from promptlab.tui.screens.steps import show_steps
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.watched import watched_run
-from promptlab.tui.widgets.chrome import Line
-from promptlab.tui.widgets.dialog import Answer, Question
-from promptlab.tui.widgets.textview import TextView
+from promptlab.tui.widgets.dialog import Ask, Question
+from promptlab.tui.widgets.filters import FilterLine
+from promptlab.tui.widgets.textview import Piece, TextView
 from promptlab.tui.widgets.virtual_table import ChoiceTable, NoRows, VirtualTable
 
 if TYPE_CHECKING:
@@ -42,41 +41,7 @@ if TYPE_CHECKING:
 REPAINT = 1 / 15
 SHARE = 8
 """A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed."""
-_WORDS = 80
-"""Columns from which the filters are words, not only marks."""
 NO_RUN = "No run to show. R on the Prompts screen makes one; o opens a past one."
-FILTERS: tuple[tuple[Filter, str, str], ...] = (
-    ("all", "a", "all"),
-    ("better", "b", "▲ better"),
-    ("worse", "w", "▼ worse"),
-    ("same", "=", "= same"),
-    ("error", "!", "! error"),
-)
-
-
-class FilterLine(Line):
-    """How many examples got better, worse, stayed or failed; each is a filter."""
-
-    DEFAULT_CSS = "FilterLine { background: $surface; }"
-
-    counts: reactive[dict[str, int]] = reactive(dict[str, int])
-    chosen: reactive[str] = reactive("all")
-    sort: reactive[str] = reactive("")
-    waiting: reactive[str] = reactive("to come")
-
-    def render(self) -> Content:
-        """Draw the filters; the chosen one stands out."""
-        line = Content(" ")
-        for name, key, label in FILTERS:
-            style = Style(reverse=name == self.chosen) + Style.from_meta({"@click": f"screen.filter('{name}')"})
-            count = sum(self.counts.values()) if name == "all" else self.counts.get(name, 0)
-            shown = label if self.size.width >= _WORDS or name == "all" else label[0]
-            word = shown if label[0] == key != "a" else f"{key} {shown}"
-            line = line.append(Content.styled(f" {word} {count} ", style))
-        pending = self.counts.get("pending", 0)
-        return line.append(f"  · {pending} {self.waiting}" if pending else "").append(
-            Content.styled(f"   {self.sort}", "dim")
-        )
 
 
 class ResultsScreen(Page):
@@ -209,7 +174,7 @@ class ResultsScreen(Page):
         self._next_paint = now + SHARE * (now - begun)
 
     def _show_rows(self, table: RunTable, view: View, rows: GridRows) -> None:
-        nothing = "No example is like that. a shows all." if view.filter != "all" else NO_RUN
+        nothing = "No example is like that. a shows all." if view.filter != "all" or view.search else NO_RUN
         first = self.grid.row < 0
         self.grid.set_rows(rows, empty=nothing, keep="place" if self.grid.row == 0 else "row")
         if first:
@@ -217,9 +182,10 @@ class ResultsScreen(Page):
         self.grid.set_sort({"difference": "delta", "change": "delta", "score": view.column}.get(view.sort, ""))
         filters = self.query_one(FilterLine)
         filters.counts, filters.chosen, filters.sort = dict(rows.counts), view.filter, SORT_WORDS[view.sort]
+        filters.search = view.search
         filters.waiting = "not asked" if table.sequential and table.state == "complete" else "to come"
         count, pending = len(table.examples), rows.counts["pending"]
-        whole = pending and view.filter == "all"
+        whole = pending and view.filter == "all" and not view.search
         self.grid.border_subtitle = plain(f"{count - pending}/{count} done" if whole else f"{len(rows)}/{count}")
         self._titles(table)
         self._detail_soon()
@@ -240,7 +206,7 @@ class ResultsScreen(Page):
             return
         outcomes = [table.outcome(c, example) for c in (self._view.column, table.baseline_of(self._view.column))]
         scores = tuple(table.scores(self._view.column, example).values())
-        now = (id(table), self._view.column, example, self._diff, *outcomes, *scores)
+        now = (id(table), self._view.column, example, self._diff, self._view.search, *outcomes, *scores)
         if now != self._shown:
             self._shown = now
             self.run_worker(partial(self._detail, table, example), group="detail", exclusive=True)
@@ -248,7 +214,7 @@ class ResultsScreen(Page):
     async def _detail(self, table: RunTable, example: str) -> None:
         column = self._view.column
         pieces = await in_thread(partial(detail_pieces, table, column, example, diff=self._diff))
-        self.query_one("#detail", TextView).show(pieces)
+        self.query_one("#detail", TextView).show(found_in(pieces, self._view.search))
 
     # -- what happens -------------------------------------------------------------------------------------
 
@@ -295,7 +261,7 @@ class ResultsScreen(Page):
         if super().go_back():
             self.grid.focus()
             return True
-        if self._view.filter != "all":
+        if self._view.filter != "all" or self._view.search:
             self.action_filter("all")
             return True
         return False
@@ -305,7 +271,7 @@ class ResultsScreen(Page):
     def action_filter(self, name: Filter) -> None:
         """Show only the examples that fared like that; the same key again shows all."""
         chosen: Filter = "all" if name == self._view.filter else name
-        self._view = self._view._replace(filter=chosen)
+        self._view = self._view._replace(filter=chosen, search=self._view.search if name != "all" else "")
         self._paint()
 
     def action_sort(self) -> None:
@@ -338,57 +304,59 @@ class ResultsScreen(Page):
     def action_verdict(self) -> None:
         """Say the verdicts in plain words."""
         if self._table is not None:
-            self.run_worker(partial(self._tell_verdict, self._table), group="ask", exclusive=True)
-
-    async def _tell_verdict(self, table: RunTable) -> None:
-        pieces = await in_thread(partial(verdict_pieces, table))
-        await app_of(self).push_screen_wait(Question("Verdict", pieces, cancel="Close"))
+            self._with_run(partial(self._tell, "Verdict", verdict_pieces))
 
     def action_pairs(self) -> None:
         """Hold every column against every other, and rank them."""
         if self._table is not None:
-            self.run_worker(partial(self._tell_pairs, self._table, self._view.metric), group="ask", exclusive=True)
+            self._with_run(partial(self._tell, "All pairs", partial(ranking_pieces, metric=self._view.metric)))
 
-    async def _tell_pairs(self, table: RunTable, metric: str) -> None:
-        pieces = await in_thread(partial(ranking_pieces, table, metric))
-        await app_of(self).push_screen_wait(Question("All pairs", pieces, cancel="Close"))
+    async def _tell(self, title: str, pieces: Callable[[RunTable], list[Piece]], table: RunTable) -> None:
+        told = await in_thread(partial(pieces, table))
+        await app_of(self).push_screen_wait(Question(title, told, cancel="Close"))
 
     def action_commit(self) -> None:
         """Keep the run in git, after showing what that means."""
-        self.run_worker(self._commit, group="commit", exclusive=True)
+        self._with_run(self._commit)
 
-    async def _commit(self) -> None:
-        table = self._table
-        if table is None or not table.run:
+    async def _commit(self, table: RunTable) -> None:
+        if await commit_run(self, table):
+            self._titles(table)
+
+    def action_figures(self) -> None:
+        """Show the run in tables and drawings."""
+        self._with_run(lambda table: show_figures(self, table, self._view.metric))
+
+    def action_export(self) -> None:
+        """Write every answer to a file."""
+        self._with_run(partial(export_run, self))
+
+    def action_retry(self) -> None:
+        """Ask again for the cells that failed."""
+        self._with_run(self._retry)
+
+    async def _retry(self, table: RunTable) -> None:
+        await retry_failures(self, table)
+        self._show_session()
+
+    def _with_run(self, do: Callable[[RunTable], Awaitable[None]]) -> None:
+        """Do something with the run that is shown, where there is one."""
+        if self._table is None or not self._table.run:
             self.session.say(NO_RUN, bad=True)
-            return
-        if table.tag:
-            self.session.say(f"already saved: {table.tag}")
-            return
-        if table.state == "running":
-            self.session.say("The run is still going on. x stops it; then c saves what is done.", bad=True)
-            return
-        if self.session.history_problem:
-            self.session.say(f"{self.session.history_problem} The run is kept in the journal.", bad=True)
-            return
-        from promptlab.lab.message import title
-        from promptlab.lab.storing import saved_note, size_note
+        else:
+            self.run_worker(partial(_await, do, self._table), group="ask", exclusive=True)
 
-        lab = await self.session.lab()
-        note = size_note(await in_thread(partial(lab.size_of, table.run)))
-        pieces = save_pieces(table, await in_thread(partial(title, table)), lab.settings.results, note)
-        question = Question("Commit this run?", pieces, [Answer("commit", "C", "Commit")])
-        if await app_of(self).push_screen_wait(question) != "commit":
-            return
-        self.session.say("saving …")
-        try:
-            saved = await in_thread(partial(lab.save, table.run))
-        except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-            return
-        self.session.say(f"saved as {saved_note(saved)}".rstrip("."), bad=bool(saved.unpublished))
-        self._titles(table)
-        self.session.saved()
+    def action_search(self) -> None:
+        """Show only the examples with these words in what was sent or came back."""
+        if self._table is not None:
+            self.run_worker(self._search, group="ask", exclusive=True)
+
+    async def _search(self) -> None:
+        hint = "Enter shows the examples with it in their id, variables or answers; a shows all again."
+        words = await app_of(self).push_screen_wait(Ask("Search", hint, lambda _: "", value=self._view.search))
+        if words:
+            self._view = self._view._replace(search=words)
+            self._paint()
 
     def action_runs(self) -> None:
         """Choose a past run."""
@@ -403,3 +371,8 @@ class ResultsScreen(Page):
             return
         if chosen := await app_of(self).push_screen_wait(RunsDialog(runs)):
             await self._open(chosen)
+
+
+async def _await(do: Callable[[RunTable], Awaitable[None]], table: RunTable) -> None:
+    """A worker takes a coroutine function; ``do`` may be any callable."""
+    await do(table)

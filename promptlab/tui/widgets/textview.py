@@ -35,6 +35,13 @@ class TextView(Lines):
             super().__init__()
             self.characters = characters
 
+    class PagerAsked(Message):
+        """The text is to be opened in the person's own pager."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
         super().__init__(id=id)
         self._empty = empty
@@ -169,6 +176,10 @@ class TextView(Lines):
         text = self.text
         app_of(self).copy_to_clipboard(text)
         self.post_message(self.Copied(len(text)))
+
+    def action_pager(self) -> None:
+        """Open the whole text in the person's own pager."""
+        self.post_message(self.PagerAsked(self.text))
 
 
 def diff_pieces(spans: Iterable[DiffSpan]) -> list[Piece]:
