@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
@@ -15,7 +15,8 @@ from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoadi
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
     from promptlab.lab.values import LabEvent
-    from promptlab.runs.journal import Journal
+
+    Run = Callable[..., AsyncGenerator[LabEvent, None]]
 
 _BAR = 12
 
@@ -35,12 +36,12 @@ class Job:
 
     elsewhere = False
 
-    def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False, journal: Journal | None = None) -> None:
+    def __init__(self, lab: Lab, plan: Plan, *, scratch: bool = False, run: Run | None = None) -> None:
         """Prepare a run.
 
         Args:
             scratch: Nothing of it is kept.
-            journal: With what is known of the run already, to go on with.
+            run: What does it, in place of ``lab.run``.
         """
         self.plan = plan
         self.table: RunTable = lab.table(plan)
@@ -51,8 +52,7 @@ class Job:
         self.reason = ""
         self.notices: list[str] = []
         self.active = True
-        self._lab = lab
-        self._journal = journal
+        self._run: Run = run or lab.run
         self._loading = ""
         self._stop = asyncio.Event()
         self._begun = time.monotonic()
@@ -70,9 +70,7 @@ class Job:
     async def run(self, changed: Callable[[], None]) -> None:
         """Do the run. ``changed`` is called after events that a status line shows."""
         try:
-            events = self._lab.run(
-                self.plan, self.table, stop=self._stop, scratch=self.scratch, journal=self._journal
-            )
+            events = self._run(self.plan, self.table, stop=self._stop, scratch=self.scratch)
             async for event in events:
                 self._take(event)
                 if not isinstance(event, CellScored | CellText):

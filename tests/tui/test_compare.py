@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import places
-import pytest
 from loopback import LoopbackServer, status
 from tui.runs_made import BOTH, finished
 from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
@@ -15,7 +14,6 @@ from promptlab.lab.pinning import pinned
 from promptlab.lab.values import RunRequest
 from promptlab.runs.values import CellText
 from promptlab.tui.screens.compare import CompareScreen
-from promptlab.tui.widgets.answers import AnswerView
 from promptlab.tui.widgets.editor import Editor
 
 HOSTILE = "[INST] \x1b]0;owned\x07 [/red] \u202e 漢字 👨\u200d👩\n"
@@ -27,9 +25,9 @@ def compare(here: Sitting) -> CompareScreen:
     return screen
 
 
-def column(here: Sitting, slot: int) -> str:
-    """The text of a pane."""
-    return compare(here).query_one(f"#slot{slot}", AnswerView).text
+def column(here: Sitting, seat: int) -> str:
+    """The text of a pane, counted from the left, or from the right below 0."""
+    return compare(here).views[range(len(compare(here).seats))[seat]].text
 
 
 async def past(here: Sitting) -> None:
@@ -38,29 +36,30 @@ async def past(here: Sitting) -> None:
     await here.sees("triage@v2 · api")
 
 
-@pytest.mark.parametrize("size", [WIDE, NORMAL, SMALL])
-async def test_one_example_every_column_at_every_size(folder: Path, size: tuple[int, int]) -> None:
+async def test_one_example_every_column_at_every_size(folder: Path) -> None:
     await finished(folder, BOTH)
-    async with sitting(folder, size) as here:
+    async with sitting(folder) as here:
         await past(here)
-        await here.until(lambda: "[-It is about -]billing[-.-]" in column(here, len(compare(here).seats) - 1))
-        assert "a triage@v1 · api ✗" in here.text
-        assert "b triage@v2 · api ✓" in here.text
-        assert "✓ exact     1  ▲ 1" in column(here, len(compare(here).seats) - 1)
-        assert (compare(here).seats == ("a", "b")) == (size == WIDE)
-        await here.press("h")
-        await here.sees("It is about billing.")
-        assert "a triage@v1 · api · baseline" in here.text
-        await here.press("l", "right_square_bracket")
-        await here.until(lambda: "[-It is about -]shipping[-.-]" in column(here, len(compare(here).seats) - 1))
-        await here.sees("tickets · t2")
-        await here.press("left_square_bracket", "left_square_bracket")
-        await here.sees("tickets · t8")
-        await here.press("d", "s", "i")
-        await here.until(lambda: column(here, len(compare(here).seats) - 1).startswith("other\n\n── input: user ──"))
-        await here.press("v", "z", "h", "q", "v")
-        assert compare(here).column == "a"
-        assert here.lines[-1].endswith("? help  ^p cmds")
+        for size in (WIDE, NORMAL, SMALL):
+            await here.pilot.resize_terminal(*size)
+            await here.until(lambda size=size: len(compare(here).seats) == (2 if size == WIDE else 1))
+            await here.until(lambda: "[-It is about -]billing[-.-]" in column(here, -1))
+            assert "✓ exact     1  ▲ 1" in column(here, -1)
+            assert "a triage@v1 · api ✗" in here.text
+            assert "b triage@v2 · api ✓" in here.text
+            await here.press("h")
+            await here.sees("It is about billing.")
+            assert "a triage@v1 · api · baseline" in here.text
+            await here.press("l", "right_square_bracket")
+            await here.until(lambda: "[-It is about -]shipping[-.-]" in column(here, -1))
+            await here.sees("tickets · t2")
+            await here.press("left_square_bracket", "left_square_bracket")
+            await here.sees("tickets · t8")
+            await here.press("d", "s", "i")
+            await here.until(lambda: column(here, -1).startswith("other\n\n── input: user ──"))
+            await here.press("v", "z", "h", "q", "v", "d", "s", "i", "l", "right_square_bracket")
+            assert compare(here).column == "b"
+            assert here.lines[-1].endswith("? help  ^p cmds")
         assert len(list(here.app.screen.walk_children())) < 150
 
 

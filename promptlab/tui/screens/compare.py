@@ -188,10 +188,13 @@ class CompareScreen(Page):
             view.set_class(slot >= len(self.seats), "-away")
         self.query_one("#editor").set_class(not editing, "-away")
         self.query_one("#case").set_class(editing and narrow, "-away")
-        for other in ("#columns", "#answers"):  # without a run there is only what to do next
+        self.query_one("#case").set_class(sheet is None, "-alone")  # it says what to do next
+        for other in ("#columns", "#answers"):
             self.query_one(other).set_class(sheet is None, "-away")
         self.refresh_bindings()
         self.painting.soon()
+        if not editing and self.focused in self.views:  # the chosen column may be in another pane now
+            self.call_after_refresh(self._focus_column)
 
     def _on_tick(self) -> None:
         if app_of(self).screen is self:

@@ -23,11 +23,16 @@ NOT_RUN = "not asked yet: r runs this example"
 
 
 class Look(NamedTuple):
-    """What the panes show: the words that changed, the scores with their reasons, the messages that were sent."""
+    """What the panes show: the words that changed, the scores with their reasons, the messages that were sent.
+
+    Attributes:
+        beside: The baseline stands beside the others: its words need not be shown again where none of them is left.
+    """
 
     words: bool = True
     scores: bool = True
     sent: bool = False
+    beside: bool = False
 
 
 class Shot(NamedTuple):
@@ -164,9 +169,12 @@ def _answer(shot: Shot, outcome: Outcome | None, base: Outcome | None) -> list[P
         return [Piece(f"the same as {shot.against}\n", "dim"), Piece(outcome.text), Piece("\n")]
     from promptlab.compare.words import word_diff
 
+    spans = word_diff(base.text, outcome.text)
+    if shot.look.beside and not any(span.op == "same" and span.text.strip() for span in spans):
+        return [Piece(f"other words than {shot.against}\n", "dim"), Piece(outcome.text), Piece("\n")]
     legend = [Piece("[-", "mark"), Piece(f"only {shot.against}", "removed"), Piece("-]", "mark"), Piece(" ")]
     legend += [Piece("{+", "mark"), Piece(f"only {shot.column}", "added"), Piece("+}\n", "mark")]
-    return [*legend, *diff_pieces(word_diff(base.text, outcome.text)), Piece("\n")]
+    return [*legend, *diff_pieces(spans), Piece("\n")]
 
 
 # -- the example above the columns -----------------------------------------------------------------------

@@ -49,7 +49,8 @@ class Painting:
         screen, sheet = self._screen, self._screen.sheet
         if sheet is None or column not in sheet.columns:
             return
-        shot, before = shot_of(sheet, screen.job, column, screen.example, self.look), self._shown[slot]
+        look = self.look._replace(beside=len(screen.seats) > 1)
+        shot, before = shot_of(sheet, screen.job, column, screen.example, look), self._shown[slot]
         view = screen.query_one(f"#slot{slot}", AnswerView)
         base = " · baseline" if column == sheet.top.baseline and len(sheet.columns) > 1 else ""
         stale = screen.rewriting.stale_note(column)

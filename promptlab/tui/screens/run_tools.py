@@ -95,7 +95,7 @@ async def retry_failures(page: Page, table: RunTable) -> None:
             session.say("Not started: the endpoint is not trusted.")
             return
         plan, journal = await in_thread(partial(lab.retry, table.run))
-        job = await in_thread(lambda: Job(lab, plan, journal=journal))
+        job = await in_thread(lambda: Job(lab, plan, run=partial(lab.run, journal=journal)))
         if not await agreed(page, lab, plan):
             journal.close()
             session.say("Not started. What was asked for the estimate is kept in the cache.")
