@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from places import git
+from places import FIRST, git
 from tui.runs_made import finished
 from tui.sitting import NORMAL, WIDE, Sitting, sitting
 
@@ -44,18 +44,29 @@ def dialog(here: Sitting) -> StepsDialog:
     return screen
 
 
-async def test_the_step_that_failed_is_three_keys_away(folder: Path) -> None:
-    """From the first screen: Results, only errors, steps."""
-    await finished(chained(folder), BESIDE, save=False)
+async def test_a_chain_runs_beside_a_prompt_and_its_failed_step_is_three_keys_away(folder: Path) -> None:
+    chained(folder)
+    judge = FIRST.replace("{{ ticket }}", "{{ answer }}") + '[judge]\nscale = [1, 5]\ncriterion = "Good"\n'
+    (folder / "prompts" / "judges").mkdir()
+    (folder / "prompts" / "judges" / "good.toml").write_text(judge)
+    (folder / "prompts" / "written.toml").write_text(FIRST.replace("{{ ticket }}", "{{ letter }}"))
     async with sitting(folder, NORMAL) as here:
-        await here.press("3")
-        await here.sees("sure* · api")
-        await here.press("exclamation_mark")
-        await here.sees("2/8")
+        await here.sees("sure")
+        await here.press("k")
+        await here.until(lambda: here.app.session.prompt == "sure")
+        await here.press("R")
+        await here.sees("triage  another prompt")
+        assert "judges/good  another" not in here.text
+        assert "written  another" not in here.text, "the examples have no letter"
+        await here.press("tab", "G", "space", "enter")
+        await here.until(lambda: here.status.startswith("done: 24/24 cells"))
+        await here.press("1")
+        # From the first screen: Results, only errors, steps.
+        await here.press("3", "exclamation_mark")
+        await here.sees("! t8")
         await here.press("t")
         await here.until(lambda: isinstance(here.app.screen, StepsDialog))
         assert dialog(here).query_one(VirtualTable).row_key == "label"
-        assert "t5 · b sure* · api" in here.text
         detail = dialog(here).query_one(TextView).text
         assert "The pattern billing|shipping is not in the text." in detail
         assert "draft gave  other" in detail

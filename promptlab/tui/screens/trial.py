@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from promptlab.errors import PromptlabError
 from promptlab.lab import wording
-from promptlab.lab.values import PromptPast, RunRequest
+from promptlab.lab.values import PromptPast, PromptRow, RunRequest
 from promptlab.tui.job import Job
 from promptlab.tui.screens.run_dialog import RunDialog
 from promptlab.tui.widgets.lines import Tone
@@ -15,7 +16,7 @@ from promptlab.tui.widgets.ticks import Option
 from promptlab.workspace.values import EvalSet, Prompt
 
 if TYPE_CHECKING:
-    from promptlab.lab import RunTable
+    from promptlab.lab import Lab, RunTable
     from promptlab.models.values import ModelInfo
     from promptlab.tui.screens.trying import Ready
 
@@ -113,11 +114,13 @@ def run_dialog(
     *,
     until_clear: bool = False,
     only: tuple[str, ...] = (),
+    others: Sequence[PromptRow] = (),
 ) -> RunDialog:
     """The dialog that asks what to run: the text as it stands and its last version, on the default models.
 
     Args:
         only: The examples to run, once each; all of them where none is named.
+        others: Prompts and chains that can be run beside it.
     """
     prompt, evalset = ready.prompt, ready.evalset
     usable = [version for version in ready.past.versions if not version.error] if ready.past else []
@@ -130,10 +133,26 @@ def run_dialog(
     saved = prompt.name not in ready.drafts
     state = f"= {same}" if same else "not committed" if saved else "as it stands in the editor, not saved"
     subjects.append(Option(prompt.name, f"working copy  {state}", ticked=True))
+    subjects += [Option(row.name, f"{row.name}  another {row.kind}") for row in others]
     cells = len(only) or len(evalset.examples) * evalset.decision.trials
     lines = model_options(models, defaults)
     title = f"{'Compare' if only else 'Run'} {prompt.name}"
     return RunDialog(title, subjects, lines, evalset.name, cells, until_clear=until_clear, only=only)
+
+
+def companions(lab: Lab, prompt: Prompt, evalset: EvalSet) -> list[PromptRow]:
+    """The other prompts and chains that the examples of an eval set can fill. Reads files: called in a thread."""
+    having = evalset.examples[0].vars.keys() if evalset.examples else set[str]()
+    found: list[PromptRow] = []
+    for row in lab.prompts():
+        if row.name == prompt.name or row.kind == "judge" or row.problems:
+            continue
+        try:
+            fits = lab.variables(lab.subject(row.name).prompt) <= having
+        except PromptlabError:
+            continue  # it cannot be run, and that is said where it is opened
+        found += [row] if fits else []
+    return found
 
 
 def model_options(models: Sequence[ModelInfo], defaults: Sequence[str]) -> list[Option]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual.timer import Timer
@@ -10,7 +11,7 @@ from promptlab.lab.values import PromptPast
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
 from promptlab.tui.safe import one_line, plain
-from promptlab.tui.screens.trial import run_dialog, trial_pieces, trial_request
+from promptlab.tui.screens.trial import companions, run_dialog, trial_pieces, trial_request
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView
 from promptlab.workspace.values import EvalSet, Prompt
@@ -101,7 +102,8 @@ class Trying:
             return
         lab = await screen.session.lab()
         models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
-        dialog = run_dialog(ready, models, defaults, until_clear=until_clear)
+        others = await in_thread(partial(companions, lab, ready.prompt, ready.evalset))
+        dialog = run_dialog(ready, models, defaults, until_clear=until_clear, others=others)
         request = await app_of(screen).push_screen_wait(dialog)
         if request is not None and await screen.begin(request, ready.drafts) is not None:
             await app_of(screen).run_action("app.go('results')")
