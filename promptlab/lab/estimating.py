@@ -246,7 +246,7 @@ def _noted(column: _Column, cell: Cell, event: CellScored) -> str:
     fault = event.outcome.fault
     if column.left.pop(cell.key, None) is None:
         return ""
-    if fault is not None:
+    if fault is not None and fault.kind != "step":  # a chain that came to no answer was asked all the same
         column.left[cell.key] = cell
         return fault.message
     usage = event.outcome.usage

@@ -27,11 +27,11 @@ async def agreed(page: Page, lab: Lab, plan: Plan) -> bool:
     found = await lab.estimate(plan, above)
     if found is None or (found.cost <= above and not found.failed):
         return True
+    over = f"That is above ask_above = {above:g} in [defaults] of promptlab.toml"
+    why = f"Some answers failed: {found.failed} So this is not certain" if found.cost <= above else over
     body = [
         Piece(f"{found.sentence}\n\n"),
-        Piece(
-            f"That is above ask_above = {above:g} in [defaults] of promptlab.toml, so you are asked first. ", "dim"
-        ),
+        Piece(f"{why}, so you are asked first. ", "dim"),
         Piece("What was asked for this estimate is in the cache and part of the run.", "dim"),
     ]
     question = Question("Spend this?", body, [Answer("spend", "S", "Run it")])
