@@ -266,3 +266,11 @@ async def test_two_columns_step_by_step(shop: Path, server: LoopbackServer) -> N
     ):
         result = CliRunner().invoke(cli, ["-C", str(shop), "steps", *words])
         assert sentence in str(result.exception), words
+
+
+async def test_chains_without_an_answer_are_part_of_an_estimate(shop: Path, server: LoopbackServer) -> None:
+    lab = Lab.open(shop)
+    found = await lab.estimate(lab.plan(RunRequest(subjects=("sure",))))
+    await lab.close()
+    assert found is not None
+    assert (found.failed, found.sampled, found.cells) == ("", 8, 0), "t5 and t8 were asked, and failed at a step"
