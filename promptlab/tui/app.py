@@ -75,9 +75,16 @@ class PromptlabApp(App[int]):
             self.fault = fault
             self.exit(int(fault.exit_code))
             return
+        from promptlab.lab.sittings import Sitting
+
+        sitting = Sitting(lab)
+        seat = await in_thread(sitting.seat)
+        self.session.prompt, self.session.evalset = seat.prompt, seat.evalset
         self.switch_mode("prompts")
-        self.session.opened(lab)
+        self.session.opened(lab, sitting)
         self.session.say("")
+        if seat.screen in self._modes_open and seat.screen != "prompts":
+            self.switch_mode(seat.screen)
         await self._look_at_git(lab)
         self.set_interval(WATCH_SECONDS, self._watch)
         await self._recover(lab)
@@ -100,7 +107,17 @@ class PromptlabApp(App[int]):
             await asyncio.wait([self._job_task])
         lab = self.session.lab_now
         if lab is not None:
+            self._sit()
             await lab.close()
+        if self.session.sitting is not None:
+            self.session.sitting.close()
+
+    def _sit(self) -> None:
+        """Remember where this sitting is, for the next one."""
+        from promptlab.lab.sittings import Seat
+
+        if self.session.sitting is not None:
+            self.session.sitting.sit(Seat(self.current_mode, self.session.prompt, self.session.evalset))
 
     async def _look_at_git(self, lab: Lab) -> None:
         try:
@@ -135,6 +152,7 @@ class PromptlabApp(App[int]):
 
     async def _watch_once(self, lab: Lab) -> None:
         try:
+            self._sit()
             changed = await in_thread(lab.watch)
             if changed:
                 await self._look_again(lab)
@@ -234,9 +252,12 @@ class PromptlabApp(App[int]):
     def action_leave(self) -> None:
         """Quit; ask first if something would be lost or cut short."""
         reasons: list[str] = []
-        if self.session.unsaved:
-            reasons.append(f"Not saved: {', '.join(sorted(self.session.unsaved))}.")
         answers = [Answer("quit", "Q", "Quit")]
+        if self.session.unsaved:
+            reasons.append(
+                f"Not saved: {', '.join(sorted(self.session.unsaved))}. It is kept, and here again next time."
+            )
+            answers.append(Answer("discard", "D", "Discard it and quit"))
         job = self.session.job
         if job is not None and job.active and not job.elsewhere:
             reasons.append("A run is going on. What is done is kept; the same run takes it up again.")
@@ -249,7 +270,9 @@ class PromptlabApp(App[int]):
         self.push_screen(Question("Quit?", [Piece("\n".join(reasons))], answers), self._quit)
 
     def _quit(self, answer: str | None) -> None:
-        if answer == "quit":
+        if answer in ("quit", "discard"):
+            for page in self._pages():
+                page.leaving(discard=answer == "discard")
             self.exit(0)
         elif answer == "leave" and self.session.job is not None:
             self.run_worker(self._leave_running(self.session.job), group="leave")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from promptlab.history.values import RepoState
     from promptlab.lab import Lab, RunTable
+    from promptlab.lab.sittings import Sitting
     from promptlab.tui.job import Job
 
 
@@ -23,6 +24,8 @@ class Session:
         pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
         messages: Prompt name to the message of a commit that was typed and not used.
+        sitting: Where unsaved text is kept, as soon as the lab is open.
+        evalset: Name of the eval set that Evals shows, "" before one is chosen.
     """
 
     def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
@@ -44,6 +47,8 @@ class Session:
         self.pair: tuple[str, str] | None = None
         self.job: Job | None = None
         self.messages: dict[str, str] = {}
+        self.sitting: Sitting | None = None
+        self.evalset = ""
         self.said = ""
         self.bad = False
         self._changed = changed
@@ -61,9 +66,9 @@ class Session:
         """The lab if it is open."""
         return self._lab
 
-    def opened(self, lab: Lab) -> None:
+    def opened(self, lab: Lab, sitting: Sitting) -> None:
         """The workspace is open: whoever waits for the lab goes on."""
-        self._lab = lab
+        self._lab, self.sitting = lab, sitting
         self._opened.set()
 
     def say(self, text: str, *, bad: bool = False) -> None:

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from promptlab.lab import Lab
 from promptlab.tui.app import PromptlabApp
+from promptlab.tui.screens.page import OpeningPage
 from promptlab.tui.screens.prompts import PromptsScreen
 
 WIDE, NORMAL, SMALL = (120, 40), (80, 24), (60, 15)
@@ -78,5 +79,5 @@ async def sitting(folder: Path, size: tuple[int, int] = WIDE) -> AsyncIterator[S
         patch.setattr("promptlab.tui.app.WATCH_SECONDS", 0.2)
         async with app.run_test(size=size) as pilot:
             here = Sitting(app, pilot)
-            await here.until(lambda: isinstance(app.screen, PromptsScreen))
+            await here.until(lambda: app.session.lab_now and not isinstance(app.screen, OpeningPage))
             yield here

@@ -29,8 +29,8 @@ from promptlab.tui.screens.evals_rows import (
     SettingRows,
     example_pieces,
 )
-from promptlab.tui.screens.page import Page
-from promptlab.tui.screens.past import Pick, pane
+from promptlab.tui.screens.page import Page, pane
+from promptlab.tui.screens.past import Pick
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView
@@ -71,7 +71,6 @@ class EvalsScreen(Page):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.changes = Changes(self)
-        self.name_shown = ""
         self.examples: ExampleList | None = None
         self.settings: list[Setting] = []
         self.marked: set[str] = set()
@@ -154,17 +153,17 @@ class EvalsScreen(Page):
 
         lab = await self.session.lab()
         names = await in_thread(lab.evalset_names)
-        if self.name_shown not in names:
+        if self.session.evalset not in names:
             usual = await in_thread(lambda: lab.evalset_for(None))
-            self.name_shown = usual if usual in names and usual else next(iter(names), "")
-        if not self.name_shown:
+            self.session.evalset = usual if usual in names and usual else next(iter(names), "")
+        if not self.session.evalset:
             self._nothing(NO_EVALSET)
             return
         try:
-            self.examples = await in_thread(partial(read_examples, lab, self.name_shown))
+            self.examples = await in_thread(partial(read_examples, lab, self.session.evalset))
             self.settings = await in_thread(partial(settings_of, lab, self.examples.evalset))
         except PromptlabError as fault:
-            self._nothing(f"{self.name_shown} does not load: e opens it in $EDITOR. {fault}")
+            self._nothing(f"{self.session.evalset} does not load: e opens it in $EDITOR. {fault}")
             return
         self.marked &= {example.id for example in self.examples.evalset.examples}
         self.settings_table.set_rows(SettingRows(self.settings))
@@ -173,7 +172,7 @@ class EvalsScreen(Page):
 
     def _nothing(self, sentence: str) -> None:
         self.examples, self.settings, self._shown = None, [], []
-        self.table.border_title = plain(one_line(f"Evals {self.name_shown}".rstrip()))
+        self.table.border_title = plain(one_line(f"Evals {self.session.evalset}".rstrip()))
         self.table.border_subtitle = ""
         self.table.set_rows(NoRows(), empty=one_line(sentence))
         self.settings_table.set_rows(NoRows())
@@ -199,7 +198,7 @@ class EvalsScreen(Page):
             f"{split or 'no split'} {n}" for split, n in examples.in_split().items() if any(examples.in_split())
         ]
         parts.append(f"{len(self.marked)} marked" if self.marked else "")
-        self.table.border_title = plain(one_line(f"Evals {self.name_shown}"))
+        self.table.border_title = plain(one_line(f"Evals {self.session.evalset}"))
         self.table.border_subtitle = plain(one_line(" · ".join(filter(None, parts))))
         self.settings_table.border_title = plain(one_line(examples.evalset.source))
         self._show_example()
@@ -225,7 +224,7 @@ class EvalsScreen(Page):
             case "add" | "filter" | "twins" | "delete" | "tags" | "split" | "guardrail":
                 return self.examples is not None
             case "commit":
-                return super().check_action(action, parameters) if self.name_shown else False
+                return super().check_action(action, parameters) if self.session.evalset else False
             case _:
                 return super().check_action(action, parameters)
 
@@ -300,13 +299,13 @@ class EvalsScreen(Page):
         if not names:
             self.session.say(NO_EVALSET)
             return
-        name = await app_of(self).push_screen_wait(Pick("Show the eval set", names, self.name_shown))
+        name = await app_of(self).push_screen_wait(Pick("Show the eval set", names, self.session.evalset))
         if name:
             await self.go_to(name)
 
     async def go_to(self, name: str) -> None:
         """Show another eval set."""
-        self.name_shown = name
+        self.session.evalset = name
         self.marked.clear()
         self.remove_class("-filtering")
         self.filter.value = ""
@@ -370,4 +369,4 @@ class EvalsScreen(Page):
 
     def action_commit(self) -> None:
         """Commit the eval set, after showing what changed and a message."""
-        self._do(partial(commit_prompt, self, self.name_shown))
+        self._do(partial(commit_prompt, self, self.session.evalset))

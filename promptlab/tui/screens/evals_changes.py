@@ -99,7 +99,7 @@ class Changes:
                 screen.table.select(new.id)
             return problem
 
-        await self._form(f"New example of {one_line(screen.name_shown)}", fields_of(examples, start), save)
+        await self._form(f"New example of {one_line(screen.session.evalset)}", fields_of(examples, start), save)
 
     async def _form(self, title: str, fields: list[Field], save: Save) -> None:
         await app_of(self._screen).push_screen_wait(Form(title, fields, save))
@@ -204,7 +204,7 @@ class Changes:
         answers = [Answer("all", "I", f"Import {len(found.new)}")]
         if 0 < len(found.twins) < len(found.new):
             answers.append(Answer("new", "N", f"Only the {len(found.new) - len(found.twins)} that ask something new"))
-        title = f"Import into {one_line(self._screen.name_shown or 'a new eval set')}?"
+        title = f"Import into {one_line(self._screen.session.evalset or 'a new eval set')}?"
         answer = await app_of(self._screen).push_screen_wait(Question(title, import_pieces(found), answers))
         if answer == "new":
             return tuple(one for one in found.new if one.id not in found.twins)
@@ -262,7 +262,7 @@ class Changes:
         screen = self._screen
         lab = await screen.session.lab()
         try:
-            await in_thread(partial(change_setting, lab, screen.name_shown, setting, text))
+            await in_thread(partial(change_setting, lab, screen.session.evalset, setting, text))
         except PromptlabError as fault:
             screen.session.say(str(fault), bad=True)
             return
@@ -292,14 +292,14 @@ class Changes:
 
         screen = self._screen
         lab = await screen.session.lab()
-        if not screen.name_shown:
+        if not screen.session.evalset:
             return
         try:
-            before = await in_thread(partial(read_source, lab, screen.name_shown))
-            text = edit_outside(before, f"{screen.name_shown.rpartition('/')[2]}.toml", app_of(screen).suspend)
+            before = await in_thread(partial(read_source, lab, screen.session.evalset))
+            text = edit_outside(before, f"{screen.session.evalset.rpartition('/')[2]}.toml", app_of(screen).suspend)
             if text == before:
                 return
-            problem = await in_thread(partial(write_source, lab, screen.name_shown, before, text))
+            problem = await in_thread(partial(write_source, lab, screen.session.evalset, before, text))
         except PromptlabError as fault:
             screen.session.say(str(fault), bad=True)
             return

@@ -46,6 +46,13 @@ _HELP_WIDTH = 44
 _KEY_WIDTH = 12
 
 
+def pane(widget: Widget, title: str) -> Widget:
+    """A widget with a frame and a title."""
+    widget.add_class("pane")
+    widget.border_title = plain(title)
+    return widget
+
+
 class HelpPanel(TextView):
     """What the focused pane is for, and the keys that work in it."""
 
@@ -122,6 +129,9 @@ class Page(Screen[None]):
 
     def history_changed(self) -> None:
         """HEAD moved, or a run was saved."""
+
+    def leaving(self, *, discard: bool) -> None:
+        """The program ends; ``discard``: without what was typed and not saved."""
 
     # -- one pane at a time -------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widget import Widget
 from textual.widgets import Static
 
 from promptlab.errors import PromptlabError
@@ -18,7 +17,7 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.committing import commit_prompt
-from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.preview import best_evalset
 from promptlab.tui.screens.prompts import NO_EXAMPLES, PromptsScreen
 from promptlab.tui.screens.run_dialog import RunDialog
@@ -32,13 +31,6 @@ if TYPE_CHECKING:
     from promptlab.workspace.values import EvalSet
 
 NO_PROMPTS = "No prompt yet: press 1, then n, to create one."
-
-
-def pane(widget: Widget, title: str) -> Widget:
-    """A widget with a frame and a title."""
-    widget.add_class("pane")
-    widget.border_title = plain(title)
-    return widget
 
 
 def prompts_screen(page: Page) -> PromptsScreen:
@@ -205,3 +197,6 @@ class Pick(ModalScreen[str]):
 
     def action_cancel(self) -> None:
         self.dismiss("")
+
+
+__all__ = ["NO_PROMPTS", "PastPage", "Pick", "pane", "prompts_screen"]

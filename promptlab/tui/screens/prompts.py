@@ -20,7 +20,8 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import Buffer, wording_start
 from promptlab.tui.screens.committing import commit_prompt
-from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.drafting import Drafting
+from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
@@ -61,6 +62,7 @@ class PromptsScreen(Page):
         super().__init__(session)
         self.saving = Saving(self)
         self.trying = Trying(self)
+        self.drafting = Drafting(self)
         self.buffers: dict[str, Buffer] = {}
         self.current = ""
         self._rows: list[PromptRow] = []
@@ -76,12 +78,12 @@ class PromptsScreen(Page):
     def panes(self) -> Iterable[Widget]:
         """List, editor, preview, trial."""
         yield Horizontal(
-            _pane(VirtualTable(COLUMNS, id="list"), "Prompts"),
+            pane(VirtualTable(COLUMNS, id="list"), "Prompts"),
             Vertical(
                 Horizontal(
-                    _pane(Editor(id="editor"), "editor"), _pane(TextView(id="preview"), "preview"), id="writing"
+                    pane(Editor(id="editor"), "editor"), pane(TextView(id="preview"), "preview"), id="writing"
                 ),
-                _pane(TextView(id="trial", empty="r tries the text on five examples; R runs all of them."), "trial"),
+                pane(TextView(id="trial", empty="r tries the text on five examples; R runs all of them."), "trial"),
                 id="work",
             ),
         )
@@ -108,6 +110,7 @@ class PromptsScreen(Page):
         lab = await self.session.lab()
         self._default = await in_thread(lab.default_evalset)
         await self._load_evalsets()
+        await self.drafting.restore()
         await self._load_rows()
         await self._load_pasts()
 
@@ -124,11 +127,11 @@ class PromptsScreen(Page):
     async def _load_rows(self) -> None:
         lab = await self.session.lab()
         self._rows = await in_thread(lab.prompts)
-        self._show_rows()
+        self.show_row_marks()
         if not self._rows:
             self.query_one("#preview", TextView).show([])
         elif not self.current:
-            self.list.select(lab.settings.defaults.prompt or "")
+            self.list.select(self.session.prompt or lab.settings.defaults.prompt or "")
             await self._open(self.list.row_key)
 
     async def _load_pasts(self) -> None:
@@ -139,11 +142,13 @@ class PromptsScreen(Page):
             except HistoryFault as fault:
                 self.session.say(str(fault), bad=True)
                 return
-            self._show_rows()
+            self.show_row_marks()
 
-    def _show_rows(self) -> None:
+    def show_row_marks(self) -> None:
+        """Draw the list again: a text was changed, saved or reread."""
         self.session.unsaved = {name for name, buffer in self.buffers.items() if buffer.edited}
         self.list.set_rows(PromptRows(self._rows, self._pasts, self.session.unsaved), empty=NO_PROMPTS)
+        self.drafting.soon()
         self._titles()
 
     def _titles(self) -> None:
@@ -185,7 +190,7 @@ class PromptsScreen(Page):
     def show_buffer(self) -> None:
         """Show the current prompt's text in the editor, and check it."""
         text = self.buffers[self.current].text
-        self.editor.open(text)
+        self.editor.open_edited(text, self.buffers[self.current].saved.text)
         self.editor.move_cursor(wording_start(text))
         self._evalset = None
         self._titles()
@@ -212,8 +217,9 @@ class PromptsScreen(Page):
         if buffer.text == text:
             return False
         buffer.text = text
+        self.drafting.soon()
         if buffer.edited != (name in self.session.unsaved):
-            self._show_rows()
+            self.show_row_marks()
         return True
 
     @property
@@ -304,9 +310,9 @@ class PromptsScreen(Page):
         """Versions and trends may be others now."""
         self.run_worker(self._load_pasts, group="pasts", exclusive=True)
 
-    def show_row_marks(self) -> None:
-        """Draw the list again after a text was saved or reread."""
-        self._show_rows()
+    def leaving(self, *, discard: bool) -> None:
+        """Keep what is not saved, or give it up."""
+        self.drafting.end(discard=discard)
 
     # -- actions ------------------------------------------------------------------------------------------
 
@@ -392,9 +398,3 @@ class PromptsScreen(Page):
         for name in VIEWS:
             self.query_one(f"#{name}").set_class(name == view, "-current")
         self.query_one("#writing").set_class(view != "trial", "-current")
-
-
-def _pane(widget: Widget, title: str) -> Widget:
-    widget.add_class("pane")
-    widget.border_title = plain(title)
-    return widget

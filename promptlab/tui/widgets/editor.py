@@ -80,6 +80,13 @@ class Editor(TextArea):
         self.read_only = self.text != text
         return not self.read_only
 
+    def open_edited(self, text: str, saved: str) -> None:
+        """Show a text that may differ from its file's; ctrl+z takes that one."""
+        if text != saved and self.open(saved):
+            self.swap(text)
+        else:
+            self.open(text)
+
     def swap(self, text: str) -> None:
         """Replace the whole text as one edit, so that ctrl+z brings the old one back."""
         cursor = self.cursor_location

@@ -1,0 +1,158 @@
+"""What a sitting at the screens leaves for the next one: unsaved texts as they are typed, and where it was.
+
+Each sitting has a file of its own and holds its lock: what a sitting that was killed left is found by the lock that
+nobody holds. The folder is the person's own state folder, which git never sees and which needs no git to be found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from promptlab.errors import StorageFault
+from promptlab.models.trust import state_folder
+from promptlab.runs.storage import faults_of, lock_file, replace_file
+
+if TYPE_CHECKING:
+    from promptlab.lab.reading import Reader
+
+_SEAT = "seat.json"
+_OLD = 90 * 86_400
+"""Seconds after which the text of a file that is gone is given up."""
+
+
+class Draft(Struct, frozen=True):
+    """A text that was typed and not saved.
+
+    Attributes:
+        name: Of the prompt.
+        stamp: Of the file that the text was begun from.
+        time: When it was typed last, seconds since the epoch.
+    """
+
+    name: str
+    text: str
+    stamp: str
+    time: int
+
+
+class Seat(Struct, frozen=True):
+    """Where a sitting was: screen, prompt and eval set by name, "" where there is none."""
+
+    screen: str = ""
+    prompt: str = ""
+    evalset: str = ""
+
+
+_DRAFTS = msgspec.json.Decoder(list[Draft])
+_PLACE = msgspec.json.Decoder(Seat)
+
+
+class Sitting:
+    """One program on one workspace, as far as it is to be found again.
+
+    Args:
+        lab: The workspace's lab. Nothing is written before there is something to keep.
+    """
+
+    def __init__(self, lab: Reader) -> None:
+        mark = hashlib.sha256(str(lab.root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        self._folder = state_folder() / "sittings" / mark
+        self._id = secrets.token_hex(6)
+        self._lock: int | None = None
+        self._seat = Seat()
+
+    # -- unsaved texts ------------------------------------------------------------------------------------
+
+    def left(self, known: Iterable[str]) -> list[Draft]:
+        """Take over the texts that sittings which ended have left, the newest of each prompt.
+
+        Args:
+            known: Names of prompts that there are. What is of another one stays on disk for a while.
+
+        Raises:
+            StorageFault: They are there and cannot be read.
+        """
+        names = frozenset(known)
+        found: dict[str, Draft] = {}
+        with faults_of(self._folder):
+            for file in sorted(self._folder.glob("*.drafts")):
+                lock = lock_file(file.with_suffix(".lock"))
+                if lock is None:
+                    continue  # that program is running
+                try:
+                    drafts = _read(file)
+                    for draft in (draft for draft in drafts if draft.name in names):
+                        found[draft.name] = max(found.get(draft.name, draft), draft, key=lambda one: one.time)
+                    strange = [one for one in drafts if one.name not in names and one.time > time.time() - _OLD]
+                    self.keep(found)  # what is taken over is on disk again before the file that had it goes
+                    if strange:
+                        replace_file(file, msgspec.json.encode(strange))
+                    else:
+                        file.unlink()
+                finally:
+                    os.close(lock)
+                if not file.exists():
+                    file.with_suffix(".lock").unlink(missing_ok=True)
+        return list(found.values())
+
+    def keep(self, drafts: Mapping[str, Draft]) -> None:
+        """These are the texts that are not saved now; they are on disk when this returns.
+
+        Raises:
+            StorageFault: They cannot be written.
+        """
+        file = self._folder / f"{self._id}.drafts"
+        with faults_of(self._folder):
+            if not drafts:
+                file.unlink(missing_ok=True)
+                return
+            self._hold()
+            replace_file(file, msgspec.json.encode(list(drafts.values())))
+
+    def _hold(self) -> None:
+        if self._lock is None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = lock_file(self._folder / f"{self._id}.lock")
+
+    def close(self) -> None:
+        """Leave the texts to the next sitting."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+            with contextlib.suppress(OSError):
+                if not (self._folder / f"{self._id}.drafts").exists():
+                    (self._folder / f"{self._id}.lock").unlink()
+
+    # -- where it was -------------------------------------------------------------------------------------
+
+    def seat(self) -> Seat:
+        """Where the last sitting was; nowhere when that is not known."""
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            self._seat = _PLACE.decode((self._folder / _SEAT).read_bytes())
+        return self._seat
+
+    def sit(self, seat: Seat) -> None:
+        """Remember where this one is. Where that cannot be written it is not remembered: no fault."""
+        if seat == self._seat:
+            return
+        self._seat = seat
+        with contextlib.suppress(OSError, StorageFault):
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            replace_file(self._folder / _SEAT, msgspec.json.encode(seat))
+
+
+def _read(file: Path) -> list[Draft]:
+    try:
+        return _DRAFTS.decode(file.read_bytes())
+    except msgspec.MsgspecError:
+        return []  # cut short by a full disk: nothing of it can be told

@@ -1,0 +1,56 @@
+"""The next sitting goes on where the last one was, with what was typed and not saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui.sitting import sitting
+
+from promptlab.lab import Lab
+from promptlab.lab.sittings import Draft, Seat, Sitting
+
+
+async def test_what_was_left_is_here_again_until_it_is_saved(folder: Path) -> None:
+    file = folder / "prompts" / "triage.toml"
+    text = file.read_text()
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("e")
+        await here.type("Hey")
+        await here.press("ctrl+q")
+        await here.sees("Not saved: triage. It is kept, and here again next time.")
+        await here.press("Q")
+        await here.until(lambda: here.app.return_value == 0)
+    assert file.read_text() == text
+    async with sitting(folder) as here:
+        await here.until(lambda: "Brought back the unsaved text of triage, typed just now." in here.status)
+        await here.sees("HeyLabel this")
+        await here.sees("edited")
+        await here.press("e", "ctrl+z")
+        await here.until(lambda: "Hey" not in here.text)
+        await here.press("ctrl+y", "ctrl+s")
+        await here.sees("saved prompts/triage.toml")
+        assert file.read_text() == text.replace("Label this", "HeyLabel this")
+    assert Sitting(Lab.open(folder)).left(["triage"]) == []
+
+
+async def test_a_text_that_a_kill_left_meets_what_changed_in_the_file_since(folder: Path) -> None:
+    lab = Lab.open(folder)
+    file = lab.read_file("triage")
+    killed = Sitting(lab)
+    killed.keep({"triage": Draft("triage", file.text.replace("Label", "Mark"), file.stamp, 1_700_000_000)})
+    killed.sit(Seat("evals", "triage", "tickets"))
+    killed.close()
+    (folder / "prompts" / "triage.toml").write_text(file.text.replace("Label", "Tag"))
+    async with sitting(folder) as here:
+        await here.until(lambda: here.app.current_mode == "evals")
+        await here.sees("t8")
+        await here.press("1")
+        await here.sees("Mark this as billing")
+        await here.press("e", "ctrl+s")
+        await here.sees("was changed by another program")
+        await here.press("escape", "ctrl+q")
+        await here.sees("Not saved: triage.")
+        await here.press("D")
+        await here.until(lambda: here.app.return_value == 0)
+    assert Sitting(lab).left(["triage"]) == []
