@@ -217,7 +217,10 @@ async def test_a_judge_is_not_run_by_itself_and_the_whole_sentence_says_why(fold
         await here.press("j")
         await here.until(lambda: here.prompts.current == "judges/polite")
         await here.sees("Is it polite?")
-        for keys in (["r"], ["R"], ["e", "ctrl+r", "escape"], ["5", "r"]):
+        for keys in (["r"], ["R"], ["e", "ctrl+r", "escape"], ["r"]):
+            if here.status and keys == ["r"]:
+                await here.press("5")
+                await here.sees("1 version")
             here.app.session.say("")
             await here.press(*keys)
             await here.until(lambda: here.status.startswith("judges/polite is a judge: it grades answers"))
