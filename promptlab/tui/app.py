@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,8 @@ class PromptlabApp(App[int]):
         self._job_task: asyncio.Task[object] | None = None
         self._visited: list[str] = []
         self._modes_open: set[str] = set()
+        self._theme = ""
+        self._told = ""
 
     def get_default_screen(self) -> Page:
         """The shell."""
@@ -65,10 +68,42 @@ class PromptlabApp(App[int]):
         self.session.say("opening the workspace …")
         self.call_after_refresh(self.run_worker, self._open, group="open")
 
+    async def _prefer(self) -> None:
+        """The person's own keys and colours; a file that says nonsense changes nothing, and is told."""
+        from promptlab.lab.preferences import Preferences
+        from promptlab.tui.keymap import own_keys
+
+        try:
+            own = await in_thread(own_keys)
+        except PromptlabError as fault:
+            own = Preferences()
+            self._told = str(fault)
+        self.set_keymap(own.keys)
+        if own.theme and not os.environ.get("TEXTUAL_THEME") and not (self.no_color and own.theme.startswith("ansi")):
+            self.theme = own.theme
+        self._theme = self.theme
+
+    def watch_theme(self, name: str) -> None:
+        """Keep the colours that a person has chosen."""
+        if self._theme and name != self._theme:
+            self._theme = name
+            self.run_worker(partial(self._keep_theme, name), group="theme")
+
+    async def _keep_theme(self, name: str) -> None:
+        from promptlab.lab.preferences import config_file, keep_theme
+
+        try:
+            await in_thread(partial(keep_theme, name))
+        except PromptlabError as fault:
+            self.session.say(str(fault), bad=True)
+        else:
+            self.session.say(f"{name} from now on: {config_file()} says so.")
+
     async def _open(self) -> None:
         for page in await in_thread(_screens):
             self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
             self._modes_open.add(page.MODE)
+        await self._prefer()
         try:
             lab = await in_thread(self._open_lab)
         except PromptlabError as fault:
@@ -82,7 +117,7 @@ class PromptlabApp(App[int]):
         self.session.prompt, self.session.evalset = seat.prompt, seat.evalset
         self.switch_mode("prompts")
         self.session.opened(lab, sitting)
-        self.session.say("")
+        self.session.say(self._told, bad=bool(self._told))
         if seat.screen in self._modes_open and seat.screen != "prompts":
             self.switch_mode(seat.screen)
         await self._look_at_git(lab)

@@ -280,11 +280,10 @@ class Page(Screen[None]):
         width = min(_HELP_WIDTH, self.size.width - 4)
         pieces = [Piece(self.PROSE.get(where) or self.PROSE.get("", "")), Piece("\n\n")]
         app = app_of(self)
-        live = self.active_bindings
-        for action, active in live_actions(live).items():
-            own = [key for key in action.keys.split(",")[1:] if key in live and live[key].binding.id == action.id]
-            other = [key for key in own if not key.startswith("ctrl")]
-            keys = " ".join([app.get_key_display(active.binding), *other])
+        for action, active in live_actions(self.active_bindings).items():
+            known = [each.binding for each in self.active_bindings.values() if each.binding.id == action.id]
+            other = [app.get_key_display(each) for each in known if each.key != active.binding.key]
+            keys = " ".join([app.get_key_display(active.binding), *(key for key in other if not key.startswith("^"))])
             text = textwrap.fill(action.help, width - _KEY_WIDTH, subsequent_indent=" " * _KEY_WIDTH)
             pieces += [Piece(f"{keys:<{_KEY_WIDTH}}", "accent"), Piece(f"{text}\n")]
         return pieces

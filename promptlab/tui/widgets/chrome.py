@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -143,12 +143,12 @@ class FooterLine(Line):
         """Draw the line for the width and the focus of the moment."""
         width = self.size.width
         typing = isinstance(self.screen.focused, Input | TextArea)
-        right = self._key("F1" if typing else "?", "help", "app.help").append("  ")
-        right = right.append(self._key("^p", "cmds", "app.command_palette")).append(" ")
+        live = live_actions(self.screen.active_bindings)
+        right = self._fixed(live, "app.help_anywhere" if typing else "app.help", "help", "app.help").append("  ")
+        right = right.append(self._fixed(live, "app.palette", "cmds", "app.command_palette")).append(" ")
         room = width - right.cell_length - 2
         chosen: list[tuple[int, int, Content]] = []
         used = 0
-        live = live_actions(self.screen.active_bindings)
         order = list(live)
         for action in sorted((a for a in order if a.label), key=lambda a: a.rank):
             active = live[action]
@@ -160,6 +160,10 @@ class FooterLine(Line):
         for _, _, key in sorted(chosen, key=lambda item: item[:2]):
             left = left.append(key).append("  ")
         return left.append(" " * max(width - left.cell_length - right.cell_length, 0)).append(right)
+
+    def _fixed(self, live: Mapping[Action, ActiveBinding], id: str, label: str, click: str) -> Content:
+        active = live.get(BY_ID[id])
+        return self._key(app_of(self).get_key_display(active.binding) if active else "", label, click)
 
     def _key(self, key: str, label: str, click: str) -> Content:
         meta = Style.from_meta({"@click": click}) if click else Style()
