@@ -55,6 +55,7 @@ COMMANDS = {
     "audit": Entry("judges", "Probe a judge: does it deserve belief?"),
     "models": Entry("models", "List the models of the workspace, look at one, time those on this machine."),
     "trust": Entry("workspace", "Allow this workspace to send your key to an endpoint, or to run its own metrics."),
+    "serve": Entry("serving", "Open the terminal program in a browser."),
     "keys": Entry("keys", "List the keys of the screens, and where to choose others."),
     "completion": Entry("start", "Print the shell completion script."),
     "open": Entry("start", "Open the terminal program on a workspace."),

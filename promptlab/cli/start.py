@@ -28,9 +28,10 @@ def open_command(ctx: click.Context, path: Path | None) -> int:
 
 def open_screen(path: Path) -> int:
     """Start the terminal program, if this is a terminal that can show it."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageFault("The terminal program needs a terminal. For scripts use `promptlab run`, `show` and others.")
-    if os.environ.get("TERM", "") in ("", "dumb"):
+    if not in_browser and os.environ.get("TERM", "") in ("", "dumb"):
         raise UsageFault("This terminal (TERM=dumb) cannot show screens. Use the commands, or set TERM.")
     from promptlab.tui import main
 

@@ -83,6 +83,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),
         Action("app.help_anywhere", "f1", "", "Show or hide this help, from a text field too.", 99, "", True, "help"),
         Action("app.palette", "ctrl+p", "", "Find any action by its name.", 99, "", True, "command_palette"),
+        Action("app.jump", "ctrl+o", "", "Show a letter on every pane: it goes there.", 99, "go", True),
+        Action("app.copy_menu", "Y", "", "Choose what to copy to the clipboard.", group="copy"),
         Action("app.next_pane", "tab", "pane", "Go to the next pane.", 80, "view", False, "focus_next"),
         Action("app.previous_pane", "shift+tab", "", "Go to the pane before.", group="view", does="focus_previous"),
         Action(
@@ -102,7 +104,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
     "text": (
         *(Action(f"text.{name}", keys, "", help.replace("row", "line")) for name, keys, help in _MOVES),
         Action("text.pager", "vertical_line", "", "Open the pane's text in $PAGER.", group="copy"),
-        Action("text.copy", "y", "copy", "Copy the pane's text to the clipboard (OSC 52).", 70, "copy"),
+        Action("text.copy", "y", "copy", "Copy the pane's text to the clipboard.", 70, "copy"),
     ),
     "editor": (
         Action("editor.save", "ctrl+s", "save", "Save the file.", 10, "prompt", True),

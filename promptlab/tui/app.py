@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
+from promptlab.tui.clipboard import OSC_52, put, way
 from promptlab.tui.external import read_outside
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
+from promptlab.tui.tastes import Tastes
 from promptlab.tui.widgets.chrome import live_actions
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.textview import Piece, TextView
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from promptlab.tui.job import Job
 
 WATCH_SECONDS = 1.0
+_FUNCTION = re.compile(r"f[0-9]+")
 
 
 class PromptlabApp(App[int]):
@@ -44,6 +47,7 @@ class PromptlabApp(App[int]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
 
     def __init__(self, open_lab: Callable[[], Lab]) -> None:
+        self._tastes = Tastes(self)
         super().__init__()
         self.animation_level = "none"
         if self.no_color and self.current_theme.ansi:
@@ -56,8 +60,6 @@ class PromptlabApp(App[int]):
         self._job_task: asyncio.Task[object] | None = None
         self._visited: list[str] = []
         self._modes_open: set[str] = set()
-        self._theme = ""
-        self._told = ""
 
     def get_default_screen(self) -> Page:
         """The shell."""
@@ -68,42 +70,15 @@ class PromptlabApp(App[int]):
         self.session.say("opening the workspace …")
         self.call_after_refresh(self.run_worker, self._open, group="open")
 
-    async def _prefer(self) -> None:
-        """The person's own keys and colours; a file that says nonsense changes nothing, and is told."""
-        from promptlab.lab.preferences import Preferences
-        from promptlab.tui.keymap import own_keys
-
-        try:
-            own = await in_thread(own_keys)
-        except PromptlabError as fault:
-            own = Preferences()
-            self._told = str(fault)
-        self.set_keymap(own.keys)
-        if own.theme and not os.environ.get("TEXTUAL_THEME") and not (self.no_color and own.theme.startswith("ansi")):
-            self.theme = own.theme
-        self._theme = self.theme
-
     def watch_theme(self, name: str) -> None:
         """Keep the colours that a person has chosen."""
-        if self._theme and name != self._theme:
-            self._theme = name
-            self.run_worker(partial(self._keep_theme, name), group="theme")
-
-    async def _keep_theme(self, name: str) -> None:
-        from promptlab.lab.preferences import config_file, keep_theme
-
-        try:
-            await in_thread(partial(keep_theme, name))
-        except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-        else:
-            self.session.say(f"{name} from now on: {config_file()} says so.")
+        self._tastes.changed(name)
 
     async def _open(self) -> None:
         for page in await in_thread(_screens):
             self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
             self._modes_open.add(page.MODE)
-        await self._prefer()
+        problem = await self._tastes.follow()
         try:
             lab = await in_thread(self._open_lab)
         except PromptlabError as fault:
@@ -117,7 +92,7 @@ class PromptlabApp(App[int]):
         self.session.prompt, self.session.evalset = seat.prompt, seat.evalset
         self.switch_mode("prompts")
         self.session.opened(lab, sitting)
-        self.session.say(self._told, bad=bool(self._told))
+        self.session.say(problem, bad=bool(problem))
         if seat.screen in self._modes_open and seat.screen != "prompts":
             self.switch_mode(seat.screen)
         await self._look_at_git(lab)
@@ -300,7 +275,7 @@ class PromptlabApp(App[int]):
                 reasons.append("Left running, it goes on by itself: open it again from the list of runs.")
                 answers.append(Answer("leave", "L", "Leave it running"))
         if not reasons:
-            self.exit(0)
+            self._quit("quit")
             return
         self.push_screen(Question("Quit?", [Piece("\n".join(reasons))], answers), self._quit)
 
@@ -330,7 +305,34 @@ class PromptlabApp(App[int]):
 
     def on_text_view_copied(self, event: TextView.Copied) -> None:
         """Say that a text was copied, and how."""
-        self.session.say(f"copied {event.characters:,} characters (OSC 52)".replace(",", " "))
+        self.session.say(f"copied {event.characters:,} characters ({way()})".replace(",", " "))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """By the tool of the desktop where there is one, else by the terminal."""
+        if way() == OSC_52:
+            super().copy_to_clipboard(text)
+        else:
+            self.run_worker(partial(self._copy, text), group="copy")
+
+    async def _copy(self, text: str) -> None:
+        if not await in_thread(partial(put, text)):
+            super().copy_to_clipboard(text)
+            self.session.say(f"{way()} could not copy it: sent to the terminal instead (OSC 52).", bad=True)
+
+    def action_copy_menu(self) -> None:
+        """Choose what to copy."""
+        if isinstance(self.screen, Page):
+            self.run_worker(partial(_copy_menu, self.screen), group="ask", exclusive=True)
+
+    def action_jump(self) -> None:
+        """Show a letter on every pane; the next key goes there."""
+        if isinstance(self.screen, Page):
+            self.run_worker(partial(_jump, self.screen, self.action_go), group="ask", exclusive=True)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as a person reads it: ``F1``, not ``f1``."""
+        shown = super().get_key_display(binding)
+        return shown.upper() if _FUNCTION.fullmatch(shown) else shown
 
     def on_text_view_pager_asked(self, event: TextView.PagerAsked) -> None:
         """Open a text in the person's own pager."""
@@ -362,6 +364,18 @@ def _screens() -> tuple[type[Page], ...]:
 
     screens = (PromptsScreen, CompareScreen, ResultsScreen, DiffScreen, HistoryScreen, EvalsScreen, ModelsScreen)
     return (*screens, ReviewScreen)
+
+
+async def _copy_menu(page: Page) -> None:
+    from promptlab.tui.screens.copying import copy_menu
+
+    await copy_menu(page)
+
+
+async def _jump(page: Page, go: Callable[[str], None]) -> None:
+    from promptlab.tui.screens.jump import jump
+
+    await jump(page, go)
 
 
 async def _undo(page: Page) -> None:

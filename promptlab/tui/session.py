@@ -82,6 +82,11 @@ class Session:
         return self.job is not None and self.job.active
 
     @property
+    def busy(self) -> bool:
+        """Whether a run of this program is going on: one that another process does keeps nobody from starting one."""
+        return self.running and self.job is not None and not self.job.elsewhere
+
+    @property
     def place(self) -> tuple[str, str]:
         """Workspace and branch for the header: ``("support-bot", "main*2")``."""
         name = self._lab.name if self._lab else "…"

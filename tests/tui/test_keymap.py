@@ -27,12 +27,12 @@ async def test_own_keys_and_colours_work_and_are_shown(folder: Path) -> None:
     async with sitting(folder) as here:
         await here.sees("v2")
         assert here.app.theme == "nord"
-        assert "f9 run all" in here.lines[-1]
-        assert "f12 help" in here.lines[-1]
+        assert "F9 run all" in here.lines[-1]
+        assert "F12 help" in here.lines[-1]
         await here.press("R")
         assert "16 cells" not in here.text
         await here.press("f12")
-        await here.sees("f9          Choose versions")
+        await here.sees("F9          Choose versions")
         await here.press("f12", "f9")
         await here.sees("16 cells")
         await here.press("escape")

@@ -31,6 +31,8 @@ async def test_what_was_left_is_here_again_until_it_is_saved(folder: Path) -> No
         await here.press("ctrl+y", "ctrl+s")
         await here.sees("saved prompts/triage.toml")
         assert file.read_text() == text.replace("Label this", "HeyLabel this")
+        await here.press("ctrl+q")
+        await here.until(lambda: here.app.return_value == 0)
     assert Sitting(Lab.open(folder)).left(["triage"]) == []
 
 

@@ -17,6 +17,7 @@ from promptlab.lab.values import PromptRun
 from promptlab.lab.wording import plural, spark
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
+from promptlab.tui.clipboard import way
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens import naming
 from promptlab.tui.screens.bisecting import bisect, show_blame
@@ -223,7 +224,7 @@ class HistoryScreen(PastPage):
             text = run.run.record.tag if run.run.record else run.run.id
         if text:
             app_of(self).copy_to_clipboard(text)
-            self.session.say(f"copied {text} (OSC 52)")
+            self.session.say(f"copied {text} ({way()})")
 
     def action_run(self) -> None:
         """Ask which models to run the version on."""

@@ -133,6 +133,14 @@ class Page(Screen[None]):
     def leaving(self, *, discard: bool) -> None:
         """The program ends; ``discard``: without what was typed and not saved."""
 
+    def copyable(self) -> dict[str, str]:
+        """What the copy menu offers: name to text. The texts of the panes, and what was said."""
+        texts: dict[str, str] = {}
+        for view in self.query("#panes TextView").results(TextView):
+            if view.display and view.text.strip():
+                texts[str(view.border_title or view.id or "text")] = view.text
+        return {**texts, "what was said": self.session.said} if self.session.said else texts
+
     # -- one pane at a time -------------------------------------------------------------------------------
 
     @property
@@ -180,7 +188,7 @@ class Page(Screen[None]):
         from promptlab.tui.job import Job
         from promptlab.tui.screens.spending import agreed
 
-        if self.session.running:
+        if self.session.busy:
             self.session.say("A run is going on: x stops it.", bad=True)
             return None
         lab = await self.session.lab()
@@ -198,7 +206,7 @@ class Page(Screen[None]):
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return None
-        if self.session.running:
+        if self.session.busy:
             self.session.say("Another run began meanwhile: x stops it.", bad=True)
             return None
         self.session.start(job)

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from promptlab.history.values import GitCall
+from promptlab.tui.clipboard import way
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView
@@ -54,7 +55,7 @@ class Reading(ModalScreen[None]):
 
     def on_text_view_copied(self, event: TextView.Copied) -> None:
         """Say so here: the line that would say it is covered."""
-        self.query_one("#hint", Static).update(plain(f"copied {event.characters} characters (OSC 52) · Esc closes"))
+        self.query_one("#hint", Static).update(plain(f"copied {event.characters} characters ({way()}) · Esc closes"))
 
     def action_close(self) -> None:
         self.dismiss(None)
