@@ -11,6 +11,7 @@ from promptlab.cli.output import line, safe, styled, table
 from promptlab.cli.tracing import print_steps
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.lab import RunTable, wording
+from promptlab.lab.builds import builds_lines
 from promptlab.lab.judged import judgings
 from promptlab.lab.parts import Breakdown, Confusion
 from promptlab.lab.ranking import Changes, Ranking
@@ -52,6 +53,8 @@ def print_run(run: RunTable) -> None:
         line(f"† {metric}: {doubt}")
     for judging in judgings(run):
         line(judging.sentence)
+    for build in builds_lines(run):
+        line(build)
     for variant in run.variants:
         if verdict := run.verdict(variant.column):
             print_verdict(f"{variant.column} against {run.baseline_of(variant.column)}", verdict)

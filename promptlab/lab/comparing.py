@@ -9,6 +9,7 @@ import msgspec
 from promptlab.compare.values import DiffSpan, Verdict
 from promptlab.compare.words import word_diff
 from promptlab.errors import UsageFault
+from promptlab.lab.builds import other_builds
 from promptlab.lab.measuring import mean_of, verdict_of
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDiff, Subject
@@ -39,6 +40,8 @@ def compare(before: RunTable, before_column: str, after: RunTable, after_column:
     old, new = before.variant(before_column), after.variant(after_column)
     if old.model == new.model and old.identity != new.identity:
         notes += (f"{old.model} is not the same model in the two runs: its file, or where it answers, has changed.",)
+    if old.identity == new.identity and (build := other_builds((before, before_column), (after, after_column))):
+        notes += (build,)
     notes += tuple(f"{name} is left out: {_why_not(before, name)}." for name in shared if name not in metrics)
     if left_out := before.unstored + after.unstored:
         notes += (f"{plural(left_out, 'output')} were not stored with the runs: their words cannot be compared.",)

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
+from promptlab.lab.builds import builds_of
 from promptlab.lab.judged import Judging, judgings
 from promptlab.lab.sequential import Saving, saving_of
 from promptlab.lab.stepping import StepSummary, steps_of
@@ -16,7 +17,13 @@ from promptlab.scoring.values import Reply
 
 
 class ColumnReport(Struct, frozen=True):
-    """One column of a run, summed up. ``against`` is the column that the verdict holds it against."""
+    """One column of a run, summed up.
+
+    Attributes:
+        against: The column that the verdict holds it against.
+        identity: Of the model: GGUF digest, or endpoint and model name.
+        builds: What the endpoint said of the builds that answered.
+    """
 
     column: str
     label: str
@@ -38,6 +45,8 @@ class ColumnReport(Struct, frozen=True):
     verdict: Verdict | None
     guardrails: tuple[GuardrailVerdict, ...]
     steps: list[StepSummary] = []
+    identity: str = ""
+    builds: tuple[str, ...] = ()
 
 
 class RunReport(Struct, frozen=True):
@@ -137,6 +146,8 @@ def _column(table: RunTable, column: str) -> ColumnReport:
         verdict=summary.verdict,
         guardrails=table.guardrails(column),
         steps=steps_of(table, column),
+        identity=variant.identity,
+        builds=builds_of(table, column),
     )
 
 
