@@ -164,6 +164,8 @@ def check_executor(executor: str) -> str:
 def _connected(executor: str) -> ModuleType:
     """Ray, connected. ``ray`` is the cluster of RAY_ADDRESS, or the one that runs on this machine."""
     ray = import_module("ray")
+    # What a lost node has to say goes to stdout, between the lines of --json, and there is no option against it.
+    vars(import_module("ray._private.worker"))["_worker_logs_enabled"] = False
     if not ray.is_initialized():
         address = "auto" if executor == "ray" else executor
         try:
