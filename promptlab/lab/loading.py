@@ -82,7 +82,7 @@ class Loaded:
             return request.messages
         walks = list(walks_of(plan, plan.cells, self._asked, self._grades).values())
         if walks[0].lookups:
-            asyncio.run_coroutine_threadsafe(look_up(walks, self._grades), self._own_loop()).result()
+            asyncio.run_coroutine_threadsafe(look_up(walks, self._grades, asyncio.Event()), self._own_loop()).result()
         return tuple(message for request in walks[0].requests for message in request.messages)
 
     def run(self, **vars: object) -> Answer:
@@ -157,7 +157,7 @@ class Loaded:
             async for outcome in self._asked.generate(requests):
                 yield [outcome]
 
-        async for ended in walk(walks, answers, self._grades):
+        async for ended in walk(walks, answers, self._grades, asyncio.Event()):
             for _, one in ended:
                 return _told(Answer("", one.outcome(cell.key), one.trace))
         raise ModelFault(f"{self._asked.name} gave no answer.")

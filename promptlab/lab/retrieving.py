@@ -6,6 +6,7 @@ its text and the identity of its model.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -78,8 +79,8 @@ class Passages:
         found = self._index(rule, passages).nearest(query, rule.k)
         return handed_on((passages[place], score) for place, score in found)
 
-    async def embed(self, lookups: Sequence[Lookup]) -> None:
-        """Get the vectors of the passages and queries of searches, each text once."""
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+        """Get the vectors of the passages and queries of searches, each text once, until it is stopped."""
         for name in dict.fromkeys(rule.model for rule, _ in lookups):
             wanted = [(rule, query) for rule, query in lookups if rule.model == name]
             passages = [one.text for rule, _ in wanted for one in self._corpora.passages(rule)]
@@ -88,7 +89,8 @@ class Passages:
             new = [text for text in texts if text not in vectors and text not in faults]
             try:
                 async for _ in embed_texts(self._model_of(name), new, self._cache, vectors, faults):
-                    pass
+                    if stop.is_set():
+                        return
             except PromptlabError as fault:
                 faults.update(dict.fromkeys(new, str(fault)))
 

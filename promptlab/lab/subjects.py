@@ -172,6 +172,10 @@ def _at_revision(repository: Repository, name: str, at: str, versions: list[Vers
     # The file may have had another name then.
     paths = [source, *(version.path for version in reversed(versions))]
     try:
+        repository.rev_parse(at)
+    except NotFound as fault:
+        raise NotFound(f"There is no {name}@{at}: no version and no stage has that name. {fault}") from fault
+    try:
         data = at_revision(repository, at, paths)
     except HistoryFault as fault:
         raise NotFound(f"There is no {name}@{at}: {fault}") from fault

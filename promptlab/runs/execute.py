@@ -87,6 +87,7 @@ class _Execution(Keeping):
     def halt(self) -> None:
         """Stop asking, at once; what arrived is still kept."""
         self.halted = True
+        self.ending.set()
         for reader in self.readers.values():
             reader.cancel()
 
@@ -304,7 +305,9 @@ class _Execution(Keeping):
 
         assert self.grades is not None, "a plan with chains is executed with grades"
         walks = await asyncio.to_thread(walks_of, self.plan, cells, self.models[name], self.grades)
-        async with aclosing(walk(walks, lambda wanted: self._answered(name, wanted), self.grades)) as waves:
+        async with aclosing(
+            walk(walks, lambda wanted: self._answered(name, wanted), self.grades, self.ending)
+        ) as waves:
             async for ended in waves:
                 await self._keep_walked([(cell, one.outcome(cell.key), one.trace) for cell, one in ended], name)
 

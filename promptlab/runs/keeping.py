@@ -54,6 +54,7 @@ class Keeping:
         self.fingerprints = Fingerprints()
         self.spent = ""
         self.halted = False
+        self.ending = asyncio.Event()
         self.readers: dict[str, Reader] = {}
         self.noticed: set[str] = set()
         self.retried: int = 0

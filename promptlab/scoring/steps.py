@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from math import comb, nan
 from typing import Protocol
@@ -33,7 +34,7 @@ class Finder(Protocol):
 
     def find(self, rule: Retrieve, query: str) -> list[dict[str, object]]: ...
 
-    async def embed(self, lookups: Sequence[Lookup]) -> None: ...
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None: ...
 
 
 class StepGrades:
@@ -69,9 +70,9 @@ class StepGrades:
         """The nearest passages, best first."""
         return self._finder.find(rule, query)
 
-    async def embed(self, lookups: Sequence[Lookup]) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
         """Get the vectors that searches need."""
-        await self._finder.embed(lookups)
+        await self._finder.embed(lookups, stop)
 
 
 def _unknowing(example: Example) -> Example:

@@ -104,19 +104,26 @@ class _Elsewhere:
             if self._slow[pattern] >= _GIVE_UP:
                 raise TooMuchSearch(f"{why}, or did so on {_GIVE_UP} before it.")
             try:
-                found = self._asked([pattern, text, full])
+                process = self._process = self._process or self._start()
+            except OSError as fault:
+                why = f"The pattern {shown(pattern, 60)} needs a process of its own, which does not start"
+                raise TooMuchSearch(f"{why}: {fault.strerror}.") from None
+            try:
+                found = self._asked(process, [pattern, text, full])
             except (OSError, ValueError):  # the system ended it
                 self._slow[pattern] += 1
                 self.close()
                 raise TooMuchSearch(f"{why}. Write it without repeating what repeats.") from None
         return Match(found[0], tuple(found[1]), found[2]) if found else None
 
-    def _asked(self, request: list[object]) -> tuple[str, list[str | None], int] | None:
-        if self._process is None:
-            # -I and -S: it needs the standard library and nothing else, and starts in a hundredth of a second.
-            command = [sys.executable, "-I", "-S", str(_CHILD), str(SECONDS)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        process = self._process
+    def _start(self) -> subprocess.Popen[bytes]:
+        # -I and -S: it needs the standard library and nothing else, and starts in a hundredth of a second.
+        command = [sys.executable, "-I", "-S", str(_CHILD), str(SECONDS)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def _asked(
+        self, process: subprocess.Popen[bytes], request: list[object]
+    ) -> tuple[str, list[str | None], int] | None:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from math import nan
@@ -53,7 +54,7 @@ class Grades:
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
         return [{"text": word, "source": f"{word}.md", "score": 1.0} for word in query.split()[: rule.k]]
 
-    async def embed(self, lookups: Sequence[Lookup]) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
         raise AssertionError("no step here searches by vectors")
 
 

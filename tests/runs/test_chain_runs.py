@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ from runs.scripted import make_column, make_evalset
 
 from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Outcome, Request, Watch, Written
+from promptlab.runs.chains.waves import Wanted, walk, walks_of
+from promptlab.runs.chains.work import Lookup, NotEmbedded
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
 from promptlab.runs.means import Means
@@ -31,7 +33,7 @@ from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import Meter
 from promptlab.runs.stored import list_runs, read_outcomes
 from promptlab.runs.values import UNLIMITED, Budget, CellDone, CellId, CellText, Ended, Plan, Progress, StepProgress
-from promptlab.workspace.values import Prompt
+from promptlab.workspace.values import Prompt, Retrieve
 
 FOUR = (
     step("route", f"prompt = {P('Route {{ ticket }}')}", TICKET)
@@ -136,6 +138,34 @@ async def test_a_run_says_which_step_is_asked_and_how_far_it_is(tmp_path: Path) 
     # A text that nobody took in time gives way to what came after it.
     assert texts
     assert texts == [name for name in ("route", "draft", "check", "last") if name in texts]
+
+
+class Embedding(Grades):
+    """Never has the vectors of a search, and is stopped while it makes them for the third time."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
+        raise NotEmbedded(rule, query)
+
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+        self.times += 1
+        if self.times == 3:
+            stop.set()
+
+
+async def test_a_run_can_be_stopped_while_vectors_are_made(tmp_path: Path) -> None:
+    found = step("look", "retrieve = { corpus = 'docs', query = '{{ ticket }}', method = 'embedding', model = 'v' }")
+    plan, grades, stop, model = plan_of(chain(found), 4), Embedding(), asyncio.Event(), FunctionModel(echo)
+
+    async def answers(wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
+        yield [answered(request, echo) for request, _, _ in wanted.values()]
+
+    async with asyncio.timeout(20):
+        walks = walks_of(plan, plan.cells, model, grades)
+        assert [some async for some in walk(walks, answers, grades, stop)] == []
+    assert grades.times == 3
 
 
 async def test_editing_the_last_step_asks_only_that_step_again(tmp_path: Path) -> None:

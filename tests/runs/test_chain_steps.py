@@ -199,6 +199,50 @@ def test_best_of_by_a_metric_and_by_a_judge() -> None:
     assert walk.outcome("k").fault is not None
 
 
+GIVEN = "d = '{{ draft.text }}'"
+OPERATIONS = {
+    "prompt": (f"prompt = {P('Last {{ d }}')}", GIVEN),
+    "extract": ("extract = { from = '{{ draft.text }}', last_line = true }", ""),
+    "validate": ("validate = { step = 'draft', length = [1, 5], on_fail = 'reask' }", ""),
+    "best_of": (f"best_of = {{ prompt = {P('Last {{ d }}', 0.5)}, n = 2, metric = {{ id = 'length' }} }}", GIVEN),
+    "vote": (f"vote = {{ prompt = {P('Last {{ d }}', 0.5)}, n = 2 }}", GIVEN),
+    "critique": (
+        f"critique = {{ step = 'draft', critic = {P('{{ answer }}')}, revise = {P('{{ critique }}')} }}",
+        "",
+    ),
+    "retrieve": ("retrieve = { corpus = 'docs', query = '{{ draft.text }}' }", ""),
+}
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_every_operation_without_what_it_needs(op: str) -> None:
+    does, inputs = OPERATIONS[op]
+    outcome, trace = after_draft(does, OFF, inputs=inputs)
+    assert outcome.fault is not None
+    assert outcome.fault.message == "Step `draft`: The model took too long."
+    assert trace.steps[1].problem == "It needs the step `draft`, which failed."
+    assert trace.failed is trace.steps[0]
+    skipped = step("draft", f"prompt = {P('Draft {{ ticket }}')}", TICKET, "when = 'false'")
+    fault = taken(chain(skipped + step("last", does, inputs)), says()).outcome("k").fault
+    assert fault is not None
+    works_on = op in ("validate", "critique")
+    said = (
+        "it works on the step `draft`, which was skipped"
+        if works_on
+        else "the step `draft` was skipped, so it has no"
+    )
+    assert said in fault.message
+
+
+@pytest.mark.parametrize("op", ["prompt", "validate", "best_of", "vote", "critique"])
+def test_every_operation_whose_model_fails(op: str) -> None:
+    does, inputs = OPERATIONS[op]
+    outcome, trace = after_draft(does, "a draft of many letters", OFF, OFF, inputs=inputs)
+    assert outcome.fault is not None
+    assert outcome.fault.message == "Step `last`: The model took too long."
+    assert (outcome.text, trace.steps[1].state) == ("", "failed")
+
+
 def test_critique_revises_until_accepted_or_the_limit() -> None:
     rule = (
         f"critique.step = 'draft'\ncritique.critic = {P('Critic: {{ answer }}')}\n"
@@ -243,7 +287,10 @@ def test_when_skips_a_step_and_the_answer_is_that_of_the_last_that_ran() -> None
     steps += step("after", f"prompt = {P('After {{ d }}')}", "d = '{{ last.text }}'")
     outcome = taken(chain(steps), by_text(Draft="fine", Again="no", After="z")).outcome("k")
     assert outcome.fault is not None
-    assert "step after: inputs.d: 'dict object' has no attribute 'text'" in outcome.fault.message
+    assert (
+        "step after: inputs.d: the step `last` was skipped, so it has no `text`: write `last.text | default(…)`."
+        in outcome.fault.message
+    )
     steps = steps.replace("{{ last.text }}", "{{ last.text | default(draft.text) }}")
     assert taken(chain(steps), by_text(Draft="fine", After="z")).outcome("k").text == "z"
     only = step("only", f"prompt = {P('A {{ ticket }}')}", TICKET, "when = 'false'")

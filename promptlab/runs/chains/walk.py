@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import cast
@@ -28,6 +29,7 @@ from promptlab.workspace.expressions import evaluate, holds, mentions_of_express
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.values import Example, Prompt, Step, Variables
 
+_LACKING = re.compile(r"'dict object' has no attribute '(\w+)'")
 _OPS = {"Ask": "prompt", "BestOf": "best_of"}
 
 
@@ -182,9 +184,18 @@ class Walk:
             self._active[step.name] = (step, work, waiting)
 
     def _fail(self, step: Step, fault: TemplateFault | StepFailed) -> None:
-        problem = fault.fault if isinstance(fault, StepFailed) else Fault("template", str(fault))
+        problem = fault.fault if isinstance(fault, StepFailed) else Fault("template", self._told(step, str(fault)))
         self._faults[step.name] = problem
         self._settle(step, "failed", problem=problem.message)
+
+    def _told(self, step: Step, fault: str) -> str:
+        """Why a template of a step could not be filled; that another step was skipped is said as such."""
+        skipped = next((name for name in step.needs if self._settled[name].state == "skipped"), "")
+        lacking = _LACKING.search(fault)
+        if not skipped or not lacking:
+            return fault
+        hint = f"write `{skipped}.{lacking[1]} | default(…)`"
+        return fault.replace(lacking[0], f"the step `{skipped}` was skipped, so it has no `{lacking[1]}`: {hint}")
 
     def _block(self, step: Step, by: str) -> None:
         self._faults[step.name] = self._faults[by]

@@ -35,21 +35,23 @@ def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) ->
     return walks
 
 
-async def look_up(walks: Sequence[Walk], grades: Grades) -> None:
-    """Get the vectors that searches of chains wait for, all of them at once, until none waits."""
+async def look_up(walks: Sequence[Walk], grades: Grades, stop: asyncio.Event) -> None:
+    """Get the vectors that searches of chains wait for, all of them at once, until none waits or it is stopped."""
     while waiting := [one for one in walks if one.lookups]:
-        await grades.embed([lookup for one in waiting for lookup in one.lookups.values()])
+        await grades.embed([lookup for one in waiting for lookup in one.lookups.values()], stop)
+        if stop.is_set():
+            return
         for one in waiting:
             await asyncio.to_thread(one.look_up)
 
 
 async def walk(
-    walks: Mapping[Cell, Walk], answers: Answers, grades: Grades
+    walks: Mapping[Cell, Walk], answers: Answers, grades: Grades, stop: asyncio.Event
 ) -> AsyncGenerator[list[tuple[Cell, Walk]], None]:
     """Take chains to their ends; those that ended, after each wave. Ends early when a wave is not answered."""
     left = dict(walks)
     while True:
-        await look_up(list(left.values()), grades)
+        await look_up(list(left.values()), grades, stop)
         ended = [(cell, one) for cell, one in left.items() if one.trace is not None]
         for cell, _ in ended:
             del left[cell]
@@ -61,6 +63,8 @@ async def walk(
         for cell, one in left.items():
             for request in one.requests:
                 wanted.setdefault(request.key, (request, cell, one.asks_for(request.key)))
+        if not wanted:
+            return  # it was stopped while vectors were made
         outcomes: dict[str, Outcome] = {}
         async with aclosing(answers(wanted)) as coming:
             async for some in coming:

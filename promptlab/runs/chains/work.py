@@ -6,6 +6,7 @@ with the answers that are known, and asks only what it had not asked.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol
 
@@ -88,8 +89,8 @@ class Grades(Protocol):
         """
         ...
 
-    async def embed(self, lookups: Sequence[Lookup]) -> None:
-        """Get the vectors that searches need; those that cannot be had are told by ``passages``."""
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+        """Get the vectors that searches need, until it is stopped; why one cannot be had is told by ``passages``."""
         ...
 
 
