@@ -66,10 +66,10 @@ async def test_a_chain_runs_beside_a_prompt_and_its_failed_step_is_three_keys_aw
         await here.sees("! t8")
         await here.press("t")
         await here.until(lambda: isinstance(here.app.screen, StepsDialog))
-        assert dialog(here).query_one(VirtualTable).row_key == "label"
-        detail = dialog(here).query_one(TextView).text
-        assert "The pattern billing|shipping is not in the text." in detail
-        assert "draft gave  other" in detail
+        await here.until(lambda: dialog(here).query_one(VirtualTable).row_key == "label")
+        detail = dialog(here).query_one(TextView)
+        await here.until(lambda: "The pattern billing|shipping is not in the text." in detail.text)
+        assert "draft gave  other" in detail.text
 
 
 async def test_steps_beside_those_of_another_column(folder: Path) -> None:
@@ -83,6 +83,7 @@ async def test_steps_beside_those_of_another_column(folder: Path) -> None:
         await here.until(lambda: isinstance(here.app.screen, StepsDialog))
         await here.press("l")
         await here.sees("against c sure@v1 · api")
+        await here.sees("asked otherwise, answered the same")
         await here.press("G")
         text = dialog(here).query_one(TextView)
         await here.until(lambda: "Say billing [-again-]{+twice+}" in text.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from textual.widgets import Static
 
 from promptlab.lab.trace_lines import StepDiff, StepLine, lines_of, trace_diff
 from promptlab.runs.traces import Trace
+from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.trace import TONES, step_detail
 from promptlab.tui.typed import app_of
@@ -114,21 +116,30 @@ class StepsDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Show the steps; the first that failed is chosen, else the first that differs, else the last."""
-        self._show()
         table = self.query_one(VirtualTable)
         table.styles.height = len(self._trace.steps) + 1
         self.query_one(TextView).styles.height = "1fr"
-        failed = self._trace.failed
-        changed = next((name for name, change in self._changes.items() if not change.same), "")
-        table.select(failed.step if failed else changed or self._trace.answer)
         table.focus()
-        self._detail()
+        self._show()
 
     def _show(self) -> None:
-        table, other = self._table, self._table.trace(self._against, self._example, self._trial)
-        changes = trace_diff(other, self._trace) if other else []
+        self.run_worker(self._compare, group="compare", exclusive=True)
+
+    async def _compare(self) -> None:
+        trace, other = self._trace, self._table.trace(self._against, self._example, self._trial)
+        changes = await in_thread(partial(trace_diff, other, trace)) if other else []
         self._changes = {change.step: change for change in changes}
-        self.query_one(VirtualTable).set_rows(StepRows(lines_of(self._trace), changes), empty="Not there yet.")
+        rows = self.query_one(VirtualTable)
+        first = rows.row < 0
+        rows.set_rows(StepRows(lines_of(trace), changes), empty="Not there yet.")
+        if first:
+            changed = next((name for name, change in self._changes.items() if not change.same), "")
+            rows.select(trace.failed.step if trace.failed else changed or trace.answer)
+        self._titles()
+        self._detail()
+
+    def _titles(self) -> None:
+        table = self._table
         trial = f" · trial {self._trial + 1} of {table.trials}" if table.trials > 1 else ""
         against = f"  against {self._against} {table.variant(self._against).label}" if self._against else ""
         gone = [name for name, change in self._changes.items() if change.after is None]
@@ -170,13 +181,11 @@ class StepsDialog(ModalScreen[None]):
         at = around.index(self._against) if self._against in around else 0
         self._against = around[(at + step) % len(around)]
         self._show()
-        self._detail()
 
     def action_trial(self, step: int) -> None:
         """Show the next trial."""
         self._trial = (self._trial + step) % self._table.trials
         self._show()
-        self._detail()
 
     def action_close(self) -> None:
         self.dismiss(None)
