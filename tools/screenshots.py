@@ -16,7 +16,6 @@ from promptlab.tui.app import PromptlabApp
 TARGET = Path(__file__).parents[1] / "docs" / "images"
 SIZE = (120, 36)
 SCREENS = (
-    ("2", "triage@v1", "compare"),
     ("3", "triage@v4", "results"),
     ("4", "messages", "diff"),
     ("5", "v4", "history"),
@@ -51,7 +50,10 @@ async def shoot(folder: Path) -> None:
             return lambda: words in app.export_screenshot().replace("&#160;", " ")
 
         await until(shows("support · s001"))
-        await pilot.press("r")
+        await pilot.press("2")  # before the trial, which Compare would show
+        await until(shows("triage@v1"))
+        _keep(app, "compare")
+        await pilot.press("1", "r")
         await until(shows("done: "))
         _keep(app, "prompts")
         for key, words, name in SCREENS:
