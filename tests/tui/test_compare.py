@@ -155,6 +155,23 @@ async def test_without_a_run_it_says_what_to_do_and_does_it(folder: Path, server
         await here.press("enter")
 
 
+async def test_as_many_columns_as_fit_and_the_baseline_stays(folder: Path) -> None:
+    prompt = folder / "prompts" / "triage.toml"
+    prompt.write_text(prompt.read_text().replace("Label this as", "Label this as one of"))
+    await finished(folder, RunRequest(("triage@v1", "triage@v2", "triage"), models=("api",)), save=False)
+    async with sitting(folder) as here:
+        await past(here)
+        await here.until(lambda: compare(here).seats == ("a", "b", "c"))
+        await here.pilot.resize_terminal(100, 24)
+        await here.until(lambda: compare(here).seats == ("a", "b"))
+        await here.press("l")
+        await here.until(lambda: compare(here).seats == ("a", "c"))
+        await here.press("h")
+        assert (compare(here).column, compare(here).seats) == ("b", ("a", "b"))
+        await here.pilot.click("#columns", offset=(4, 0))
+        await here.until(lambda: compare(here).column == "a")
+
+
 async def test_pins_are_run_with_what_is_shown_and_kept(folder: Path, server: LoopbackServer) -> None:
     await finished(folder, RunRequest(subjects=("triage@v1", "triage@v2"), only=("t1",)))
     async with sitting(folder) as here:

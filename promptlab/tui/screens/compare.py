@@ -165,7 +165,7 @@ class CompareScreen(Page):
         if self.column not in self.sheet.columns or sheet is None:
             self.column = table.candidate
         had_focus = self.focused is None or self.focused.id == "case"
-        self._arrange()
+        self._arrange_anew()
         if had_focus:
             self._focus_column()
         self.painting.case()
@@ -176,25 +176,35 @@ class CompareScreen(Page):
         """Give each pane its column, as many as there is room for, the baseline first."""
         sheet, answers = self.sheet, self.query_one("#answers")
         narrow, editing = self.has_class("-narrow"), self.rewriting.open
-        alone = editing or (narrow and not self._stacked)
-        self.seats = seats(
-            *(sheet.columns if sheet else (), self.column, answers.size),
-            stacked=self._stacked,
-            alone=alone,
-            before=self.seats,
-        )
+        alone, columns = editing or (narrow and not self._stacked), sheet.columns if sheet else ()
+        self.seats = seats(columns, self.column, answers.size, stacked=self._stacked, alone=alone, before=self.seats)
+        self._carry_focus(editing)
         answers.set_class(narrow if editing else self._stacked, "-stacked")
         for slot, view in enumerate(self.views):
             view.set_class(slot >= len(self.seats), "-away")
         self.query_one("#editor").set_class(not editing, "-away")
-        self.query_one("#case").set_class(editing and narrow, "-away")
-        self.query_one("#case").set_class(sheet is None, "-alone")  # it says what to do next
+        case = self.query_one("#case")
+        case.set_class(editing and narrow, "-away").set_class(sheet is None, "-alone")  # it says what to do next
         for other in ("#columns", "#answers"):
             self.query_one(other).set_class(sheet is None, "-away")
         self.refresh_bindings()
         self.painting.soon()
-        if not editing and self.focused in self.views:  # the chosen column may be in another pane now
-            self.call_after_refresh(self._focus_column)
+
+    def _arrange_anew(self) -> None:
+        """Arrange now, and again with the room that the columns have then."""
+        self._arrange()
+        self.call_after_refresh(self._arrange)
+
+    def _carry_focus(self, editing: bool) -> None:
+        """Have the focus go with the chosen column, which may be in another pane now, or be edited.
+
+        Taken away before panes are hidden: else the toolkit would choose a pane, and with it a column.
+        """
+        editor, focused = self.query_one(Editor), self.focused
+        target = editor if editing else self._view_of_column()
+        if target is not None and focused is not target and (focused is editor or focused in self.views):
+            self.set_focus(None)
+            self.call_after_refresh(target.focus)
 
     def _on_tick(self) -> None:
         if app_of(self).screen is self:
@@ -215,9 +225,12 @@ class CompareScreen(Page):
             self.column = self.seats[int(seat)]
             self.query_one(ColumnsLine).chosen = self.column
 
+    def _view_of_column(self) -> AnswerView | None:
+        return self.views[self.seats.index(self.column)] if self.column in self.seats else None
+
     def _focus_column(self) -> None:
-        if self.column in self.seats:
-            self.query_one(f"#slot{self.seats.index(self.column)}").focus()
+        if (view := self._view_of_column()) is not None:
+            view.focus()
 
     def go_to(self, example: str) -> None:
         """Show another example."""
@@ -238,8 +251,8 @@ class CompareScreen(Page):
         self.unzoom()
         self.choose_column(column)
         self._focus_column()
-        if zoomed and self.focused is not None:
-            self.zoom(self.focused)
+        if zoomed and (view := self._view_of_column()) is not None:
+            self.zoom(view)
 
     def action_left(self) -> None:
         """The column to the left."""
@@ -312,8 +325,7 @@ class CompareScreen(Page):
         """Put the columns beside each other, or one below the other."""
         self._stacked = not self._stacked
         self.unzoom()
-        self._arrange()
-        self.call_after_refresh(self._arrange)  # with the room that there is then
+        self._arrange_anew()
 
     # -- running and editing --------------------------------------------------------------------------------
 
@@ -358,12 +370,7 @@ class CompareScreen(Page):
     def editing_changed(self) -> None:
         """The editor was opened or closed."""
         self.unzoom()
-        self._arrange()
-        self.call_after_refresh(self._arrange)
-        if self.rewriting.open:
-            self.query_one(Editor).focus()
-        else:
-            self.call_after_refresh(self._focus_column)
+        self._arrange_anew()
 
     def action_commit(self) -> None:
         """Commit the prompt of the column, after showing what changed and a message."""

@@ -47,7 +47,7 @@ class Painting:
 
     async def _slot(self, slot: int, column: str) -> None:
         screen, sheet = self._screen, self._screen.sheet
-        if sheet is None or column not in sheet.columns:
+        if sheet is None or column not in sheet.columns or screen.example not in sheet.examples:
             return
         look = self.look._replace(beside=len(screen.seats) > 1)
         shot, before = shot_of(sheet, screen.job, column, screen.example, look), self._shown[slot]
@@ -71,7 +71,7 @@ class Painting:
     def _line(self) -> None:
         """Every column with how its answer fares."""
         screen, sheet = self._screen, self._screen.sheet
-        if sheet is None:
+        if sheet is None or screen.example not in sheet.examples:
             return
         line = screen.query_one(ColumnsLine)
         shots = [shot_of(sheet, screen.job, column, screen.example, self.look) for column in sheet.columns]

@@ -54,7 +54,8 @@ class ResultsScreen(Page):
         "head": "The columns of the run. Each is compared with the baseline's version on the same model. The mean "
         "has its 95 % interval; the verdict is that of the decision which the eval set states. v says it in words.",
         "grid": "One row for each example. ▲ better and ▼ worse than the baseline, = the same, ! an error or a "
-        "missing score, which is never a zero. h and l choose the column that marks, filters and Δ are about.",
+        "missing score, which is never a zero. h and l choose the column that marks, filters and Δ are about. 2 "
+        "shows the example with all answers side by side.",
         "detail": "The chosen cell: its output with the words that changed against the baseline's, scores, the "
         "input as it was sent, figures. d shows the output without marks.",
     }
