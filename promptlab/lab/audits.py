@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Struct
 
-from promptlab.lab.planning import JURY, jurors
+from promptlab.lab.planning import JURY
+from promptlab.scoring.catalogue import jurors
 from promptlab.workspace.values import MetricSpec, Prompt
 
 if TYPE_CHECKING:

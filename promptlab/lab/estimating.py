@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
-from promptlab.lab.planning import jurors
 from promptlab.lab.running import Judging, answers, judge_table
 from promptlab.lab.table import RunTable
 from promptlab.lab.tracing import grades_for
@@ -29,6 +28,7 @@ from promptlab.runs.journal import Journal
 from promptlab.runs.means import Means
 from promptlab.runs.traces import total_usage
 from promptlab.runs.values import Cell, Plan, Variant
+from promptlab.scoring.catalogue import jurors
 from promptlab.scoring.values import Reply
 from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.values import Price

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from promptlab.errors import InvalidFile, Problem, PromptlabError, UsageFault
 from promptlab.lab import planning
+from promptlab.lab.problems import metric_problems, model_problems
 from promptlab.scoring.catalogue import CATALOGUE
 from promptlab.workspace import edit
 from promptlab.workspace.edit import literal
@@ -148,7 +149,7 @@ def check_settings(lab: Reader, evalset: EvalSet, data: bytes) -> None:
         data, evalset.name, evalset.source, lambda relative: lab.workspace.read(f"{folder}/{relative}")
     )
     metrics = planning.judged_by_default(lab.workspace, new.metrics)
-    problems = planning.metric_problems(new, metrics)
+    problems = [*metric_problems(new, metrics), *model_problems(new, metrics, lab.settings.models)]
     if not problems:
         try:
             planning.judge_prompts(lab.workspace, metrics)

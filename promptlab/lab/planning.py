@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import cast
 
 from msgspec import structs
 
 from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
 from promptlab.lab.custom import code_in, require_trust, with_content
+from promptlab.lab.problems import metric_problems, model_problems, search_problems
 from promptlab.lab.values import RunRequest, Subject
 from promptlab.models.values import Model
 from promptlab.runs.options import apply_overrides, choose_examples, override_steps
@@ -19,7 +19,6 @@ from promptlab.scoring import catalogue
 from promptlab.scoring.criteria import builtin, builtin_bytes, is_builtin
 from promptlab.scoring.defaults import default_metrics
 from promptlab.scoring.families.meaning import MEANINGS
-from promptlab.scoring.sets import STATISTICS
 from promptlab.scoring.steps import chain_problems
 from promptlab.workspace.chains import prompts_in
 from promptlab.workspace.corpora import Corpora
@@ -53,9 +52,10 @@ def build(
     subjects = [subject_of(text) for text in request.subjects or _default_prompt(workspace)]
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
     metrics = judged_by_default(workspace, evalset.metrics or default_metrics(evalset.examples))
-    problems = metric_problems(evalset, metrics)
+    there = workspace.settings.models
+    problems = [*metric_problems(evalset, metrics), *model_problems(evalset, metrics, there)]
     for subject in subjects:
-        problems += [*chain_problems(subject.prompt), *_search_problems(workspace, subject.prompt)]
+        problems += [*chain_problems(subject.prompt), *search_problems(subject.prompt, there)]
     if problems:
         raise InvalidFile(*problems)
     code = code_in(workspace, metrics)
@@ -185,10 +185,6 @@ def _with_baseline(subjects: Sequence[Subject], baseline: str, subject_of: Calla
     return [asked, *(subject for subject in subjects if subject.asked != baseline)]
 
 
-def _has_no_direction(spec: MetricSpec) -> bool:
-    return catalogue.describe(spec).direction == "info"
-
-
 def evalset_name(workspace: Workspace, asked: str, prompt: Prompt | None = None) -> str:
     """The eval set asked for, else the prompt's usual one, else the default of the workspace, else the only one.
 
@@ -247,16 +243,10 @@ def _judged_by_default(workspace: Workspace, spec: MetricSpec) -> MetricSpec:
     return MetricSpec(id=spec.id, name=spec.name, options=options)
 
 
-def jurors(spec: MetricSpec) -> tuple[str, ...]:
-    """Names of the models that a metric asks: one, or a jury of several."""
-    several = spec.options.get("models")
-    return tuple(cast("list[str]", several)) if several else (str(spec.options["model"]),)
-
-
 def judge_models(metrics: Iterable[MetricSpec], model_of: Callable[[str], Model]) -> dict[str, str]:
     """Metric name to the identity of what judges or embeds for it: scores of another model are other scores."""
     return {
-        spec.name: identity_of([model_of(name) for name in jurors(spec)])
+        spec.name: identity_of([model_of(name) for name in catalogue.jurors(spec)])
         for spec in metrics
         if spec.id == catalogue.JUDGE or spec.id in MEANINGS
     }
@@ -265,27 +255,6 @@ def judge_models(metrics: Iterable[MetricSpec], model_of: Callable[[str], Model]
 def identity_of(models: Iterable[Model]) -> str:
     """What a judgement of these models is made by."""
     return JURY.join(model.identity for model in models)
-
-
-def metric_problems(evalset: EvalSet, metrics: Iterable[MetricSpec]) -> list[Problem]:
-    """What is wrong with an eval set's metrics, and with guardrails on metrics that it does not have."""
-    specs = list(metrics)
-    problems = [problem for spec in specs for problem in catalogue.validate(spec, evalset.source)]
-    names = [spec.name for spec in specs]
-    for guard in evalset.decision.guardrails:
-        if guard.metric not in names:
-            message = f"The guardrail names the metric `{guard.metric}`, which this eval set does not declare."
-            hint = did_you_mean(guard.metric, names) or f"Its metrics: {', '.join(names)}."
-            problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
-        elif not problems and _has_no_direction(specs[names.index(guard.metric)]):
-            message = f"The metric `{guard.metric}` has no better or worse, so it cannot be a guardrail."
-            hint = 'Give it `direction = "min"`.' if specs[names.index(guard.metric)].id == "length" else ""
-            problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
-        elif any(spec.name == guard.metric and spec.id in STATISTICS for spec in specs):
-            message = f"`{guard.metric}` is a metric of the whole column, which no guardrail can be on."
-            hint = "Name a metric of single answers, such as `exact`."
-            problems.append(Problem(message, evalset.source, key="decision.guardrails", hint=hint))
-    return problems
 
 
 def _check_variables(subject: Subject, evalset: EvalSet) -> None:
@@ -352,21 +321,6 @@ def _sources(
             sources |= {file: workspace.read(file) for file in _used(workspace, subject.prompt)}
     sources["promptlab.toml"] = workspace.read("promptlab.toml")
     return sources
-
-
-def _search_problems(workspace: Workspace, chain: Prompt) -> list[Problem]:
-    """The models that steps search with and that promptlab.toml does not have."""
-    there = workspace.settings.models
-    return [
-        Problem(
-            f"There is no model “{step.does.model}”.",
-            chain.source,
-            key=f"steps[{index}].retrieve.model",
-            hint=f"{_hint(step.does.model, there)} Models here: {', '.join(there)}.".strip(),
-        )
-        for index, step in enumerate(chain.steps)
-        if isinstance(step.does, Retrieve) and step.does.model and step.does.model not in there
-    ]
 
 
 def _used(workspace: Workspace, chain: Prompt) -> list[str]:

@@ -17,13 +17,13 @@ import platformdirs
 from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, PromptlabError, UsageFault
 from promptlab.history.repository import Repository
 from promptlab.history.values import RepoState, RunRecord, Version
-from promptlab.lab import modelling, planning, subjects
+from promptlab.lab import checking, modelling, planning, subjects
 from promptlab.lab.trend import trend_of
 from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRow, Subject
 from promptlab.models import registry, trust
 from promptlab.models.addresses import needs_trust
 from promptlab.models.values import ModelDetails, ModelInfo
-from promptlab.workspace import edit, folder, starters, templates, watch
+from promptlab.workspace import edit, starters, templates, watch
 from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.names import CORPUS, is_name
@@ -201,18 +201,7 @@ class Reader:
 
     def check(self) -> list[Problem]:
         """Everything that is wrong in the workspace's files, metrics and judges included."""
-        problems = folder.check(self.workspace)
-        for name in self.workspace.evalset_names():
-            try:
-                evalset = self.workspace.load_evalset(name)
-            except PromptlabError:
-                continue  # folder.check has said so
-            metrics = planning.judged_by_default(self.workspace, evalset.metrics)
-            problems += planning.metric_problems(evalset, metrics)
-            try:
-                planning.judge_prompts(self.workspace, metrics)
-            except InvalidFile as fault:
-                problems += [p if p.file else Problem(p.message, evalset.source) for p in fault.problems]
+        problems = checking.check(self.workspace)
         problems += [
             Problem(info.problem.removeprefix(f"{info.name}: "), "promptlab.toml", key=f"models.{info.name}")
             for info in self.models()

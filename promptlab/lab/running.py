@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import cast
 
 from msgspec import structs
 
@@ -24,7 +23,8 @@ from promptlab.runs.means import Means
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
 from promptlab.scoring.custom import CustomMetric
-from promptlab.scoring.replies import EVEN, Settle
+from promptlab.scoring.juries import Jury
+from promptlab.scoring.replies import EVEN
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.templates import variables_of
@@ -45,9 +45,9 @@ class Judging:
         return ", ".join(model.name for model in self.models)
 
     @property
-    def how(self) -> Settle:
+    def jury(self) -> Jury:
         """What the score of several models is."""
-        return cast("Settle", self.spec.options.get("aggregate", "mean"))
+        return Jury.of(self.spec)
 
 
 Scorer = Judging | CustomMetric | Embedded | Weighing
@@ -146,7 +146,7 @@ async def _judge(
     done = 0
     try:
         graded = judge_outcomes(
-            *(judging.prompt, judging.spec.name, judging.models, items, cache, meter), how=judging.how
+            *(judging.prompt, judging.spec.name, judging.models, items, cache, meter), jury=judging.jury
         )
         async with aclosing(graded):
             async for one in graded:

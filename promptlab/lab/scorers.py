@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from promptlab.lab import planning
 from promptlab.lab.custom import custom_metrics
 from promptlab.lab.embedding import Embedded
 from promptlab.lab.running import Judging, Scorer
 from promptlab.lab.weighing import Weighing
 from promptlab.models.values import Model
+from promptlab.scoring.catalogue import jurors
 from promptlab.scoring.families.meaning import MEANINGS
 from promptlab.scoring.families.weighed import CHOICE_PROB
 from promptlab.workspace.values import MetricSpec, Prompt
@@ -44,7 +44,7 @@ def scorers(
         *(Embedded(spec, lab.model(str(spec.options["model"]))) for spec in metrics if spec.id in MEANINGS),
         *(Weighing(spec, candidates) for spec in metrics if spec.id == CHOICE_PROB),
         *(
-            Judging(spec, judges[spec.name], [lab.model(name) for name in planning.jurors(spec)])
+            Judging(spec, judges[spec.name], [lab.model(name) for name in jurors(spec)])
             for spec in metrics
             if spec.name in judges
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, cast
 
 from msgspec import structs
@@ -77,7 +78,8 @@ _JUDGE_OPTIONS = {
     "judge": check.word,
     "model": check.word,
     "models": check.words,
-    "aggregate": check.one_of("mean", "median", "majority"),
+    "aggregate": check.one_of("mean", "median", "trimmed", "majority"),
+    "weights": check.numbers(0.0, above=True),
 }
 
 
@@ -95,13 +97,7 @@ def validate(spec: MetricSpec, source: str) -> list[Problem]:
     sheet = Sheet(source, place)
     naming = {"id": check.anything, "name": check.anything}
     if spec.id == JUDGE:
-        found = sheet.table(dict(spec.options), (), naming | _JUDGE_OPTIONS, ("judge",))
-        if "model" in found and "models" in found:
-            sheet.problem(
-                ("models",), "A judge is asked of one `model` or of several `models`.", "Remove one of them."
-            )
-        if (several := found.get("models")) is not None and len(set(cast("list[str]", several))) < 2:
-            sheet.problem(("models",), "A jury needs at least two different models.", "Name one with `model`.")
+        _check_jury(sheet.table(dict(spec.options), (), naming | _JUDGE_OPTIONS, ("judge",)), sheet)
     elif spec.id == PEOPLE:
         sheet.table(dict(spec.options), (), naming | {"kind": check.one_of(*_ASKED)})
     elif spec.id == custom.PYTHON:
@@ -115,6 +111,33 @@ def validate(spec: MetricSpec, source: str) -> list[Problem]:
     else:
         sheet.problem(("id",), f"There is no metric `{shown(spec.id)}`.", _known(spec.id))
     return sheet.problems()
+
+
+def _check_jury(found: Mapping[str, object], sheet: Sheet) -> None:
+    """Note what is wrong with the models that a judge is asked of, and with how their grades become one."""
+    if "model" in found and "models" in found:
+        sheet.problem(("models",), "A judge is asked of one `model` or of several `models`.", "Remove one of them.")
+    several = cast("list[str] | None", found.get("models"))
+    if several is not None and len(set(several)) < 2:
+        sheet.problem(("models",), "A jury needs at least two different models.", "Name one with `model`.")
+    if found.get("aggregate") == "trimmed" and len(several or ()) < 3:
+        message = "A trimmed mean leaves out the lowest and the highest grade, so it needs at least three `models`."
+        sheet.problem(("aggregate",), message, "Name more, or take `median`.")
+    weights = cast("dict[str, float] | None", found.get("weights"))
+    if weights is None:
+        return
+    if found.get("aggregate", "mean") != "mean":
+        sheet.problem(("weights",), f"Weights are of a mean, not of `{found['aggregate']}`.", "Remove one of them.")
+    for name in weights:
+        if name not in (several or ()):
+            hint = did_you_mean(name, several or ()) or "Give each of `models` at most one weight; 1 without it."
+            sheet.problem(("weights", name), f"`{shown(name)}` is none of the `models` of this jury.", hint)
+
+
+def jurors(spec: MetricSpec) -> tuple[str, ...]:
+    """Names of the models that a judge or a metric of meaning asks: one, or a jury of several."""
+    several = spec.options.get("models")
+    return tuple(cast("list[str]", several)) if several else (str(spec.options["model"]),)
 
 
 def describe(spec: MetricSpec, judge: Judge | None = None, currency: str = "") -> MetricInfo:

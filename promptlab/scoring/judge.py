@@ -15,8 +15,9 @@ from promptlab.models.values import Fault, Model, Outcome, Request, Usage
 from promptlab.runs.plan import cell_key, cell_seed
 from promptlab.runs.progress import Meter
 from promptlab.scoring.asking import replies_of
+from promptlab.scoring.juries import USUAL, Jury
 from promptlab.scoring.questions import NotAsked, Question, constraint_for, is_weighed, questions, table_of
-from promptlab.scoring.replies import Settle, read_reply, settle
+from promptlab.scoring.replies import read_reply, settle
 from promptlab.scoring.values import JudgeItem, Reply, Score
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.values import Judge, Prompt
@@ -59,7 +60,7 @@ async def judge_outcomes(
     cache: Cache | None = None,
     meter: Meter | None = None,
     *,
-    how: Settle = "mean",
+    jury: Jury = USUAL,
     retries: int = RETRIES,
 ) -> AsyncGenerator[Judged, None]:
     """Judge answers; one result for each item, as soon as all that is asked about it is answered.
@@ -72,13 +73,13 @@ async def judge_outcomes(
     Args:
         judge: A prompt with a ``[judge]`` table.
         metric_name: The name that the scores carry.
-        models: Which models judge, one after the other; of several the scores are settled as ``how`` says. None of
+        models: Which models judge, one after the other; of several the scores are settled as ``jury`` says. None of
             them is closed.
         items: Answers to judge.
         cache: Where replies are looked up and kept.
         meter: Of what may be spent: once it is used up nothing further is asked, and an item that is not answered
             by then has no result.
-        how: What the score of several models is.
+        jury: What the score of several models is.
         retries: How often a question is asked again whose reply has no grade.
 
     Raises:
@@ -100,7 +101,7 @@ async def judge_outcomes(
         async with aclosing(_asked(judge, model, waiting, cache, meter or Meter(), retries)) as done:
             async for one in done:
                 if model is models[-1]:
-                    score = settle(table, metric_name, one.replies(table, models), how)
+                    score = settle(table, metric_name, one.replies(table, models), jury)
                     yield Judged(one.item.id, score, tuple(tries[-1] for tries in one.tries.values()))
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from statistics import fmean, median, multimode, pstdev
-from typing import Literal, cast
+from collections.abc import Sequence
+from statistics import fmean
+from typing import cast
 
 from msgspec import structs
 
 from promptlab.models.values import Outcome
 from promptlab.scoring.grades import Grade, grade_words, read_grade
+from promptlab.scoring.juries import USUAL, Jury
 from promptlab.scoring.questions import OF_ANSWER, Question, grading
 from promptlab.scoring.values import Reply, Score
 from promptlab.workspace.toml import shown
 from promptlab.workspace.values import Judge
 
-Settle = Literal["mean", "median", "majority"]
 LEAST_MASS = 0.5
 """Below this share of the probability a model would rather have said something else than a grade."""
 EVEN = 0.5
@@ -106,7 +106,7 @@ def _uncut(judge: Judge, outcome: Outcome, grade: Grade) -> Grade:
     return grade
 
 
-def settle(judge: Judge, metric: str, replies: Sequence[Reply], how: Settle = "mean") -> Score:
+def settle(judge: Judge, metric: str, replies: Sequence[Reply], jury: Jury = USUAL) -> Score:
     """The score that replies to all questions about one answer make, of one judging model or several.
 
     A reply without a value makes its model's whole judgement missing; one such model of several makes the score
@@ -123,7 +123,7 @@ def settle(judge: Judge, metric: str, replies: Sequence[Reply], how: Settle = "m
             return Score(metric, missing=missing, replies=kept)
     if len(each) == 1:
         return structs.replace(next(iter(each.values())), replies=kept)
-    return structs.replace(_jury(metric, {m: cast("float", s.value) for m, s in each.items()}, how), replies=kept)
+    return structs.replace(jury.score(metric, {m: cast("float", s.value) for m, s in each.items()}), replies=kept)
 
 
 def _one(judge: Judge, metric: str, replies: Sequence[Reply]) -> Score:
@@ -181,20 +181,3 @@ def _places(replies: Sequence[Reply]) -> str:
     first = {"AB": 0.0, "BA": 1.0}  # the value that says that the first place won
     won = ["tie" if r.value == EVEN else "first" if r.value == first[r.about] else "second" for r in replies]
     return f"the {won[0]} place won twice" if won[0] == won[1] else f"{won[0]} in one order, {won[1]} in the other"
-
-
-def _jury(metric: str, values: Mapping[str, float], how: Settle) -> Score:
-    """What several models say together, with how far they are apart."""
-    said = ", ".join(f"{model} {value:g}" for model, value in values.items())
-    spread = pstdev(values.values())
-    detail = f"{how} of {said}" + (f"; they differ by {spread:.2g} (sd)" if spread else "; they agree")
-    match how:
-        case "mean":
-            return Score(metric, fmean(values.values()), detail=detail)
-        case "median":
-            return Score(metric, float(median(values.values())), detail=detail)
-        case "majority":
-            most = multimode(values.values())
-            if len(most) > 1:
-                return Score(metric, missing=f"no majority: {said}")
-            return Score(metric, most[0], detail=detail)

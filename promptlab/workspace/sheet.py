@@ -195,6 +195,19 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Check:
     return check
 
 
+def numbers(low: float, high: float = math.inf, *, above: bool = False) -> Check:
+    """A table of such numbers as :func:`number` takes."""
+    one = number(low, high, above=above)
+
+    def check(value: object) -> dict[str, float]:
+        table = mapping(value)
+        if not table:
+            raise Expected("a table of numbers", "" if table is None else "an empty one")
+        return {key: cast("float", one(each)) for key, each in table.items()}
+
+    return check
+
+
 def items(value: object) -> list[object] | None:
     """The items of a list, or None for anything else."""
     return cast("list[object]", value) if isinstance(value, list) else None

@@ -8,7 +8,7 @@ import places
 import pytest
 from loopback import Asked, LoopbackServer
 
-from promptlab.errors import InvalidFile, NotFound
+from promptlab.errors import InvalidFile
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.judged import judgings
 from promptlab.lab.report import example_report, gates, run_report
@@ -191,11 +191,20 @@ async def test_a_jury_is_on_record(folder: Path, server: LoopbackServer) -> None
     [
         ('models = ["api"]', "A jury needs at least two different models. Name one with `model`."),
         ('model = "api"\nmodels = ["api", "nano"]', "A judge is asked of one `model` or of several `models`."),
-        ('models = ["api", "nan"]', "There is no model “nan”. Did you mean `nano`?"),
+        ('models = ["api", "nan"]', "There is no model “nan”. Did you mean `nano`? Models here: api, nano."),
+        ('model = "nan"', "evalsets/tickets.toml: metrics.judge.model: There is no model “nan”."),
+        ('models = ["api", "nano"]\naggregate = "trimmed"', "it needs at least three `models`."),
+        ('models = ["api", "nano"]\nweights = { nan = 2 }', "`nan` is none of the `models` of this jury."),
+        ('models = ["api", "nano"]\nweights = { nano = 0 }', "Expected a number above 0"),
+        (
+            'models = ["api", "nano"]\nweights = { nano = 2 }\naggregate = "median"',
+            "Weights are of a mean, not of `median`.",
+        ),
     ],
 )
 def test_a_jury_must_be_one(folder: Path, models: str, sentence: str) -> None:
     lab = with_metrics(folder, f'[[metrics]]\nid = "judge"\njudge = "better"\n{models}')
-    with pytest.raises((InvalidFile, NotFound)) as fault:
+    with pytest.raises(InvalidFile) as fault:
         lab.plan(RunRequest(subjects=("triage",)))
     assert sentence in str(fault.value)
+    assert [sentence in str(problem) for problem in lab.check()] == [True], "`promptlab check` says the same"

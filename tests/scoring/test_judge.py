@@ -18,8 +18,9 @@ from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Capabilities, ChoiceProbabilities, Constraint, Model, Outcome, Request
 from promptlab.scoring.criteria import builtin
 from promptlab.scoring.judge import judge_outcomes
+from promptlab.scoring.juries import USUAL, Jury
 from promptlab.scoring.questions import NotAsked, Question, claims_of, constraint_for, questions
-from promptlab.scoring.replies import Settle, is_inconsistent
+from promptlab.scoring.replies import is_inconsistent
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.values import Example, Judge, Message, ModelEntry, Params, Prompt
@@ -260,9 +261,9 @@ def pair(id: str, answer: str, against: str | None) -> JudgeItem:
 
 
 async def judged(
-    prompt: Prompt, models: Sequence[Model], items: Sequence[JudgeItem], how: Settle = "mean", retries: int = 2
+    prompt: Prompt, models: Sequence[Model], items: Sequence[JudgeItem], jury: Jury = USUAL, retries: int = 2
 ) -> dict[str, Score]:
-    found = judge_outcomes(prompt, "m", models, items, how=how, retries=retries)
+    found = judge_outcomes(prompt, "m", models, items, jury=jury, retries=retries)
     return {one.id: one.score async for one in found}
 
 
@@ -363,19 +364,26 @@ async def jury(server: LoopbackServer) -> AsyncIterator[list[Endpoint]]:
 @pytest.mark.parametrize(
     ("how", "value", "detail"),
     [
-        ("mean", 3.0, "mean of one 5, two 2, three 2; they differ by 1.4 (sd)"),
-        ("median", 2.0, "median of one 5, two 2, three 2; they differ by 1.4 (sd)"),
-        ("majority", 2.0, "majority of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        (Jury(), 3.0, "mean of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        (Jury("median"), 2.0, "median of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        (Jury("trimmed"), 2.0, "trimmed mean of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        (Jury("majority"), 2.0, "majority of one 5, two 2, three 2; they differ by 1.4 (sd)"),
+        (
+            Jury(weights={"one": 4}),
+            4.0,
+            "weighted mean of one 5 (× 4), two 2 (× 1), three 2 (× 1); they differ by 1.4 (sd)",
+        ),
     ],
 )
-async def test_a_jury_says_how_far_it_is_apart(jury: list[Endpoint], how: Settle, value: float, detail: str) -> None:
+async def test_a_jury_says_how_far_it_is_apart(jury: list[Endpoint], how: Jury, value: float, detail: str) -> None:
     found = await judged(judge(), jury, [item("a")], how)
     assert (found["a"].value, found["a"].detail) == (value, detail)
     assert [reply.model for reply in found["a"].replies] == ["one", "two", "three"]
 
 
 async def test_a_jury_without_a_majority_or_a_member_is_missing(jury: list[Endpoint], server: LoopbackServer) -> None:
-    assert (await judged(judge(), jury[:2], [item("a")], "majority"))["a"].missing == "no majority: one 5, two 2"
+    found = await judged(judge(), jury[:2], [item("a")], Jury("majority"))
+    assert found["a"].missing == "no majority: one 5, two 2"
     server.rule = lambda asked: completion("5" if asked.body["model"] == "one" else "No.")
     found = await judged(judge(), jury[:2], [item("a")])
     assert found["a"].missing == "two: no grade in the judge's reply: “No.”"
