@@ -22,11 +22,11 @@ from promptlab.cli.text import (
 from promptlab.cli.tracing import print_trace
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
+from promptlab.lab.agreeing import people_of
 from promptlab.lab.parts import Breakdown, Confusion, breakdown
 from promptlab.lab.parts import confusion as confusion_of
 from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
-from promptlab.lab.reviewing import people_of
 from promptlab.models.values import NOT_STORED
 from promptlab.workspace.toml import did_you_mean
 

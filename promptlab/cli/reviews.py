@@ -11,8 +11,10 @@ from promptlab.cli import completing as complete
 from promptlab.cli.output import data, json_option, line, open_lab, say, table
 from promptlab.errors import ExitCode, NotFound, StorageFault, UsageFault
 from promptlab.lab import Lab, RunTable, wording
+from promptlab.lab.agreeing import People, people_of
 from promptlab.lab.doccano import SHAPES, Shape, export, read
-from promptlab.lab.reviewing import People, Task, add, people_of, reviewer, reviews_of, take_back, take_in
+from promptlab.lab.responding import responses
+from promptlab.lab.reviewing import Task, add, reviewer, reviews_of, take_back, take_in
 from promptlab.workspace.reviews import Review, file_of
 
 shape_option = click.option(
@@ -106,8 +108,9 @@ def _task(found: RunTable, example: str, column: str) -> Task:
 
 def _show(lab: Lab, found: RunTable, as_json: bool) -> None:
     reviews, agreed = reviews_of(lab, found.evalset), people_of(lab, found)
+    rates = responses(found, reviews)
     if as_json:
-        data({"reviews": reviews, "people": agreed})
+        data({"reviews": reviews, "responses": rates, "people": agreed})
         return
     counts: dict[tuple[str, str], int] = {}
     for review in reviews:
@@ -116,6 +119,8 @@ def _show(lab: Lab, found: RunTable, as_json: bool) -> None:
         line(f"Nobody has reviewed answers to {found.evalset} yet. Key 8 of the program asks, blind and shuffled.")
         return
     table(("by", "kind", "reviews"), [(*who, str(n)) for who, n in sorted(counts.items())], right=frozenset({2}))
+    for rate in rates:
+        line(rate.sentence)
     _remarks(found, reviews)
     print_people(found, agreed)
 

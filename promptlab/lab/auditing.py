@@ -14,11 +14,12 @@ from msgspec import structs
 
 from promptlab.compare.powered import FEWEST
 from promptlab.errors import PromptlabError, UsageFault
+from promptlab.lab.agreeing import People, people
 from promptlab.lab.audits import Audit, Finding, folder_of, keep
 from promptlab.lab.pair_probing import probe_pairs
 from promptlab.lab.planning import JURY, evalset_name, model_names
 from promptlab.lab.probing import probe_grades
-from promptlab.lab.reviewing import People, people, reviews_of
+from promptlab.lab.reviewing import reviews_of
 from promptlab.models.values import Model
 from promptlab.scoring.criteria import builtin, is_builtin
 from promptlab.scoring.questions import table_of

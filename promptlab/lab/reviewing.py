@@ -1,23 +1,20 @@
-"""What people say of the answers of a run: what they are asked, what they said, and how far judges agree."""
+"""What people say of the answers of a run: what they are asked, and what they said."""
 
 from __future__ import annotations
 
 import getpass
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from promptlab.compare.agreement import Agreement, Calibration, agreement, calibration, krippendorff_alpha
-from promptlab.compare.powered import FEWEST, powered_mean
-from promptlab.compare.values import Interval
 from promptlab.errors import InvalidFile, NotFound, Problem, UsageFault
 from promptlab.lab.values import CellScored
 from promptlab.scoring.replies import EVEN
-from promptlab.scoring.values import MetricInfo, Score
+from promptlab.scoring.values import Score
 from promptlab.workspace.reviews import (
     Kind,
     Review,
@@ -174,13 +171,13 @@ def tasks(
         if column == base:
             raise UsageFault("The run has one column: there are no pairs to choose from. Grade its answers instead.")
         for example in table.examples:
-            old, new = _answer(table, base, example.id), _answer(table, column, example.id)
+            old, new = text_of(table, base, example.id), text_of(table, column, example.id)
             if old and new and old.strip() != new.strip():
                 turned = dice.random() < 0.5
                 found.append(Task(example, *((new, old) if turned else (old, new)), turned))
     else:
         for example in table.examples:
-            answers = (_answer(table, variant.column, example.id) for variant in table.variants)
+            answers = (text_of(table, variant.column, example.id) for variant in table.variants)
             found += [Task(example, answer) for answer in dict.fromkeys(filter(None, answers))]
     dice.shuffle(found)
     return [task for task in found if _question(task.review(kind, by)) not in mine]
@@ -190,7 +187,8 @@ def _question(review: Review) -> tuple[str, ...]:
     return review.example, review.content, *sorted((review.answer, review.against))
 
 
-def _answer(table: RunTable, column: str, example: str, trial: int = 0) -> str:
+def text_of(table: RunTable, column: str, example: str, trial: int = 0) -> str:
+    """What there is to review, "" where a cell has no answer."""
     outcome = table.outcome(column, example, trial)
     return outcome.text if outcome is not None and outcome.fault is None and outcome.stored else ""
 
@@ -239,8 +237,8 @@ def labels_of(table: RunTable, column: str, metric: str, labels: Labels) -> dict
     kind, base = kind_for(table, metric), table.baseline_of(column)
     found: dict[str, dict[str, float]] = {}
     for example in table.examples:
-        answer = _answer(table, column, example.id)
-        against = _answer(table, base, example.id) if kind == "pairwise" else ""
+        answer = text_of(table, column, example.id)
+        against = text_of(table, base, example.id) if kind == "pairwise" else ""
         if answer and (kind != "pairwise" or against) and (said := labels.of(kind, example, answer, against, metric)):
             found[example.id] = said
     return found
@@ -285,91 +283,11 @@ def _said(
     table: RunTable, metric: str, column: str, example: Example, trial: int, labels: Labels
 ) -> dict[str, float]:
     """Reviewer to value, of one answer; of two equal ones that neither is better."""
-    kind, answer = kind_for(table, metric), _answer(table, column, example.id, trial)
-    against = _answer(table, table.baseline_of(column), example.id, trial) if kind == "pairwise" else ""
+    kind, answer = kind_for(table, metric), text_of(table, column, example.id, trial)
+    against = text_of(table, table.baseline_of(column), example.id, trial) if kind == "pairwise" else ""
     if kind == "pairwise" and answer.strip() == against.strip():
         return {"equal answers": EVEN}
     return labels.of(kind, example, answer, against) if answer else {}
-
-
-class People(Struct, frozen=True):
-    """A judge metric of a run beside what people said.
-
-    Attributes:
-        answers: Answers that a person and the judge rated; ``reviewers`` is who.
-        agreement: Of the judge's score and the people's mean, where both are read as categories; None without any.
-        alpha: Krippendorff's, of the people among themselves; None with fewer than two.
-        calibration: Of scores from 0 to 1; None for others.
-        corrected: Column to the mean corrected by the people's labels, from 20 labels on.
-    """
-
-    metric: str
-    answers: int
-    reviewers: tuple[str, ...]
-    agreement: Agreement | None
-    alpha: float | None
-    calibration: Calibration | None
-    corrected: dict[str, Interval]
-
-    @property
-    def sentence(self) -> str:
-        """The agreement in one line."""
-        if self.agreement is None:
-            return f"{self.metric}: no answer was rated by people and by the judge."
-        found = self.agreement
-        said = (
-            f"{self.metric} against {', '.join(self.reviewers)}: the same on {found.raw:.0%} of {found.n} answers "
-            f"[{found.raw_low:.0%}, {found.raw_high:.0%}], by chance {found.chance:.0%}"
-        )
-        if found.kappa == found.kappa:
-            said += f"; κ {found.kappa:.2f} [{found.kappa_low:.2f}, {found.kappa_high:.2f}]"
-        said += f", AC1 {found.ac1:.2f}"
-        if self.alpha is not None and self.alpha == self.alpha:
-            said += f"; people among themselves α {self.alpha:.2f}"
-        if self.calibration is not None:
-            said += f"; Brier {self.calibration.brier:.3f}, calibration error {self.calibration.ece:.3f}"
-        return f"{said}."
-
-
-def people(table: RunTable, metric: str, reviews: Iterable[Review]) -> People:
-    """How a metric of a run agrees with people, and its means corrected by what they said."""
-    labels = Labels(reviews)
-    pairs: list[tuple[float, float]] = []
-    ratings: list[Mapping[str, float]] = []
-    corrected: dict[str, Interval] = {}
-    for column in (variant.column for variant in table.variants):
-        said = labels_of(table, column, metric, labels)
-        scores = {example: score for example, score in table.values(column, metric).items() if score is not None}
-        labelled = [(fmean(said[example].values()), scores[example]) for example in said if example in scores]
-        pairs += [(score, label) for label, score in labelled]
-        ratings += said.values()
-        if len(labelled) >= FEWEST and table.infos[metric].kind != "set":
-            corrected[column] = powered_mean(labelled, [scores[one] for one in scores if one not in said])
-    reviewers = tuple(dict.fromkeys(by for one in ratings for by in one))
-    info = table.infos[metric]
-    shares = info.low == 0 and info.high == 1
-    level = "interval" if info.kind == "numeric" else "nominal"
-    categories = [(_category(info, score), _category(info, label)) for score, label in pairs]
-    return People(
-        metric=metric,
-        answers=len(pairs),
-        reviewers=reviewers,
-        agreement=agreement(categories) if categories else None,
-        alpha=krippendorff_alpha(ratings, level) if len(reviewers) > 1 else None,
-        calibration=calibration(pairs) if pairs and shares else None,
-        corrected=corrected,
-    )
-
-
-def people_of(lab: Reader, table: RunTable) -> list[People]:
-    """Every judge metric of a run beside what people said, where they said anything.
-
-    Raises:
-        InvalidFile: The reviews file has lines that are no reviews.
-    """
-    reviews = reviews_of(lab, table.evalset)
-    found = [people(table, metric, reviews) for metric in table.judges] if reviews else []
-    return [one for one in found if one.answers]
 
 
 def rate_in(lab: Reader, table: RunTable) -> None:
@@ -387,14 +305,3 @@ def rate_in(lab: Reader, table: RunTable) -> None:
         problem = str(fault)
     rate(table, reviews, problem)
     score_corrected(table, reviews, problem)
-
-
-def _category(info: MetricInfo, value: float) -> float:
-    """What a mean of several ratings is as one of them."""
-    match info.kind:
-        case "preference":
-            return EVEN if value == EVEN else float(value > EVEN)
-        case "binary":
-            return float(value >= EVEN)
-        case _:
-            return float(round(value))

@@ -14,9 +14,10 @@ from loopback import LoopbackServer, status
 from promptlab.compare.agreement import agreement
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.lab import Lab, RunTable
+from promptlab.lab.agreeing import People
 from promptlab.lab.auditing import family_of, people_finding
 from promptlab.lab.audits import Audit, known
-from promptlab.lab.reviewing import People, add, tasks
+from promptlab.lab.reviewing import add, tasks
 from promptlab.lab.values import RunRequest
 
 JUDGE = """[judge]

@@ -12,13 +12,13 @@ from msgspec import structs
 
 from promptlab.errors import InvalidFile, UsageFault
 from promptlab.lab import Lab, RunTable
+from promptlab.lab.agreeing import people, people_of
 from promptlab.lab.doccano import SHAPES, Shape, export, read
+from promptlab.lab.responding import responses
 from promptlab.lab.reviewing import (
     Labels,
     add,
     labels_of,
-    people,
-    people_of,
     reviewer,
     reviews_of,
     take_back,
@@ -115,6 +115,26 @@ def test_agreement_and_correction(lab: Lab, table: RunTable) -> None:
     assert "; κ 0.88 [" in found.sentence
     add(lab, "tickets", said)
     assert people_of(lab, table) == [found]
+
+
+def test_a_rate_comes_with_its_response_rate(lab: Lab, table: RunTable) -> None:
+    asked = {(task.example.id, task.answer in places.LABELS): task for task in tasks(table, "thumb", 1)}
+    pairs = {task.example.id: task for task in tasks(table, "pairwise", 1)}
+    assert responses(table, []) == []
+    said = [asked["t1", True].review("thumb", "Ann", 1.0), asked["t1", True].review("thumb", "Bob", 0.0)]
+    said += [asked[example, True].review("thumb", "Ann", 1.0) for example in ("t2", "t3")]
+    said += [asked["t1", True].review("grade", "Ann", 4.0, metric="tone")]
+    said += [pairs["t1"].review("pairwise", "Ann", 1.0 if pairs["t1"].right in places.LABELS else 0.0)]
+    found = responses(table, said)
+    assert [(one.column, one.kind, one.metric, one.reviewed, one.answers) for one in found] == [
+        ("b", "thumb", "", 3, 8),
+        ("b", "grade", "tone", 1, 8),
+        ("b", "pairwise", "", 1, 8),
+    ]
+    assert found[0].mean.mean == pytest.approx(2.5 / 3)
+    assert found[0].sentence.startswith("b, thumb: right 83.3 % [")
+    assert found[0].sentence.endswith("]; 3 of 8 answers reviewed (37.5 %)")
+    assert found[1].sentence == "b, grade (tone): mean grade 4; 1 of 8 answers reviewed (12.5 %)"
 
 
 async def test_people_are_a_metric(lab: Lab, table: RunTable) -> None:

@@ -149,10 +149,15 @@ class ReviewScreen(Page):
         if app_of(self).screen is self:  # the person may be elsewhere by now
             self.session.say(f"blind · {mode.name} · by {self._by} · seed {seed} · every answer is saved")
         if task is None:
-            from promptlab.lab.reviewing import people_of
+            from promptlab.lab.agreeing import people_of
+            from promptlab.lab.responding import responses
+            from promptlab.lab.reviewing import reviews_of
 
+            said = await in_thread(partial(reviews_of, lab, table.evalset))
+            rates = await in_thread(partial(responses, table, said))
+            agreed = await in_thread(partial(people_of, lab, table))
             case.border_title = plain("Review")
-            case.show(done_pieces(mode, done, await in_thread(partial(people_of, lab, table))))
+            case.show(done_pieces(mode, done, rates, agreed))
             left.show([])
             right.show([])
             self._ready()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptlab.lab.reviewing import Asked, People, Task, kind_for
+from promptlab.lab.agreeing import People
+from promptlab.lab.responding import Response
+from promptlab.lab.reviewing import Asked, Task, kind_for
 from promptlab.tui.widgets.wrapping import Piece
 
 if TYPE_CHECKING:
@@ -80,9 +83,10 @@ def case_pieces(mode: Mode, task: Task) -> list[Piece]:
     return pieces
 
 
-def done_pieces(mode: Mode, done: int, found: list[People]) -> list[Piece]:
-    """All is answered: how far the judges agree, now that it cannot sway anybody."""
+def done_pieces(mode: Mode, done: int, rates: Sequence[Response], found: Sequence[People]) -> list[Piece]:
+    """All is answered: what people said and how far the judges agree, now that it cannot sway anybody."""
     pieces = [Piece(f"All {done} are answered. ", "good"), Piece("m asks another question, u takes the last back.\n")]
+    pieces += [Piece(f"{rate.sentence}\n") for rate in rates if (rate.kind, rate.metric) == (mode.kind, mode.metric)]
     if not found:
         return [*pieces, Piece("No judge of this run was asked the same.", "dim")]
     for one in found:
