@@ -10,6 +10,7 @@ from msgspec import Struct
 from promptlab.errors import UsageFault
 from promptlab.runs.storage import faults_of, replace_file
 from promptlab.runs.stored import read_run, run_folder
+from promptlab.runs.values import Budget
 
 FILE_NAME = "control"
 
@@ -20,10 +21,12 @@ class Control(Struct, frozen=True, omit_defaults=True):
     Attributes:
         stop: End it; what arrived is kept.
         most: Requests in flight at most, at each of its endpoints; None: as many as they take. 0 pauses.
+        budget: What it may spend from its start on; None: as before.
     """
 
     stop: bool = False
     most: int | None = None
+    budget: Budget | None = None
 
 
 def tell(root: Path, run: str, control: Control) -> None:

@@ -114,14 +114,17 @@ class _Execution(Keeping):
             self.look_at_budget()
             self._obey(await asyncio.to_thread(heard, self.journal.folder))
             self._notice(*(one for reader in self.readers.values() for one in reader.traffic.notices))
-            if self.tally.done != self.told:
-                self.told = self.tally.done
-                self.events.put_nowait((self.progress(),))
+            now = self.progress()
+            if (told := (now.done, now.in_flight, now.limit, now.retried)) != self.told:
+                self.told = told
+                self.events.put_nowait((now,))
 
     def _obey(self, control: Control) -> None:
         """Do what another process asks of this run."""
         if control.stop:
             self.halt()
+        if control.budget is not None:
+            self.meter.allow(control.budget)
         for reader in self.readers.values():
             reader.hold(control.most)
 
@@ -358,7 +361,7 @@ class _Execution(Keeping):
         if news.died:
             self.events.put_nowait((ModelDied(name, news.died),))
         self.tally.worked(news.tokens)
-        self.told = -1
+        self.told = ()
         texts = [
             CellText(cell.column, cell.example, cell.trial, text)
             for key, text in news.texts

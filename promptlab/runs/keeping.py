@@ -50,7 +50,7 @@ class Keeping:
         self.under_way = UnderWay()
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
-        self.told = -1  # cells, in the last Progress
+        self.told: tuple[int, ...] = ()  # of the last Progress
         self.fingerprints = Fingerprints()
         self.spent = ""
         self.halted = False
@@ -123,7 +123,7 @@ class Keeping:
             self.under_way.came((outcome.key,))
             if outcome.fault is None:
                 self.answers[outcome.key] = msgspec.structs.replace(outcome, cached=True)
-        self.told = -1
+        self.told = ()
 
     async def _keep_walked(self, ended: Sequence[tuple[Cell, Outcome, Trace | None]], model: str) -> None:
         """Journal the outcomes of chains with their traces, then tell."""

@@ -151,6 +151,10 @@ class Meter:
         self._tokens = 0
         self._answers = 0
 
+    def allow(self, budget: Budget) -> None:
+        """Have another limit from now on; what was spent counts."""
+        self._budget = budget
+
     def add(self, outcome: Outcome) -> None:
         """Count an answer that was asked for now."""
         self._answers += outcome.fault is None

@@ -91,6 +91,13 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "app.undo", "u", "", "Undo the last thing that promptlab did, after saying what that does.", 99, "git"
         ),
         Action("app.git_log", "at", "", "Show the git commands that this program ran.", 99, "git"),
+        Action(
+            "app.limits",
+            "dollar_sign",
+            "",
+            "Set what runs may spend and how many requests are in flight, also of the run that is going on.",
+            group="run",
+        ),
         Action("app.stop", "x", "stop", "Stop the run after the cells in flight; what is done is kept.", 5, "run"),
     ),
     "table": (

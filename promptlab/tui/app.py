@@ -184,6 +184,8 @@ class PromptlabApp(App[int]):
 
     def _start(self, job: Job) -> None:
         self.session.job = job
+        if not job.elsewhere:
+            job.limits = self.session.limits
         if not job.scratch:
             self.session.table = job.table
         self.session.say("")
@@ -248,6 +250,12 @@ class PromptlabApp(App[int]):
 
         if (lab := self.session.lab_now) is not None:
             self.push_screen(GitLog(lab.git_calls))
+
+    def action_limits(self) -> None:
+        """Ask for the limits of runs."""
+        from promptlab.tui.screens.spending import ask_limits
+
+        self.run_worker(partial(ask_limits, self), group="limits", exclusive=True)
 
     def action_stop(self) -> None:
         """Stop the run after the cells in flight."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
+from promptlab.lab.limits import Limits, hold
 from promptlab.lab.values import CellScored
 from promptlab.lab.wording import seconds
-from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress
+from promptlab.runs.values import CellId, CellText, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress, Started
+from promptlab.tui.background import in_thread
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
@@ -32,6 +35,7 @@ class Job:
         reason: Why it is not complete, as a sentence, or "".
         notices: What the person should know of it, each a sentence.
         elsewhere: Another process does it: this one only looks.
+        limits: What it may take.
     """
 
     elsewhere = False
@@ -52,6 +56,8 @@ class Job:
         self.reason = ""
         self.notices: list[str] = []
         self.active = True
+        self.limits = Limits()
+        self._lab = lab
         self._run: Run = run or lab.run
         self._loading = ""
         self._stop = asyncio.Event()
@@ -67,12 +73,25 @@ class Job:
         """Finish the cells in flight and end; what is done is kept."""
         self._stop.set()
 
+    def limit(self, limits: Limits) -> None:
+        """Keep to other limits from now on.
+
+        Raises:
+            PromptlabError: It has ended meanwhile, or the word cannot be written.
+        """
+        self.limits = limits
+        if self.table.run and not self.scratch:
+            hold(self._lab.journal_root(), self.table.run, limits)
+
     async def run(self, changed: Callable[[], None]) -> None:
         """Do the run. ``changed`` is called after events that a status line shows."""
         try:
-            events = self._run(self.plan, self.table, stop=self._stop, scratch=self.scratch)
+            budget = self.limits.budget
+            events = self._run(self.plan, self.table, stop=self._stop, scratch=self.scratch, budget=budget)
             async for event in events:
                 self._take(event)
+                if isinstance(event, Started) and self.limits.most is not None:
+                    await in_thread(partial(self.limit, self.limits))
                 if not isinstance(event, CellScored | CellText):
                     changed()
         except PromptlabError as fault:
@@ -128,6 +147,9 @@ class Job:
             parts.append(f"{progress.failed} failed")
         if progress.limit:
             parts.append(f"{progress.in_flight} of {progress.limit} in flight")
+        parts += [f"{cost:.3g} {currency}" for currency, cost in progress.cost.items()]
+        if self.limits != Limits():
+            parts.append(f"at most {self.limits.words}")
         if self._stop.is_set():
             parts.append("stopping")
         return " · ".join(parts)

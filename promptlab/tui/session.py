@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from promptlab.lab.limits import Limits
+
 if TYPE_CHECKING:
     from promptlab.history.values import RepoState
     from promptlab.lab import Lab, RunTable
@@ -26,6 +28,7 @@ class Session:
         messages: Prompt name to the message of a commit that was typed and not used.
         sitting: Where unsaved text is kept, as soon as the lab is open.
         evalset: Name of the eval set that Evals shows, "" before one is chosen.
+        limits: What the runs that are begun from now on may take.
     """
 
     def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
@@ -49,6 +52,7 @@ class Session:
         self.messages: dict[str, str] = {}
         self.sitting: Sitting | None = None
         self.evalset = ""
+        self.limits = Limits()
         self.said = ""
         self.bad = False
         self._changed = changed
