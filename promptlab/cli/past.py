@@ -114,7 +114,7 @@ def _print(found: Bisection) -> None:
     line(f"{plural(len(found.flips), 'example')} got worse, of those that were run on both:")
     for flip in found.flips[:SHOWN_FLIPS]:
         line(f"▼ {flip.example}")
-        line(f"    {spans_text(flip.spans)}".replace("\n", "\n    "))
+        click.echo(f"    {spans_text(flip.spans)}".replace("\n", "\n    "))
     if len(found.flips) > SHOWN_FLIPS:
         line(f"… and {len(found.flips) - SHOWN_FLIPS} more; --json has all.")
     say(

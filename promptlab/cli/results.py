@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -27,6 +28,7 @@ from promptlab.lab.parts import Breakdown, Confusion, breakdown
 from promptlab.lab.parts import confusion as confusion_of
 from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
+from promptlab.lab.values import PromptPast
 from promptlab.models.values import NOT_STORED
 from promptlab.workspace.toml import did_you_mean
 
@@ -71,32 +73,51 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
         say(problem)
     if subject and "@" in subject:
         raise UsageFault(f"log lists all versions of a prompt: leave out the @ of “{subject}”.")
-    names = [lab.name_of(subject)] if subject else [row.name for row in lab.prompts()]
-    pasts = [lab.past(name) for name in names]
+    pasts = [_past_of(lab, subject)] if subject else [lab.past(row.name) for row in lab.prompts()]
     if as_json:
         data({"prompts": pasts})
         return ExitCode.DONE
     for past in pasts:
         trend = f"  {wording.spark(past.trend)}  {past.basis}" if past.metric else ""
-        edited = "  (working copy is edited)" if past.versions and past.current == "*" else ""
-        line(f"{past.name}{trend}{edited}")
-        rows = [
+        line(f"{past.name}{trend}{'' if past.current else '  (its file is gone)'}")
+        if past.versions:
+            table(("", "content", "commit", "when", "author", past.metric or "score", "message"), _log_rows(past))
+        elif not problem:
+            line("  no version is committed yet")
+    return ExitCode.DONE
+
+
+def _past_of(lab: Lab, subject: str) -> PromptPast:
+    """The past of a prompt, also of one whose file is gone."""
+    past = lab.past(lab.past_name_of(subject))
+    if not past.versions:
+        lab.name_of(subject)  # a name that is none is the better sentence
+    return past
+
+
+def _log_rows(past: PromptPast) -> list[Sequence[str]]:
+    """Versions newest first, an edited working copy on top."""
+
+    def score(mean: float | None) -> str:
+        return f"{mean:.3f}" if mean is not None else ""
+
+    mean = score(past.means.get(past.working))
+    edited = ("*", past.working or "invalid", "", "", "", mean, "edited, not committed")
+    return [
+        *([edited] if past.current == "*" else []),
+        *(
             (
                 version.label if version.number else "–",
                 version.content or "invalid",
                 version.commit[:8],
                 when(version.time),
                 version.author,
-                f"{score:.3f}" if score is not None else "",
+                score(mean),
                 version.error or version.subject,
             )
-            for version, score in zip(reversed(past.versions), reversed(past.trend), strict=True)
-        ]
-        if rows:
-            table(("", "content", "commit", "when", "author", past.metric or "score", "message"), rows)
-        elif not problem:
-            line("  no version is committed yet")
-    return ExitCode.DONE
+            for version, mean in zip(reversed(past.versions), reversed(past.trend), strict=True)
+        ),
+    ]
 
 
 @click.command("show")
@@ -127,7 +148,7 @@ def show_command(
         raise UsageFault("--example, --by, --pairs, --changes and --confusion are different views: give one of them.")
     if metric and by is None and not pairs and not changes:
         raise UsageFault("--metric goes with --by, --pairs or --changes.")
-    if not views and lab.is_subject(what):
+    if not views and ("@" in what or lab.is_subject(what)):
         return _show_subject(lab, what, as_json)
     run = lab.open_run(what)
     if example is not None:

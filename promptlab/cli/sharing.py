@@ -105,7 +105,9 @@ def prune_command(
     if not as_json and found:
         rows = [(run.record.id, when(run.record.time), f"{run.size / 1e3:.0f} kB", run.record.title) for run in found]
         table(("run", "when", "size", "title"), rows, right=frozenset({2}))
-    question = f"Drop {plural(len(found), 'run')}, {sum(run.size for run in found) / 1e6:.1f} MB before git packs it?"
+    size = sum(run.size for run in found)
+    told = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    question = f"Drop {plural(len(found), 'run')}, {told} before git packs it?"
     wanted = bool(found) and (yes or (not as_json and confirm(question)))
     if wanted:
         lab.prune(found)

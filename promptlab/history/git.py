@@ -305,7 +305,7 @@ def explain(command: str, answer: Answer) -> str:
         return f"Another tag is in the way ({plain(last_line(err))}). Nothing was changed; rename or delete that tag."
     if "by hook" in err or "hook declined" in err:
         return "A reference-transaction hook of this repository refused it. Nothing was changed."
-    if "promisor" in err or "lazy fetch" in err:
+    if is_partial(answer):
         return (
             "This is a partial clone, and what was asked for is not in it: run `git fetch --refetch --no-filter` to"
             " get the whole history."
@@ -315,6 +315,11 @@ def explain(command: str, answer: Answer) -> str:
     if answer.code < 0:
         return f"`git {command}` was ended by signal {-answer.code}. Nothing was changed; try again."
     return f"`git {command}` failed: {plain(last_line(err)) or f'exit status {answer.code}'}."
+
+
+def is_partial(answer: Answer) -> bool:
+    """Whether git failed because a partial clone lacks what was asked for."""
+    return "promisor" in answer.err or "lazy fetch" in answer.err
 
 
 def last_line(err: str) -> str:

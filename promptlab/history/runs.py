@@ -9,9 +9,10 @@ from collections.abc import Iterable
 import msgspec
 
 from promptlab import __version__
-from promptlab.errors import NotFound
+from promptlab.errors import HistoryFault, NotFound
 from promptlab.history import memo, trailers
 from promptlab.history.annotated import Annotated, read_tags
+from promptlab.history.git import explain, is_partial, last_line, plain
 from promptlab.history.repository import Repository, inside
 from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
 
@@ -55,18 +56,21 @@ def read_results(repo: Repository, record: RunRecord) -> dict[str, bytes]:
     """The result files of a run by name: ``run.toml``, ``metrics.jsonl``, ``outputs.jsonl``.
 
     Raises:
-        NotFound: The run's commit holds no results.
+        NotFound: The run's commit holds no results, or git has lost it or a file of it.
+        HistoryFault: This is a partial clone without them.
     """
     base, results = _results(repo, record)
     data = repo.blobs(results.values())
-    return {path.removeprefix(base): data[blob] for path, blob in results.items() if blob in data}
+    if missing := next((path for path, blob in results.items() if blob not in data), ""):
+        raise _lost(record, f"{plain(missing)} is missing")
+    return {path.removeprefix(base): data[blob] for path, blob in results.items()}
 
 
 def result_blobs(repo: Repository, record: RunRecord) -> dict[str, str]:
     """The blob ids of a run's result files by name.
 
     Raises:
-        NotFound: The run's commit holds no results.
+        NotFound, HistoryFault: As ``read_results``.
     """
     base, results = _results(repo, record)
     return {path.removeprefix(base): blob for path, blob in results.items()}
@@ -84,7 +88,8 @@ def read_inputs(repo: Repository, record: RunRecord, paths: Iterable[str]) -> di
         Path to bytes; paths that the run's commit does not have are left out.
 
     Raises:
-        NotFound: The run's commit holds no results, or a path leads out of the repository.
+        NotFound: As ``read_results``, or a path leads out of the repository.
+        HistoryFault: As ``read_results``.
     """
     base, _ = _results(repo, record)
     workspace = base.removesuffix(_folder(record))
@@ -103,14 +108,18 @@ def _results(repo: Repository, record: RunRecord) -> tuple[str, dict[str, str]]:
 
     The commit itself is asked what it added, because the workspace may have been moved since.
     """
-    out = repo.git.read(
+    answer = repo.git.try_read(
         *("diff-tree", "-r", "-z", "--root", "--raw", "--no-abbrev", "--no-renames", "--no-commit-id"),
         *("--end-of-options", record.commit),
     )
+    if answer.code > 0 and not is_partial(answer):
+        raise _lost(record, last_line(answer.err))
+    if answer.code:
+        raise HistoryFault(explain("diff-tree", answer))
     folder = _folder(record)
     found: dict[str, str] = {}
     base = ""
-    fields = iter(out.split(b"\0"))
+    fields = iter(answer.out.split(b"\0"))
     for head in fields:
         path = os.fsdecode(next(fields, b""))
         if f"/{folder}" in f"/{path}":
@@ -120,6 +129,14 @@ def _results(repo: Repository, record: RunRecord) -> tuple[str, dict[str, str]]:
     if not found:
         raise NotFound(f"The commit of {record.tag} holds no results.")
     return base, found
+
+
+def _lost(record: RunRecord, why: str) -> NotFound:
+    return NotFound(
+        f"The run {record.id} cannot be opened: its tag is here, and its commit {record.commit[:8]} is not whole"
+        f" ({plain(why)}). `git tag -d {record.tag}` and then `promptlab pull` fetch it again from a remote that"
+        " has it."
+    )
 
 
 def _folder(record: RunRecord) -> str:

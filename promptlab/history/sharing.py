@@ -109,8 +109,15 @@ def fetch_refspec(remote: str) -> str:
     return f"+refs/tags/run/*:refs/promptlab/remotes/{remote}/run/*"
 
 
+def takes_no_tags(repo: Repository, remote: str) -> bool:
+    """Whether this clone tells git to leave the tags of a remote alone, as ``git clone --no-tags`` does."""
+    return repo.git.word("config", "--get", f"remote.{remote}.tagOpt") == "--no-tags"
+
+
 def is_set_up(repo: Repository, remote: str) -> bool:
     """Whether a plain ``git fetch`` brings runs."""
+    if takes_no_tags(repo, remote):
+        return False
     out = repo.git.read("config", "--get-all", f"remote.{remote}.fetch", ok=(0, 1))
     return any(line.endswith("/run/*") or "refs/tags/*:" in line for line in os.fsdecode(out).splitlines())
 

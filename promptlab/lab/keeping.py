@@ -93,15 +93,17 @@ class Keeper(Reader):
 
         Raises:
             UsageFault: No run is given, the stage's name is none, or the version is on it already.
-            NotFound: No saved run of this version is meant by ``run``.
+            NotFound: No saved run of this version is meant by ``run``, or git has lost it.
             HistoryFault: Git could not do it.
         """
         from promptlab.history.actions import StageMoved
         from promptlab.history.marks import check_stage, promote
+        from promptlab.history.runs import result_blobs
 
         check_stage(stage)
         found = self.subject(subject)
         record = _meant(run, self.records_of(found), found)
+        result_blobs(self.repository(), record)  # what justifies a stage has to be there
         named = self._named(found, record)
         before = self._on_stage(named.prompt, stage)
         made = promote(self.repository(), named, stage)
@@ -152,10 +154,21 @@ class Keeper(Reader):
         return pull(self.repository(), remote_of(self.repository(), remote))
 
     def fetch_setting(self, remote: str = "") -> tuple[str, str]:
-        """What ``set_up_fetch`` would write to this clone's git configuration: key and value, "" when it is there."""
-        from promptlab.history.sharing import fetch_refspec, is_set_up, remote_of
+        """What ``set_up_fetch`` would write to this clone's git configuration: key and value, "" when it is there.
+
+        Raises:
+            NotFound: No such remote, or none at all.
+            UsageFault: Several remotes, or the clone leaves the tags of this one alone.
+        """
+        from promptlab.history.sharing import fetch_refspec, is_set_up, remote_of, takes_no_tags
 
         name = remote_of(self.repository(), remote)
+        if takes_no_tags(self.repository(), name):
+            raise UsageFault(
+                f"This clone leaves the tags of {name} alone (remote.{name}.tagOpt = --no-tags), and runs are tags:"
+                f" `promptlab pull` fetches them; `git config --unset remote.{name}.tagOpt`, and then `promptlab"
+                " setup`, let `git fetch` bring them."
+            )
         return f"remote.{name}.fetch", "" if is_set_up(self.repository(), name) else fetch_refspec(name)
 
     def set_up_fetch(self, remote: str = "") -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab.errors import NotFound, UsageFault
+from promptlab.errors import NotFound, PromptlabError, UsageFault
 from promptlab.history.values import Committed, GitCall, Published, RunRecord, SavedRun
 from promptlab.lab import archive, planning, tracing
 from promptlab.lab.modelling import SpeedStep, measure_speeds
@@ -23,7 +23,6 @@ from promptlab.lab.values import (
     Comparison,
     LabEvent,
     RunRequest,
-    RunSummary,
     SubjectDiff,
 )
 from promptlab.models import registry, trust
@@ -269,7 +268,10 @@ class Lab(Opener):
         """The newest complete saved run that did exactly this plan, without a failed cell: those are asked again."""
         for record in self.records():
             if record.plan == plan.digest and not record.partial:
-                table = self.open_run(record.id)
+                try:
+                    table = self.open_run(record.id)
+                except PromptlabError:
+                    continue  # lost or damaged: opening it says so, and a new run may take its place
                 if not any(table.summary(variant.column).failed for variant in table.variants):
                     return record
         return None
@@ -319,15 +321,18 @@ class Lab(Opener):
         from promptlab.lab.comparing import output_diffs, prompt_fields
 
         old, new = self.subject(before), self.subject(after)
-        tables = [self.open_run(run.id) for run in self._runs_with({old.prompt.content, new.prompt.content})]
-        outputs, verdicts = output_diffs(old, new, tables)
+        outputs, verdicts = output_diffs(old, new, self._tables_with({old.prompt.content, new.prompt.content}))
         return SubjectDiff(old, new, prompt_fields(old.prompt, new.prompt), outputs, verdicts)
 
-    def _runs_with(self, contents: set[str]) -> list[RunSummary]:
-        """Newest complete or saved runs that have a column with one of these versions."""
+    def _tables_with(self, contents: set[str]) -> list[RunTable]:
+        """The newest complete or saved runs that have a column with one of these versions, and that can be opened."""
         runs = (run for run in self.runs() if run.record is not None or run.state == "unsaved")
         having = (run for run in runs if contents & {line.content for line in self.columns_of(run)})
-        return list(islice(having, TABLES_FOR_DIFF))
+        tables: list[RunTable] = []
+        for run in islice(having, TABLES_FOR_DIFF):
+            with suppress(PromptlabError):
+                tables.append(self.open_run(run.id))
+        return tables
 
     def bisect(
         self, request: BisectRequest, stop: asyncio.Event | None = None

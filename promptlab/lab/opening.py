@@ -26,9 +26,11 @@ class Opener(Keeper):
         """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
         if subject:
             return [found.run for found in self.runs_of(subject)]
+        # The journal first: a run that is being saved in this moment is in the one before it leaves the other.
+        journal = list_runs(self.journal_root())
         saved = [saved_summary(record) for record in self.records()]
         there = {summary.id for summary in saved}
-        unsaved = [unsaved_summary(stored) for stored in list_runs(self.journal_root()) if stored.id not in there]
+        unsaved = [unsaved_summary(stored) for stored in journal if stored.id not in there]
         return sorted((*saved, *unsaved), key=lambda summary: summary.id, reverse=True)
 
     def runs_of(self, name: str) -> list[PromptRun]:
@@ -74,14 +76,23 @@ class Opener(Keeper):
 
     def _open(self, summary: RunSummary) -> RunTable:
         if summary.id in self._finished:
-            return self._finished[summary.id][0]
+            table = self._finished[summary.id][0]
+            if summary.record is not None:
+                table.tag = summary.record.tag  # another promptlab may have saved it
+            return table
         if summary.record is None:
-            return self.journalled(summary.id)[0]
-        if summary.id not in self._opened:
-            table = archive.unpack(self.results(summary.record), summary.record.tag)
-            table.tag, table.time = summary.record.tag, summary.record.time
-            self._opened[summary.id] = table
-        return self._opened[summary.id]
+            try:
+                return self.journalled(summary.id)[0]
+            except NotFound:
+                return self._saved(self.record(summary.id))  # saved by another promptlab since it was listed
+        return self._saved(summary.record)
+
+    def _saved(self, record: RunRecord) -> RunTable:
+        if record.id not in self._opened:
+            table = archive.unpack(self.results(record), record.tag)
+            table.tag, table.time = record.tag, record.time
+            self._opened[record.id] = table
+        return self._opened[record.id]
 
     def untagged(self, tag: str) -> None:
         """A run's tag was taken away: a table that is in memory is not saved any more."""
@@ -93,7 +104,7 @@ class Opener(Keeper):
     def find_run(self, ref: str) -> RunSummary:
         runs = self.runs()
         if not runs:
-            raise NotFound("There is no run yet. `promptlab run PROMPT` makes one.")
+            raise NotFound(f"There is no run yet. `promptlab run PROMPT` makes one. {self.missing_hint()}".rstrip())
         if ref == "last":
             return runs[0]
         word = ref.rpartition("/")[2] if ref.startswith(("run/", "refs/tags/run/")) else ref

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from promptlab.errors import HistoryFault, UsageFault
+from promptlab.errors import HistoryFault, PromptlabError, UsageFault
 from promptlab.history.git import plain
 from promptlab.history.values import PendingRun, Published, SavedRun
 from promptlab.lab.message import run_message, title
@@ -43,11 +43,12 @@ def publish(lab: Lab, ref: str) -> Published:
     if table.state == "running":
         raise UsageFault("The run is still going on: publish it when it has ended.")
     if not table.tag:
-        saved = lab.save(table.run)
-        if saved.published is not None:
+        saved = _save(lab, table.run)
+        if saved is not None and saved.published is not None:
             return saved.published
-        if saved.unpublished:
+        if saved is not None and saved.unpublished:
             raise HistoryFault(saved.unpublished)
+        table = lab.open_run(table.run)  # as it was saved, and as everybody else reads it: with its tag
     record = lab.record(table.run)
     results = lab.results(record)
     wanted = lab.settings.results
@@ -55,6 +56,16 @@ def publish(lab: Lab, ref: str) -> Published:
     files = whole(table, results) if branch else {f"{folder_of(table)}/{SUMMARY}": summary(table)}
     message = run_message(table, record.plan, results)
     return put(lab.repository(), table.run, table.subject, files, message, hooks=wanted.hooks == "run")
+
+
+def _save(lab: Lab, run: str) -> SavedRun | None:
+    """Save a run; None where another promptlab did so in this moment."""
+    try:
+        return lab.save(run)
+    except PromptlabError:
+        if all(record.id != run for record in lab.records()):
+            raise
+        return None
 
 
 def finish(lab: Lab, pending: PendingRun) -> SavedRun:

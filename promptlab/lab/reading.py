@@ -287,11 +287,10 @@ class Reader:
         """Versions of a prompt with the trend of the metric that its newest run was decided by."""
         versions = self.versions(name)
         try:
-            current = subjects.working_copy(
-                self.workspace, name, name, versions, None, partial(self.follow, None)
-            ).version
+            here = subjects.working_copy(self.workspace, name, name, versions, None, partial(self.follow, None))
+            current, working = here.version, here.prompt.content
         except (InvalidFile, NotFound):
-            current = "*"
+            current, working = "*" if self.workspace.prompt_path(name).is_file() else "", ""
         found = trend_of(name, self.records())
         return PromptPast(
             name=name,
@@ -301,6 +300,7 @@ class Reader:
             metric=found.metric,
             basis=found.basis,
             means=found.means,
+            working=working,
         )
 
     def name_of(self, text: str) -> str:

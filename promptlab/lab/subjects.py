@@ -166,20 +166,22 @@ def find_version(name: str, at: str, versions: list[Version]) -> Version | None:
 
 
 def _at_revision(repository: Repository, name: str, at: str, versions: list[Version], follow: Follow) -> Subject:
+    from promptlab.history.sharing import remotes
     from promptlab.history.versions import at_revision
 
+    try:
+        commit = repository.rev_parse(at)
+    except NotFound as fault:
+        there = " `promptlab pull` fetches stages that only a remote has." if remotes(repository) else ""
+        raise NotFound(f"There is no {name}@{at}: no version and no stage has that name. {fault}{there}") from fault
     source = f"prompts/{name}.toml"
     # The file may have had another name then.
     paths = [source, *(version.path for version in reversed(versions))]
     try:
-        repository.rev_parse(at)
-    except NotFound as fault:
-        raise NotFound(f"There is no {name}@{at}: no version and no stage has that name. {fault}") from fault
-    try:
-        data = at_revision(repository, at, paths)
+        data = at_revision(repository, commit, paths)
     except HistoryFault as fault:
         raise NotFound(f"There is no {name}@{at}: {fault}") from fault
-    return _subject(f"{name}@{at}", name, f"{source}@{at}", data, versions, follow, repository.rev_parse(at))
+    return _subject(f"{name}@{at}", name, f"{source}@{at}", data, versions, follow, commit)
 
 
 def _hint(word: str, known: list[str]) -> str:

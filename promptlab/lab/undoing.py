@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from promptlab.lab.lab import Lab
 
 
+_UNASKED = " No remote-tracking branch has the commit; no remote is asked, so a push to a URL is not seen."
+"""What was looked at before a commit is taken back. A question to a remote could take long, or want a password."""
+
+
 class Undo(Struct, frozen=True):
     """What undoing the last action would do.
 
@@ -89,7 +93,8 @@ def _look(lab: Lab, action: Action) -> Undo:
             to = f"back to {made.parent[:8]}" if made.parent else "back to no commit at all"
             where = made.branch.removeprefix("refs/heads/") or "HEAD"
             effect = f"{where} goes {to}. Your files stay as they are, and what was staged of them is staged again."
-            return look(effect, why_commit_stays(lab.repository(), made))
+            why = why_commit_stays(lab.repository(), made)
+            return look(effect if why else effect + _UNASKED, why)
         case RunsPruned(tags):
             gone = lost(lab.repository(), tags)
             why = f"Git has collected {gone[0]}, or its name is taken." if len(gone) == len(tags) else ""
@@ -134,7 +139,8 @@ def _what_of_branch(lab: Lab, made: Committed | None) -> str:
     branch = made.branch.removeprefix("refs/heads/")
     if why := why_commit_stays(lab.repository(), made):
         return f" Its commit {made.commit[:8]} on {branch} stays. {why}"
-    return f" {branch} goes back to {made.parent[:8] or 'no commit'}; its files stay below results/, untracked."
+    to = made.parent[:8] or "no commit"
+    return f" {branch} goes back to {to}; its files stay below results/, untracked.{_UNASKED}"
 
 
 def _take_run(lab: Lab, tag: str, tag_object: str, made: Committed | None) -> str:

@@ -39,7 +39,8 @@ class PromptPast(Struct, frozen=True):
     """What git adds to a prompt row: its versions (oldest first) and the mean score of each, where a run has one.
 
     Attributes:
-        current: Label of the working copy: ``v3`` when it equals a version, ``*`` when it is edited.
+        current: Label of the working copy: ``v3`` when it equals a version, ``*`` when it is edited, "" when gone.
+        working: Content hash of the working copy, "" when it does not load.
         trend: One value per version, oldest first: mean of the primary metric on the trend's model, or None.
         metric: The metric of the trend, "" when no run exists.
         basis: What all means of the trend share, in words: metric, eval set, number of cases, model.
@@ -53,6 +54,7 @@ class PromptPast(Struct, frozen=True):
     metric: str
     basis: str = ""
     means: dict[str, float] = {}
+    working: str = ""
 
 
 class FileText(Struct, frozen=True):

@@ -39,6 +39,7 @@ def test_the_version_where_it_got_worse(promptlab: Command) -> None:
     assert out.startswith("v4 is the first bad version on api · exact (last good: v3)\n")
     assert "[-Label it as billing, shipping or other-]" in out or "@@ messages[0].content" in out
     assert "8 examples got worse, of those that were run on both:" in out
+    assert "\n▼ t1\n    {+It is about +}billing{+.+}\n" in out
     code, out, _ = promptlab("bisect", "triage", "--good", "v2", *examples, "--json")
     found = json.loads(out)["bisection"]
     assert (found["first_bad"]["number"], found["asked"], len(found["flips"])) == (4, 0, 8)
@@ -48,6 +49,27 @@ def test_what_is_not_worse_is_said(promptlab: Command) -> None:
     code, out, err = promptlab("bisect", "triage", "--bad", "v2")
     assert (code, out) == (2, "")
     assert "v2 is not clearly worse than v1: 0 of 8 examples got worse, 8 better." in err
+
+
+def test_a_prompt_whose_file_is_gone_still_has_its_past(promptlab: Command, folder: Path) -> None:
+    places.git(folder, "rm", "-q", "prompts/triage.toml")
+    places.git(folder, "commit", "-qm", "gone")
+    code, out, _ = promptlab("log", "triage")
+    assert (code, out.splitlines()[0]) == (0, "triage  (its file is gone)")
+    assert [row.split()[0] for row in out.splitlines()[2:]] == ["v4", "v3", "v2", "v1"]
+    assert promptlab("show", "triage@v1") == (0, places.FIRST, f"triage v1 {out.splitlines()[-1].split()[1]}\n")
+    assert promptlab("log", "nothing")[2].startswith("promptlab: There is no prompt “nothing”.")
+    assert "There is no triage@v9: its versions are v1 to v4." in promptlab("show", "triage@v9")[2]
+
+
+def test_an_edited_working_copy_is_on_top_with_its_score(promptlab: Command, folder: Path) -> None:
+    (folder / "prompts" / "triage.toml").write_text(places.SECOND.replace("Label", "Label now"))
+    assert promptlab("run", "triage")[0] == 0
+    rows = promptlab("log", "triage")[1].splitlines()
+    working = json.loads(promptlab("log", "triage", "--json")[1])["prompts"][0]["working"]
+    assert rows[2].split() == ["*", working, "1.000", "edited,", "not", "committed"]
+    (folder / "prompts" / "triage.toml").write_text("x = [")
+    assert promptlab("log", "triage")[1].splitlines()[2].split()[:2] == ["*", "invalid"]
 
 
 def test_blame(promptlab: Command) -> None:

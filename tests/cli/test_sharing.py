@@ -89,6 +89,27 @@ def test_setup_says_what_it_writes_and_asks(at: Command, other: Path, monkeypatc
     assert (other / ".git" / "config").read_bytes() == config
 
 
+def test_a_clone_that_wants_no_tags_is_told_what_that_means(at: Command, other: Path) -> None:
+    places.git(other, "config", "remote.origin.tagOpt", "--no-tags")
+    code, _, err = at(other, "setup", "--yes")
+    assert (code, err) == (
+        2,
+        "promptlab: This clone leaves the tags of origin alone (remote.origin.tagOpt = --no-tags), and runs are tags:"
+        " `promptlab pull` fetches them; `git config --unset remote.origin.tagOpt`, and then `promptlab setup`, let"
+        " `git fetch` bring them.\n",
+    )
+
+
+def test_a_clone_without_runs_and_stages_says_how_to_get_them(at: Command, other: Path) -> None:
+    hint = "A clone does not have the runs of origin, if there are any: `promptlab pull` fetches them"
+    assert hint in at(other, "show", "last")[2]
+    assert at(other, "show", "triage@production")[2] == (
+        "promptlab: There is no triage@production: no version and no stage has that name. There is no commit"
+        " 'production' in this repository: give a branch, a tag or a commit hash. `promptlab pull` fetches stages"
+        " that only a remote has.\n"
+    )
+
+
 def test_no_remote_is_a_sentence(at: Command, folder: Path) -> None:
     code, _, err = at(folder, "push")
     assert (code, err) == (2, "promptlab: This repository has no remote: `git remote add origin URL` names one.\n")

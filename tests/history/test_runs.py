@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from promptlab.errors import NotFound
 from promptlab.history import trailers
 from promptlab.history.repository import Repository
 from promptlab.history.runs import list_runs, read_inputs, read_results
+from promptlab.history.sharing import pull
 from promptlab.history.snapshot import save_run
 from promptlab.history.values import ColumnLine, RunFiles, RunRecord, ScoreLine
 
@@ -111,6 +113,30 @@ def test_a_tag_whose_object_is_missing_does_not_hide_the_others(top: Path) -> No
     lost = sh(top, "rev-parse", f"refs/tags/run/triage/{SECOND}").strip()
     (top / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
     assert [record.id for record in list_runs(repo)] == [FIRST]
+
+
+@pytest.mark.parametrize("part", ["commit", "tree", "blob"])
+def test_a_run_whose_data_is_lost_says_so_and_what_to_do(top: Path, tmp_path: Path, part: str) -> None:
+    repo = Repository.open(top)
+    save(repo)
+    tag, remote = f"run/triage/{FIRST}", tmp_path / "remote.git"
+    sh(tmp_path, "clone", "-q", "--bare", "--no-hardlinks", str(top), str(remote))
+    sh(top, "remote", "add", "origin", str(remote))
+    name = {"commit": "^{commit}", "tree": "^{tree}", "blob": f":results/triage/{FIRST}/outputs.jsonl"}[part]
+    lost, commit_id = sh(top, "rev-parse", f"{tag}{name}", f"{tag}^{{commit}}").split()
+    (top / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    (record,) = list_runs(repo)
+    why = f"results/triage/{FIRST}/outputs.jsonl is missing" if part == "blob" else r"(bad object|unable to read).*"
+    with pytest.raises(NotFound) as fault:
+        read_results(repo, record)
+    assert re.fullmatch(
+        rf"The run {FIRST} cannot be opened: its tag is here, and its commit {commit_id[:8]} is not whole \({why}\)\."
+        rf" `git tag -d {tag}` and then `promptlab pull` fetch it again from a remote that has it\.",
+        str(fault.value),
+    )
+    sh(top, "tag", "-d", tag)
+    pull(repo, "origin")
+    assert set(read_results(repo, list_runs(repo)[0])) == {"run.toml", "outputs.jsonl"}
 
 
 def test_damaged_tags_do_not_hide_the_others(top: Path) -> None:

@@ -63,6 +63,27 @@ async def test_promotion_needs_a_run_of_that_version(folder: Path) -> None:
     assert lab.promote("triage", "canary", "last").run == run.run
 
 
+async def test_a_run_whose_commit_is_lost_stands_in_nobodys_way(folder: Path) -> None:
+    lab = Lab.open(folder)
+    run = await saved_run(lab)
+    plan = lab.plan(BOTH)
+    assert lab.same_run(plan) is not None
+    assert len(lab.diff("triage@v1", "triage").outputs) == 8
+    lost = places.git(folder, "rev-parse", f"{run.tag}^{{commit}}").strip()
+    (folder / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    await lab.close()
+    lab = Lab.open(folder)
+    assert [each.id for each in lab.runs()] == [run.run]
+    assert lab.same_run(plan) is None, "the run is made again"
+    diff = lab.diff("triage@v1", "triage")
+    assert ([field.field for field in diff.fields], diff.outputs) == (["messages[0].content"], ())
+    with pytest.raises(NotFound, match=f"^The run {run.run} cannot be opened: its tag is here, and its commit"):
+        lab.promote("triage", "production", "last")
+    assert (await saved_run(lab)).run != run.run
+    assert lab.promote("triage", "production", "last").tag == "triage#production#1"
+    await lab.close()
+
+
 async def test_what_was_taken_off_a_stage_is_said(folder: Path) -> None:
     lab = Lab.open(folder)
     await saved_run(lab)

@@ -256,7 +256,10 @@ async def test_what_an_answer_gives_away_of_the_system_message(folder: Path, ser
         (RunRequest(subjects=()), "Say which prompt to run"),
         (RunRequest(subjects=("triag",)), "There is no prompt “triag”. Did you mean `triage`?"),
         (RunRequest(subjects=("triage@v9",)), "There is no triage@v9: its versions are v1 to v2."),
-        (RunRequest(subjects=("triage@nowhere",)), "There is no commit 'nowhere'"),
+        (
+            RunRequest(subjects=("triage@nowhere",)),
+            "There is no triage@nowhere: no version and no stage has that name. There is no",
+        ),
         (RunRequest(subjects=("triage",), models=("apy",)), "There is no model “apy”. Did you mean `api`?"),
         (
             RunRequest(subjects=("triage",), evalset="ticket"),

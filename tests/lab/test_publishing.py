@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import places
@@ -81,6 +82,18 @@ async def test_a_run_that_is_not_saved_is_saved_first(folder: Path) -> None:
     assert [record.id for record in lab.records()] == [run.run]
     with pytest.raises(NotFound, match="There is no run “nothing”"):
         lab.publish("nothing")
+
+
+async def test_three_at_once_save_and_publish_it_once(folder: Path) -> None:
+    run = await ended(Lab.open(folder))
+    with ThreadPoolExecutor(3) as three:
+        done = list(three.map(lambda lab: lab.publish("last"), [Lab.open(folder) for _ in range(3)]))
+    assert sorted(each.before for each in done) == [False, True, True]
+    assert {each.commit for each in done} == {places.git(folder, "rev-parse", "HEAD").strip()}
+    assert places.git(folder, "tag", "--list", "run/*").split() == [f"run/triage/{run.run}"]
+    read = tomllib.loads((folder / done[0].paths[0]).read_text())
+    assert read["tag"] == f"run/triage/{run.run}"
+    assert Lab.open(folder).publish("last").before
 
 
 async def test_branch_mode_commits_the_whole_run(folder: Path) -> None:

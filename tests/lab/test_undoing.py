@@ -138,6 +138,7 @@ def test_a_commit_and_the_index_as_it_was(folder: Path, part: str) -> None:
     assert last is not None
     assert last.done == f"committed {made.commit[:8]} “Both”"
     assert last.effect.startswith(f"main goes back to {made.parent[:8]}. Your files stay as they are, ")
+    assert last.effect.endswith("; no remote is asked, so a push to a URL is not seen.")
     assert lab.undo(last) == (
         f"HEAD is {made.parent[:8]} again. The commit was {made.commit[:8]}; `git reflog` knows it."
     )
@@ -282,7 +283,10 @@ async def test_a_run_that_was_saved_on_the_branch_too(folder: Path) -> None:
     last = lab.last_action()
     assert last is not None
     assert last.done == f"saved the run {one}"
-    assert last.effect.endswith(f" main goes back to {before[0][:8]}; its files stay below results/, untracked.")
+    assert last.effect.endswith(
+        f" main goes back to {before[0][:8]}; its files stay below results/, untracked. No remote-tracking branch has"
+        " the commit; no remote is asked, so a push to a URL is not seen."
+    )
     said = lab.undo(last)
     assert said.startswith(
         f"HEAD is {before[0][:8]} again. The commit was {made}; `git reflog` knows it. run/triage/"
