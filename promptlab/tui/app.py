@@ -18,6 +18,7 @@ from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.clipboard import OSC_52, put, way
 from promptlab.tui.external import read_outside
+from promptlab.tui.screens import all_screens
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
 from promptlab.tui.tastes import Tastes
@@ -75,8 +76,8 @@ class PromptlabApp(App[int]):
         self._tastes.changed(name)
 
     async def _open(self) -> None:
-        for page in await in_thread(_screens):
-            self.add_mode(page.MODE, partial(page, self.session))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
+        for page in await in_thread(all_screens):
+            self.add_mode(page.MODE, partial(self._made, page))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
             self._modes_open.add(page.MODE)
         problem = await self._tastes.follow()
         try:
@@ -98,6 +99,12 @@ class PromptlabApp(App[int]):
         await self._look_at_git(lab)
         self.set_interval(WATCH_SECONDS, self._watch)
         await self._recover(lab)
+
+    def _made(self, page: type[Page]) -> Page:
+        """A screen for its first visit, with the styles of the moment: none need be parsed again."""
+        made = page(self.session)
+        made._css_update_count = self._css_update_count  # pyright: ignore[reportPrivateUsage]  # 30 ms a screen otherwise
+        return made
 
     async def _recover(self, lab: Lab) -> None:
         """Finish what a program that was killed while saving a run has left."""
@@ -358,20 +365,6 @@ class PromptlabApp(App[int]):
                 call = partial(self.run_action, active.binding.action, active.node)
                 yield SystemCommand(f"{action.group}: {name}", f"{action.help} ({key})", call)
         yield SystemCommand("app: theme", "Choose the colours.", self.action_change_theme)
-
-
-def _screens() -> tuple[type[Page], ...]:
-    from promptlab.tui.screens.compare import CompareScreen
-    from promptlab.tui.screens.diff import DiffScreen
-    from promptlab.tui.screens.evals import EvalsScreen
-    from promptlab.tui.screens.history import HistoryScreen
-    from promptlab.tui.screens.models import ModelsScreen
-    from promptlab.tui.screens.prompts import PromptsScreen
-    from promptlab.tui.screens.results import ResultsScreen
-    from promptlab.tui.screens.review import ReviewScreen
-
-    screens = (PromptsScreen, CompareScreen, ResultsScreen, DiffScreen, HistoryScreen, EvalsScreen, ModelsScreen)
-    return (*screens, ReviewScreen)
 
 
 async def _copy_menu(page: Page) -> None:

@@ -206,6 +206,8 @@ async def test_a_run_is_left_running_and_watched_and_stopped_by_the_next_sitting
     async with sitting(folder) as here:
         await here.press("3")
         await here.sees("/16")
+        assert here.app.session.running
+        assert not here.app.session.busy  # another process does it: a run of one's own may be started
         await here.press("x")
         await here.until(lambda: here.status.startswith(("stopped: ", "ended early: ")))
         assert len(server.asked) < 16
