@@ -64,14 +64,13 @@ class HeaderLine(Line):
         workspace, branch = (one_line(part) for part in self.place)
         narrow = width < _NARROW
         short = sum(len(tab.key) + len(tab.label) + 4 for tab in self._tabs) > width - _PLACE
-        letters = 3 if 8 * len(self._tabs) + 8 <= width - _NAME else 0
+        letters = 3 if 6 * len(self._tabs) + 8 <= width - _NAME else 0
         tabs = Content("")
         for tab in self._tabs:
             here = tab.mode == self.current
-            label = tab.label[:letters] if short and not here else tab.label
-            text = f"{tab.key} {label}".rstrip()
+            text = f" {tab.key} {tab.label} " if here or not short else f" {tab.key}{tab.label[:letters]}"
             style = Style(bold=here, reverse=here) + Style.from_meta({"@click": f"app.go('{tab.mode}')"})
-            tabs = tabs.append(Content.styled(f" {text} ", style)).append(" ")
+            tabs = tabs.append(Content.styled(text, style)).append(" ")
         room = max(width - tabs.cell_length - _NAME, 0)
         where = f"{workspace}  {branch}".rstrip() if not narrow else branch or workspace
         where = where if cell_len(where) <= room else cut(where, max(room - 1, 0)) + "…"
