@@ -90,7 +90,9 @@ class PromptlabApp(App[int]):
 
         sitting = Sitting(lab)
         seat = await in_thread(sitting.seat)
-        self.session.prompt, self.session.evalset = seat.prompt, seat.evalset
+        self.session.evalset = seat.evalset
+        if seat.prompt in await in_thread(lab.workspace.prompt_names):
+            self.session.prompt = seat.prompt
         self.switch_mode("prompts")
         self.session.opened(lab, sitting)
         self.session.say(problem, bad=bool(problem))

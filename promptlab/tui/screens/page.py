@@ -117,7 +117,9 @@ class Page(Screen[None]):
         status.said = self.session.said
         status.running = self.session.job.line if self.session.job else ""
         status.set_class(self.session.bad, "-bad")
-        self.query_one(FooterLine).refresh()
+        footer = self.query_one(FooterLine)
+        footer.without = "git" if self.session.history_problem else ""
+        footer.refresh()
 
     # -- what the app tells a screen ----------------------------------------------------------------------
 
@@ -246,12 +248,8 @@ class Page(Screen[None]):
         return self.has_class("-help")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Esc is the help's only while it is open; without git nothing can be committed."""
-        if action == "close_help":
-            return self.helping
-        if action == "commit" and self.session.history_problem:
-            return False
-        return super().check_action(action, parameters)
+        """Esc is the help's only while it is open."""
+        return self.helping if action == "close_help" else super().check_action(action, parameters)
 
     def action_close_help(self) -> None:
         """Close the help panel."""

@@ -133,6 +133,8 @@ class FooterLine(Line):
     DEFAULT_CSS = """
     FooterLine { color: $text-muted; }
     """
+    without = ""
+    """Group of actions that is not offered: what needs git, where there is none. Their keys say why."""
 
     def on_mount(self) -> None:
         """Draw again whenever the focus, and with it the keys that work, changes."""
@@ -149,7 +151,9 @@ class FooterLine(Line):
         chosen: list[tuple[int, int, Content]] = []
         used = 0
         order = list(live)
-        for action in sorted((a for a in order if a.label), key=lambda a: a.rank):
+        for action in sorted(
+            (a for a in order if a.label and a.group != (self.without or None)), key=lambda a: a.rank
+        ):
             active = live[action]
             key = self._key(app_of(self).get_key_display(active.binding), action.label, "")
             if used + key.cell_length + 2 <= room:
