@@ -145,9 +145,7 @@ def run_command(
         subjects, models, evalset, trials, baseline, overrides, sample, only, again, until_clear, max_examples
     )
     plan, journal = _planned(lab, request, retry)
-    gate = _Gate(fail_on, _minimums(plan, minimums))
-    if fail_on and len(plan.variants) < 2:
-        raise UsageFault("--fail-on needs something to compare: name two subjects, a --baseline, or two models.")
+    gate = _gate(plan, fail_on, minimums)
     cache = lab.cache(fresh=no_cache)
     if estimate:
         return tell_estimate(lab, plan, cache, as_json)
@@ -158,14 +156,11 @@ def run_command(
     budget = budget_of(max_cost, max_tokens, max_minutes)
     agree(lab, plan, cache, yes=yes, budget=budget)
     if detach:
-        how = Detached(budget, where, no_cache=no_cache, no_commit=no_commit)
-        return hand_over(lab, plan, journal, cache, how)
+        return hand_over(lab, plan, journal, cache, Detached(budget, where, no_cache, no_commit))
     table, failed = run_async(lambda: _run(lab, plan, cache, budget, journal, where))
-    if table.state == "cancelled":
-        say("Cancelled. What was answered is kept: the same command goes on from there.")
-        return ExitCode.CANCELLED
-    _save(lab, table, failed=failed, wanted=not no_commit)
-    return _ended(table, failed, gate, as_json)
+    if _kept(lab, table, failed, wanted=not no_commit):
+        return _ended(table, failed, gate, as_json)
+    return ExitCode.CANCELLED
 
 
 def _planned(lab: Lab, request: RunRequest, retry: str) -> tuple[Plan, Journal | None]:
@@ -180,11 +175,26 @@ def _planned(lab: Lab, request: RunRequest, retry: str) -> tuple[Plan, Journal |
     return lab.retry(retry)
 
 
+def _kept(lab: Lab, table: RunTable, failed: bool, *, wanted: bool) -> bool:
+    """Save a run that ended; False for one that was cancelled, and stays in the journal."""
+    if table.state == "cancelled":
+        say("Cancelled. What was answered is kept: the same command goes on from there.")
+        return False
+    _save(lab, table, failed=failed, wanted=wanted)
+    return True
+
+
 class _Gate(NamedTuple):
     """What has to hold for exit code 0."""
 
     fail_on: Literal["worse", "not-better"] | None
     least: dict[str, float]
+
+
+def _gate(plan: Plan, fail_on: Literal["worse", "not-better"] | None, minimums: tuple[tuple[str, str], ...]) -> _Gate:
+    if fail_on and len(plan.variants) < 2:
+        raise UsageFault("--fail-on needs something to compare: name two subjects, a --baseline, or two models.")
+    return _Gate(fail_on, _minimums(plan, minimums))
 
 
 def _ended(table: RunTable, failed: bool, gate: _Gate, as_json: bool) -> ExitCode:

@@ -14,7 +14,7 @@ from promptlab.lab.values import RunRequest, Subject
 from promptlab.models.values import Model
 from promptlab.runs.options import apply_overrides, choose_examples, override_steps
 from promptlab.runs.plan import ColumnSpec, make_plan
-from promptlab.runs.values import Plan
+from promptlab.runs.values import Plan, Variant
 from promptlab.scoring import catalogue
 from promptlab.scoring.criteria import builtin, builtin_bytes, is_builtin
 from promptlab.scoring.defaults import default_metrics
@@ -65,6 +65,34 @@ def build(
         _check_variables(subject, evalset)
     models = [model_of(name) for name in model_names(workspace, request.models)]
     ordered = _with_baseline(subjects, request.baseline, subject_of)
+    plan = make_plan(
+        evalset=evalset,
+        examples=choose_examples(evalset, request.sample, request.only),
+        columns=_columns(ordered, models, request),
+        trials=request.trials or evalset.decision.trials,
+        baseline="a",
+        metrics=metrics,
+        decision=evalset.decision,
+        sources=_sources(workspace, ordered, evalset, metrics) | {file: one.data for file, one in code.items()},
+    )
+    plan = _with_judges(workspace, plan, model_of)
+    plan = structs.replace(
+        plan,
+        # Of the examples that are run: a sample is other cases than the whole eval set.
+        evalset_content=examples_hash(plan.examples),
+        variants=_labelled(plan.variants, request),
+        prompts=plan.prompts | {_version(subject.prompt): subject.whole for subject in ordered},
+        currency=_currency(workspace, (model.name for model in models)),
+    )
+    if not request.until_clear:
+        return plan
+    from promptlab.lab.sequential import sequential_plan
+
+    return sequential_plan(plan, request)
+
+
+def _columns(subjects: Sequence[Subject], models: Sequence[Model], request: RunRequest) -> list[ColumnSpec]:
+    """Subjects × models; each twice in an A/A run."""
     columns = [
         ColumnSpec(
             subject=subject.asked,
@@ -75,39 +103,17 @@ def build(
             params=apply_overrides(subject.prompt.params, request.overrides),
             capabilities=model.capabilities,
         )
-        for subject in ordered
+        for subject in subjects
         for model in models
     ]
-    if request.again:
-        columns = _twice(columns, ordered)
-    plan = make_plan(
-        evalset=evalset,
-        examples=choose_examples(evalset, request.sample, request.only),
-        columns=columns,
-        trials=request.trials or evalset.decision.trials,
-        baseline="a",
-        metrics=metrics,
-        decision=evalset.decision,
-        sources=_sources(workspace, ordered, evalset, metrics) | {file: one.data for file, one in code.items()},
-    )
-    plan = _with_judges(workspace, plan, model_of)
+    return _twice(columns, subjects) if request.again else columns
+
+
+def _labelled(variants: Sequence[Variant], request: RunRequest) -> tuple[Variant, ...]:
+    """The columns with the overrides that their labels show; the second half of an A/A run has other seeds."""
     overrides = ", ".join(f"{name}={text}" for name, text in request.overrides)
     words = (overrides, f"{overrides}, other seeds".removeprefix(", ")) if request.again else (overrides,)
-    plan = structs.replace(
-        plan,
-        # Of the examples that are run: a sample is other cases than the whole eval set.
-        evalset_content=examples_hash(plan.examples),
-        variants=tuple(
-            structs.replace(variant, overrides=words[at % len(words)]) for at, variant in enumerate(plan.variants)
-        ),
-        prompts=plan.prompts | {_version(subject.prompt): subject.whole for subject in ordered},
-        currency=_currency(workspace, (model.name for model in models)),
-    )
-    if not request.until_clear:
-        return plan
-    from promptlab.lab.sequential import sequential_plan
-
-    return sequential_plan(plan, request)
+    return tuple(structs.replace(variant, overrides=words[at % len(words)]) for at, variant in enumerate(variants))
 
 
 def _with_judges(workspace: Workspace, plan: Plan, model_of: Callable[[str], Model]) -> Plan:

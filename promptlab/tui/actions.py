@@ -97,6 +97,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             "",
             "Set what runs may spend and how many requests are in flight, also of the run that is going on.",
             group="run",
+            does="screen.limits",
         ),
         Action("app.stop", "x", "stop", "Stop the run after the cells in flight; what is done is kept.", 5, "run"),
     ),

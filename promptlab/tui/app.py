@@ -260,12 +260,6 @@ class PromptlabApp(App[int]):
         if (lab := self.session.lab_now) is not None:
             self.push_screen(GitLog(lab.git_calls))
 
-    def action_limits(self) -> None:
-        """Ask for the limits of runs."""
-        from promptlab.tui.screens.spending import ask_limits
-
-        self.run_worker(partial(ask_limits, self), group="limits", exclusive=True)
-
     def action_stop(self) -> None:
         """Stop the run after the cells in flight."""
         if self.session.job is not None:

@@ -336,8 +336,7 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
         concurrency: The most requests in flight at once, for an endpoint; None: as many as it is found to take.
         stream: Have an endpoint answer piece by piece, to know when the first piece came.
         samples: Samples of one answer that an endpoint is asked for in one request, at most.
-        hedge: Percentile of the time that an endpoint's answers take, 50 to 99.9: what takes longer is asked for a
-            second time, and the first answer counts. None: never.
+        hedge: Percentile, 50 to 99.9, of what an endpoint's answers take: what takes longer is asked for twice.
     """
 
     name: str

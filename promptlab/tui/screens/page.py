@@ -214,6 +214,12 @@ class Page(Screen[None]):
         self.session.start(job)
         return job
 
+    def action_limits(self) -> None:
+        """Ask for the limits of runs."""
+        from promptlab.tui.screens.spending import ask_limits
+
+        self.run_worker(partial(ask_limits, self), group="limits", exclusive=True)
+
     async def trusted(self, lab: Lab, models: Sequence[str]) -> bool:
         """Ask, once for each endpoint, whether it may be sent the key that its entry names."""
         for entry in await in_thread(lab.untrusted):

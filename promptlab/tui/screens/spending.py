@@ -16,16 +16,15 @@ from promptlab.tui.widgets.wrapping import Piece
 if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.runs.values import Plan
-    from promptlab.tui.app import PromptlabApp
     from promptlab.tui.screens.page import Page
 
 
-async def ask_limits(app: PromptlabApp) -> None:
+async def ask_limits(page: Page) -> None:
     """Ask for limits, for the run that is going on and for those to come."""
-    session = app.session
+    session = page.session
     hint = "Any of: cost 2, tokens 5000, minutes 10, at once 8 (0 pauses). Or none."
     dialog = Ask("Limits of runs", hint, _problem, value=session.limits.words)
-    if not (text := await app.push_screen_wait(dialog)):
+    if not (text := await app_of(page).push_screen_wait(dialog)):
         return
     session.limits = parse_limits(text)
     job = session.job
