@@ -161,7 +161,7 @@ class CompareScreen(Page):
             self.pins = await in_thread(partial(pinned, lab, table.evalset))
         first = next(iter(table.examples), None)
         if first is not None and self.example not in {example.id for example in table.examples}:
-            self.example = first.id
+            self.example = self.session.example = first.id
         if self.column not in self.sheet.columns or sheet is None:
             self.column = table.candidate
         had_focus = self.focused is None or self.focused.id == "case"

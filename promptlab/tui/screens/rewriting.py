@@ -70,13 +70,21 @@ class Rewriting:
             screen.session.say(f"{buffer.saved.path} has mixed line ends, so it is not edited here.", bad=True)
             return
         self._name = variant.prompt
-        self._ran = (self._name, buffer.text) if text == buffer.text else None
+        self._ran = (self._name, text) if await self._is_text_of(variant, text) else None
         if text != buffer.text:
             editor.swap(text)
             self.typed()  # at once: the screen, being seen again, shows the text as Prompts has it
         editor.border_title = plain(one_line(buffer.saved.path))
         editor.move_cursor(wording_start(text))
         screen.editing_changed()
+
+    async def _is_text_of(self, variant: Variant, text: str) -> bool:
+        """Whether the column's answers are of this text."""
+        lab = await self._screen.session.lab()
+        try:
+            return (await in_thread(partial(lab.parse, variant.prompt, text))).content == variant.content
+        except PromptlabError:
+            return False  # what is wrong with it is said when it is checked
 
     async def _old_text(self, variant: Variant, now: str) -> str | None:
         """The text to begin with: the working copy, or that of an old version; None when the person leaves it."""
