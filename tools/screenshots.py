@@ -19,7 +19,7 @@ SCREENS = (
     ("3", "triage@v4", "results"),
     ("4", "messages", "diff"),
     ("5", "v4", "history"),
-    ("6", "s034", "evals"),
+    ("6", "s028", "evals"),
     ("7", "◆1", "models"),
     ("8", "Which answer", "review"),
 )

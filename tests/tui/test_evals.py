@@ -119,7 +119,17 @@ async def test_filter_splits_settings_and_commit(folder: Path) -> None:
         await here.type("exakt")
         await here.press("enter")
         await here.sees("Did you mean `exact`?")
-        assert "min_effect = 0.05\n" in (folder / "evalsets" / "tickets.toml").read_text()
+        await here.press("escape", "L")
+        await here.until(lambda: isinstance(here.app.screen, EvalsScreen))
+        await here.press("home", "enter")
+        await here.sees("description: what it is for")
+        await here.press("right")
+        await here.type("!")
+        await here.press("enter")
+        await here.sees("changed description")
+        text = (folder / "evalsets" / "tickets.toml").read_text()
+        assert 'description = "Eight tickets!"\n' in text
+        assert "min_effect = 0.05\n" in text
         await here.press("c")
         await here.sees("Commit evalsets/tickets.toml")
         await here.press("ctrl+s")

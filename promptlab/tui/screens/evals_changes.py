@@ -233,11 +233,15 @@ class Changes:
     # -- settings -----------------------------------------------------------------------------------------
 
     async def set(self, setting: Setting) -> None:
-        """Change one line of the settings."""
-        ask = Ask(f"{setting.label}: {setting.note}", _HINTS[setting.kind], lambda _: "", value=setting.text)
-        text = await app_of(self._screen).push_screen_wait(ask)
-        if text and text != setting.text:
-            await self._set(setting, text)
+        """Change one line of the settings; a text that is refused stays in the form."""
+
+        async def save(texts: Mapping[str, str]) -> str:
+            text = texts[setting.label]
+            return await self._set(setting, text) if text.strip() and text != setting.text else ""
+
+        several = "\n" in setting.text
+        field = Field(setting.label, setting.label, setting.text, _HINTS[setting.kind], lines=several)
+        await self._form(f"{setting.label}: {setting.note}".removesuffix(": "), [field], save)
 
     async def add_setting(self, kind: Literal["guardrail", "metric"]) -> None:
         """Add a metric or a guardrail."""
@@ -253,10 +257,13 @@ class Changes:
             return
         body = [Piece(f"{setting.label} = {setting.text}")]
         question = Question("Take this line out of the file?", body, [Answer("delete", "D", "Take it out")])
-        if await app_of(self._screen).push_screen_wait(question) == "delete":
-            await self._set(setting, "")
+        if await app_of(self._screen).push_screen_wait(question) != "delete":
+            return
+        if problem := await self._set(setting, ""):
+            self._screen.session.say(problem, bad=True)
 
-    async def _set(self, setting: Setting, text: str) -> None:
+    async def _set(self, setting: Setting, text: str) -> str:
+        """Write it, read again, say so. Gives the sentence that says why it could not be, or ""."""
         from promptlab.lab.evalset_settings import change_setting
 
         screen = self._screen
@@ -264,10 +271,10 @@ class Changes:
         try:
             await in_thread(partial(change_setting, lab, screen.session.evalset, setting, text))
         except PromptlabError as fault:
-            screen.session.say(str(fault), bad=True)
-            return
+            return str(fault)
         await screen.read()
         screen.session.say(f"changed {setting.label}. u takes it back.")
+        return ""
 
     # -- the person's own editor --------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Key
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
@@ -45,6 +46,9 @@ class Field(NamedTuple):
 class FieldArea(TextArea):
     """The text of one field. What a terminal would act on is shown as a symbol."""
 
+    class Entered(Message):
+        """Enter was pressed in a field of one line."""
+
     def __init__(self, field: Field, index: int) -> None:
         super().__init__(field.text, id=f"field-{index}", soft_wrap=True, tab_behavior="focus", compact=True)
         self.field = field
@@ -58,7 +62,7 @@ class FieldArea(TextArea):
         """Enter in a field of one line, and the arrows past its edges, go to another field."""
         row = self.wrapped_document.location_to_offset(self.cursor_location).y
         if event.key == "enter" and not self.field.lines:
-            self.screen.focus_next("FieldArea")
+            self.post_message(self.Entered())
         elif event.key == "up" and row == 0:
             self.screen.focus_previous("FieldArea")
         elif event.key == "down" and row >= self.wrapped_document.height - 1:
@@ -105,7 +109,17 @@ class Form(ModalScreen[bool]):
         """The first field has the focus, at its end."""
         for area in self.query(FieldArea):
             area.move_cursor(area.document.end)
-        self.query(FieldArea).first().focus()
+        first = self.query(FieldArea).first()
+        first.focus()
+        if len(self._fields) == 1:
+            first.select_all()  # to be typed over
+
+    def on_field_area_entered(self) -> None:
+        """Enter goes to the next field; in the only one it saves."""
+        if len(self._fields) == 1:
+            self.action_save()
+        else:
+            self.focus_next("FieldArea")
 
     def on_descendant_focus(self) -> None:
         """Say what belongs into the field."""
