@@ -23,7 +23,7 @@ from promptlab.lab.values import CellScored
 from promptlab.models.cache import Cache
 from promptlab.models.pricing import cost_of
 from promptlab.models.samples import together
-from promptlab.models.values import Usage
+from promptlab.models.values import Paced, Usage
 from promptlab.runs.journal import Journal
 from promptlab.runs.means import Means
 from promptlab.runs.traces import total_usage
@@ -207,7 +207,14 @@ def _sample(plan: Plan, columns: Sequence[_Column], judged: bool) -> list[Cell]:
     chosen = _spread(new, missing)
     if judged:  # of what is known, too: its judgements may be known as well
         chosen += _spread([example for example in ordered if example not in set(new)], SAMPLE - len(chosen))
-    return [cell for example in chosen for cell in firsts[example] if judged or (cell.column, example) in left]
+    part = [cell for example in chosen for cell in firsts[example] if judged or (cell.column, example) in left]
+    return part + _others(plan, columns, chosen[:1])
+
+
+def _others(plan: Plan, columns: Sequence[_Column], examples: Sequence[str]) -> list[Cell]:
+    """The other trials of some examples, where all of them may come in one request: that shows whether they do."""
+    wanted = {column.variant.column for column in columns if column.samples > 1 and column.price is not None}
+    return [cell for cell in plan.cells if cell.trial and cell.column in wanted and cell.example in examples]
 
 
 def _spread(ordered: Sequence[_T], count: int) -> list[_T]:
@@ -233,16 +240,24 @@ async def _try(
             grades=grades_for(Corpora(lab.workspace), lab.model, cache) if plan.chains else None,
         )
         keys = {(cell.column, cell.example, cell.trial): cell for cell in part}
+        several = {(cell.column, cell.example) for cell in part if cell.trial}
         async with aclosing(answers(few, table, means)) as events:
             async for event in events:
                 if isinstance(event, CellScored):
-                    cell = keys[event.column, event.example, event.trial]
-                    failed = _noted(by_letter[event.column], cell, event) or failed
+                    cell, column = keys[event.column, event.example, event.trial], by_letter[event.column]
+                    alone = (cell.column, cell.example) not in several
+                    failed = _noted(column, cell, event, alone) or failed
+        for column in columns:
+            model = means.models[column.variant.model]
+            column.samples = model.traffic.samples if isinstance(model, Paced) else 1
     return failed
 
 
-def _noted(column: _Column, cell: Cell, event: CellScored) -> str:
-    """Take in what a cell took; its fault as a sentence, or ""."""
+def _noted(column: _Column, cell: Cell, event: CellScored, alone: bool) -> str:
+    """Take in what a cell took; its fault as a sentence, or "".
+
+    Samples that came together, not ``alone``, do not say how many tokens their prompt has.
+    """
     fault = event.outcome.fault
     if column.left.pop(cell.key, None) is None:
         return ""
@@ -252,7 +267,8 @@ def _noted(column: _Column, cell: Cell, event: CellScored) -> str:
     usage = event.outcome.usage
     if event.trace is not None:
         usage = total_usage(tuple(call for call in event.trace.calls if not call.outcome.cached))
-    column.known.append((_size(cell), usage))
+    if alone:
+        column.known.append((_size(cell), usage))
     return ""
 
 

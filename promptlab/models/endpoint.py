@@ -112,7 +112,8 @@ class Endpoint:
     @property
     def traffic(self) -> Traffic:
         """What goes on now; in flight and limit are of all models at this address."""
-        return Traffic(self._pace.in_flight, self._pace.limit, self._retried, tuple(self._notices))
+        samples = self._entry.samples if self._dialect.samples else 1
+        return Traffic(self._pace.in_flight, self._pace.limit, self._retried, tuple(self._notices), samples)
 
     def hold(self, most: int | None) -> None:
         """Have at most so many requests in flight from now on; see :class:`promptlab.models.values.Paced`."""

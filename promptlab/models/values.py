@@ -206,12 +206,14 @@ class Traffic(Struct, frozen=True):
         limit: How many may be, as found so far.
         retried: Tries after the first since the model was opened.
         notices: What the endpoint does not take and what is done instead, each a sentence, oldest first.
+        samples: Of one answer that are asked for in one request at most, as far as the endpoint gives them.
     """
 
     in_flight: int = 0
     limit: int = 0
     retried: int = 0
     notices: tuple[str, ...] = ()
+    samples: int = 1
 
 
 class ModelInfo(Struct, frozen=True):

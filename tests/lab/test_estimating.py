@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from loopback import Answer, Asked, LoopbackServer, completion
+from loopback import Answer, Asked, LoopbackServer, completion, raw
 
 from promptlab.demo.example import create
 from promptlab.lab import Lab, RunTable
@@ -141,6 +141,35 @@ async def test_judges_spend_from_the_same_limit(folder: Path, bill: Bill) -> Non
     assert second.state == "complete"
     assert bill.asked == {"candidate": 150, "judge": 150}
     assert {len(table.trial_scores("a", example.id, 0)) for example in plan.examples} == {1}
+
+
+@pytest.mark.parametrize("most", [1, 4])
+async def test_whether_samples_come_together_is_tried(folder: Path, server: LoopbackServer, most: int) -> None:
+    """A server that is asked for four samples at once, and gives four, or one."""
+    paid = Counter[str]()
+
+    def sampled(asked: Asked) -> Answer:
+        count = min(most, asked.body.get("n", 1))
+        prompt, texts = tokens(asked.text), ["It is about x" + " indeed" * at for at in range(count)]
+        paid["in"] += prompt
+        choices = [{"index": at, "message": {"content": text}} for at, text in enumerate(texts)]
+        return raw(
+            {"choices": choices, "usage": {"prompt_tokens": prompt, "completion_tokens": sum(map(tokens, texts))}}
+        )
+
+    server.rule = sampled
+    lab = with_examples(folder, 100, '[[metrics]]\nid = "exact"\n')
+    toml = folder / "promptlab.toml"
+    toml.write_text(toml.read_text().replace("concurrency = 10", "concurrency = 10\nsamples = 4"))
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(("triage",), trials=4, overrides=(("temperature", "0.7"),)))
+    found = await lab.estimate(plan)
+    before = paid["in"]
+    await finish(lab, plan)
+    await lab.close()
+    assert found is not None
+    assert found.cells == 400 - 32 - 3
+    assert found.prompt_tokens == pytest.approx(paid["in"] - before, rel=0.1)
 
 
 @pytest.fixture(scope="module")
