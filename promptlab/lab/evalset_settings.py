@@ -84,12 +84,16 @@ def change_setting(lab: Reader, name: str, setting: Setting, text: str) -> None:
     """Write one line; "" takes it out of the file. Comments and all else stay.
 
     Raises:
-        UsageFault: The text is no number, no guardrail, no table.
-        InvalidFile: The eval set would be wrong with it.
+        UsageFault: The text is no number, no guardrail, no table; or the line was changed on disk since it was shown.
+        InvalidFile: The eval set would be wrong with it, in another way than before.
         CannotEdit: The file cannot be changed in place.
     """
     evalset = lab.workspace.load_evalset(name)
     data = lab.workspace.read(evalset.source)
+    if setting.given and setting not in settings_of(lab, evalset):
+        raise UsageFault(
+            f"{evalset.source}: {setting.label} was changed on disk meanwhile. Look at it and try again."
+        )
     value = _value(setting, text.strip()) if text.strip() else GONE
     edited = change_tables(data, _changes(setting, value, data, evalset), above="examples")
     check_settings(lab, evalset, edited)
@@ -132,14 +136,13 @@ def write_source(lab: Reader, name: str, before: str, text: str) -> str:
     edit.write_if_unchanged(path, text.encode(), edit.stamp(data))
     lab.wrote(source, data, text.encode(), f"wrote {source}")
     try:
-        check_settings(lab, lab.workspace.load_evalset(name), text.encode())
+        return "\n".join(map(str, _problems(lab, lab.workspace.load_evalset(name))))
     except PromptlabError as fault:
         return str(fault)
-    return ""
 
 
 def check_settings(lab: Reader, evalset: EvalSet, data: bytes) -> None:
-    """Say everything that is wrong with an eval set's file as it would be.
+    """Say what is wrong with an eval set's file as it would be, and is not so already.
 
     Raises:
         InvalidFile: Something is.
@@ -148,15 +151,21 @@ def check_settings(lab: Reader, evalset: EvalSet, data: bytes) -> None:
     new = parse_evalset(
         data, evalset.name, evalset.source, lambda relative: lab.workspace.read(f"{folder}/{relative}")
     )
-    metrics = planning.judged_by_default(lab.workspace, new.metrics)
-    problems = [*metric_problems(new, metrics), *model_problems(new, metrics, lab.settings.models)]
+    known = _problems(lab, evalset)
+    problems = [problem for problem in _problems(lab, new) if problem not in known]
+    if problems:
+        raise InvalidFile(*problems)
+
+
+def _problems(lab: Reader, evalset: EvalSet) -> list[Problem]:
+    metrics = planning.judged_by_default(lab.workspace, evalset.metrics)
+    problems = [*metric_problems(evalset, metrics), *model_problems(evalset, metrics, lab.settings.models)]
     if not problems:
         try:
             planning.judge_prompts(lab.workspace, metrics)
         except PromptlabError as fault:
             problems = [Problem(str(fault), evalset.source)]
-    if problems:
-        raise InvalidFile(*problems)
+    return problems
 
 
 def _line(

@@ -210,6 +210,19 @@ def test_a_setting_that_would_be_wrong_is_refused(lab: Lab, label: str, text: st
     assert (lab.root / "evalsets" / "cases.toml").read_text() == SET
 
 
+def test_a_line_that_moved_on_disk_and_faults_that_were_there_before(lab: Lab) -> None:
+    file = lab.root / "evalsets" / "cases.toml"
+    take_out = setting(lab, "metric")
+    file.write_text(SET.replace('id = "exact"', 'id = "contains"'))
+    with pytest.raises(UsageFault, match="metric was changed on disk meanwhile"):
+        take_out("")
+    file.write_text(SET + '[[metrics]]\nid = "judge"\njudge = "judges/none"\n')
+    setting(lab, "alpha")("0.01")
+    with pytest.raises(InvalidFile, match="There is no metric `exakt`"):
+        setting(lab, "metric")("exakt")
+    assert cases(lab).evalset.decision.alpha == 0.01
+
+
 def imported(lab: Lab, name: str, text: str) -> Import:
     path = lab.root / name
     path.write_text(text)
