@@ -21,7 +21,7 @@ pytest.importorskip("llama_cpp", reason="the local engine is not installed")
 pytestmark = [pytest.mark.benchmark, pytest.mark.local]
 
 TOOLS = Path(__file__).parents[2] / "tools" / "demo_model"
-ITEMS = 100
+ITEMS = 80
 
 
 @pytest.fixture(scope="module")

@@ -227,6 +227,9 @@ def rubric(rng, split, have, A, cs):
     return q + " " + spin(choose(rng, t.DIGIT, split), rng, split), str(1 + sum(c in have for c in cs))
 
 
+JUDGED = (.40, .78)  # below: yes/no; below: rubrics; above: A or B
+
+
 def task_judge3(rng, split):
     """Yes/no, rubrics of one to four points, A or B: one question before the reply, or many after it."""
     A = rng.choice(["reply", "answer", "response"])
@@ -234,14 +237,14 @@ def task_judge3(rng, split):
     k = rng.random()
     before = rng.random() < .7
     many = rng.random() < .5
-    if k < .40:
+    if k < JUDGED[0]:
         c = rng.choice(COMP)
         comps = balanced(rng, c, rng.random() < .5)
         qs = [yn_question(rng, split, comps, A, c)]
         for _ in range(rng.choice([3, 5, 7]) if many else 0):
             qs.append(yn_question(rng, split, comps, A, rng.choice(COMP)))
         kind = "judge3:yn"
-    elif k < .78:
+    elif k < JUDGED[1]:
         n = rng.random()
         comps = [c for c in COMP if rng.random() < n]
         rng.shuffle(comps)
