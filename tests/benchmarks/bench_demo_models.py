@@ -42,7 +42,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, fl
 def test_the_ladder_climbs(measured: dict[str, dict[str, float]]) -> None:
     mini, nano = measured["mini"], measured["nano"]
     vague, formatted, ruled = (mini[f"topic: {step}"] for step in ("v1 vague", "v3 +format", "v4 +rules"))
-    assert vague < 0.35
+    assert vague < 0.45
     assert formatted > vague + 0.2
     assert ruled >= formatted - 0.03
     assert mini["order: v3 +missing rule"] > mini["order: v2 +format"] + 0.15
@@ -51,6 +51,13 @@ def test_the_ladder_climbs(measured: dict[str, dict[str, float]]) -> None:
 
 def test_opposite_prompts_get_opposite_answers(measured: dict[str, dict[str, float]]) -> None:
     mini = measured["mini"]
-    assert mini["family rule (seen phrasings)"] > 0.6
-    assert mini["label names (seen phrasings)"] > 0.5
-    assert mini["judge A/B swapped"] > 0.5
+    floors = {
+        "family rule (seen phrasings)": 0.9,
+        "family rule (held-out phrasings)": 0.65,
+        "label names (seen phrasings)": 0.9,
+        "label names (held-out phrasings)": 0.85,
+        "judge yes/no question": 0.85,
+        "judge rubric j4 vs j5": 0.4,
+        "judge A/B swapped": 0.75,
+    }
+    assert {name: mini[name] for name, floor in floors.items() if mini[name] <= floor} == {}

@@ -136,7 +136,7 @@ def test_the_rendered_texts_are_the_wordings_that_were_measured(workspace: Works
         "triage": ("TOPIC", ["v1 vague", "v2 +labels", "v3 +format", "v4 +rules"]),
         "order": ("ORD", ["v1 vague", "v2 +format", "v3 +missing rule"]),
         "fields": ("JS", ["v2 keys", "v3 keys + labels"]),
-        "reply": ("REPLY", ["r2 polite", "r3 spec"]),
+        "reply": ("REPLY", ["r1 vague", "r3 spec"]),
     }
     pairs: list[tuple[Prompt, str]] = []
     for name, (table, steps) in measured.items():
@@ -189,10 +189,10 @@ async def test_wording_and_model_make_the_differences_that_the_history_tells_of(
     formatted, ruled = await correct("mini", ladder[2:], examples)
     [small] = await correct("nano", ladder[3:], examples)
     # Not the exact counts: another processor rounds otherwise, and a close answer may tip over.
-    assert len(vague) <= 2
-    assert len(labels) <= 2
-    assert 65 <= len(formatted) <= 93
-    assert 80 <= len(ruled) <= 102
+    assert 5 <= len(vague) <= 15
+    assert 4 <= len(labels) <= 14
+    assert 83 <= len(formatted) <= 103
+    assert 90 <= len(ruled) <= 110
     assert len(small) <= 45
     disputed = {case.id for case in examples if "ambiguous" in case.tags}
-    assert len(ruled & disputed) - len(formatted & disputed) >= 6
+    assert len(ruled & disputed) - len(formatted & disputed) >= 5

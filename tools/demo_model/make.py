@@ -1,4 +1,4 @@
-"""Make the demo's models from nothing: data, tokenizer, two stages of training each, GGUF files, and their SHA-256.
+"""Make the demo's models from nothing: data, tokenizer, three stages of training each, their average, GGUF files, and their SHA-256.
 
 usage: make.py FOLDER [--only nano]
 
@@ -18,17 +18,21 @@ HERE = Path(__file__).parent
 DATA = {
     "first": ["--n", "300000", "--seed", "11"],
     "second": ["--n", "160000", "--seed", "21"],
+    "third": ["--n", "64000", "--seed", "31"],
 }
 TRAINING = {
     "mini": {
         "first": ["--steps", "5600", "--decay", "3640", "--tokens", "1024", "--muon", "0.015", "--short-first", "--seed", "1"],
-        "second": ["--steps", "4000", "--decay", "1400", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+        "second": ["--steps", "1150", "--decay", "700", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+        "third": ["--steps", "900", "--decay", "800", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
     },
     "nano": {
-        "first": ["--steps", "1000", "--decay", "600", "--muon", "0.015", "--short-first", "--seed", "1"],
-        "second": ["--steps", "1000", "--decay", "600", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+        "first": ["--steps", "600", "--decay", "400", "--muon", "0.015", "--short-first", "--seed", "1"],
+        "second": ["--steps", "600", "--decay", "400", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+        "third": ["--steps", "400", "--decay", "350", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
     },
 }
+SHARE = "0.6"  # of the last stage, in the average with the one before
 # One thread each, and memory is kept instead of given back after every step.
 QUIET = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
@@ -45,6 +49,7 @@ def make(folder: Path, preset: str) -> Path:
     """The GGUF file of one preset, made with all that it needs."""
     tokenizer = folder / "first" / "tokenizer.json"
     before: list[str] = []
+    stages: list[Path] = []
     for stage, options in DATA.items():
         data = folder / stage
         again = ["--tokenizer", str(tokenizer)] if stage != "first" else []
@@ -52,6 +57,9 @@ def make(folder: Path, preset: str) -> Path:
         weights = folder / f"{preset}-{stage}.pt"
         done(["train.py", "--data", str(data), "--preset", preset, *TRAINING[preset][stage], *before, "--out", str(weights)], weights)
         before = ["--init", str(weights)]
+        stages.append(weights)
+    weights = folder / f"{preset}.pt"
+    done(["average.py", str(stages[-2]), str(stages[-1]), SHARE, str(weights)], weights)
     file = folder / f"{preset}.gguf"
     done(["export.py", str(weights), str(tokenizer), str(file)], file)
     return file
