@@ -125,13 +125,18 @@ def demote(repo: Repository, prompt: str, stage: str) -> Mark:
 _TRIES = 8  # numbers tried when another process takes the next one of a stage
 
 
+def is_stage_name(name: str) -> bool:
+    """Whether a stage may have this name: nothing that could be taken for a version."""
+    return bool(_STAGE_NAME.fullmatch(name)) and not _LIKE_A_VERSION.fullmatch(name)
+
+
 def check_stage(stage: str) -> None:
     """Refuses what could not be told from a version.
 
     Raises:
         UsageFault: It is no name of a stage.
     """
-    if not _STAGE_NAME.fullmatch(stage) or _LIKE_A_VERSION.fullmatch(stage):
+    if not is_stage_name(stage):
         raise UsageFault(
             f"“{plain(stage, 60)}” cannot be a stage: use small letters, digits and -, begin with a letter, and"
             " nothing that reads like a version or a hash. Such as production, staging."

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from promptlab.errors import InvalidFile, Problem, PromptlabError
 from promptlab.lab import planning
 from promptlab.lab.problems import metric_problems, model_problems, search_problems
+from promptlab.lab.values import Subject
 from promptlab.scoring.steps import chain_problems
 from promptlab.workspace import folder
+from promptlab.workspace.chains import references
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import EvalSet, Prompt
 
 
-def check(workspace: Workspace) -> list[Problem]:
-    """All of it, in the order of the files; that of models is not looked at."""
+def check(workspace: Workspace, subject_of: Callable[[str], Subject]) -> list[Problem]:
+    """All of it, in the order of the files; that of models is not looked at.
+
+    Args:
+        workspace: Whose files are checked.
+        subject_of: Gives a prompt with what it pins followed into git.
+    """
     there = workspace.settings.models
     problems = folder.check(workspace)
     for prompt in _prompts(workspace):
+        if references(prompt):  # to versions: what is in the working copy was followed already
+            try:
+                prompt = subject_of(prompt.name).prompt
+            except InvalidFile as fault:
+                problems += fault.problems
+                continue
         problems += [*chain_problems(prompt), *search_problems(prompt, there)]
     for evalset in _evalsets(workspace):
         metrics = planning.judged_by_default(workspace, evalset.metrics)

@@ -31,7 +31,7 @@ from promptlab.workspace.toml import did_you_mean
 from promptlab.workspace.values import EvalSet, Example, MetricSpec, Prompt, Retrieve
 
 JURY = " + "
-"""Stands between the identities of several models that judge together."""
+"""Stands between the identities of several models that judge together, or of a model and those it searches with."""
 OTHER_SEEDS = 1_000_000
 """How far the seeds of the second half of an A/A run are from those of the first: no number of trials reaches it."""
 
@@ -68,7 +68,7 @@ def build(
     plan = make_plan(
         evalset=evalset,
         examples=choose_examples(evalset, request.sample, request.only),
-        columns=_columns(ordered, models, request),
+        columns=_columns(ordered, models, request, model_of),
         trials=request.trials or evalset.decision.trials,
         baseline="a",
         metrics=metrics,
@@ -91,7 +91,18 @@ def build(
     return sequential_plan(plan, request)
 
 
-def _columns(subjects: Sequence[Subject], models: Sequence[Model], request: RunRequest) -> list[ColumnSpec]:
+def identity_for(prompt: Prompt, model: Model, model_of: Callable[[str], Model]) -> str:
+    """What answers of a prompt are made by: the model, and the embedding models that steps of a chain search with.
+
+    Other vectors find other passages, so a chain whose embedding model was exchanged is another column.
+    """
+    searching = [step.does.model for step in prompt.steps if isinstance(step.does, Retrieve) and step.does.model]
+    return identity_of([model, *map(model_of, dict.fromkeys(searching))])
+
+
+def _columns(
+    subjects: Sequence[Subject], models: Sequence[Model], request: RunRequest, model_of: Callable[[str], Model]
+) -> list[ColumnSpec]:
     """Subjects × models; each twice in an A/A run."""
     columns = [
         ColumnSpec(
@@ -99,7 +110,7 @@ def _columns(subjects: Sequence[Subject], models: Sequence[Model], request: RunR
             prompt=override_steps(subject.prompt, request.overrides),
             version=subject.version,
             model=model.name,
-            identity=model.identity,
+            identity=identity_for(subject.prompt, model, model_of),
             params=apply_overrides(subject.prompt.params, request.overrides),
             capabilities=model.capabilities,
         )
@@ -259,7 +270,7 @@ def judge_models(metrics: Iterable[MetricSpec], model_of: Callable[[str], Model]
 
 
 def identity_of(models: Iterable[Model]) -> str:
-    """What a judgement of these models is made by."""
+    """What is made by these models together."""
     return JURY.join(model.identity for model in models)
 
 

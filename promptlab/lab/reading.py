@@ -201,7 +201,7 @@ class Reader:
 
     def check(self) -> list[Problem]:
         """Everything that is wrong in the workspace's files, metrics and judges included."""
-        problems = checking.check(self.workspace)
+        problems = checking.check(self.workspace, self.subject)
         problems += [
             Problem(info.problem.removeprefix(f"{info.name}: "), "promptlab.toml", key=f"models.{info.name}")
             for info in self.models()

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from promptlab.errors import UsageFault
 from promptlab.lab.archive import digest_of, prompt_file
+from promptlab.lab.planning import identity_for
 from promptlab.lab.table import RunTable
 from promptlab.runs.journal import Journal
 from promptlab.runs.plan import ColumnSpec, make_plan
@@ -75,14 +76,14 @@ def _plan(lab: Lab, table: RunTable) -> Plan:
 
 
 def _column(lab: Lab, table: RunTable, variant: Variant) -> ColumnSpec:
-    model = lab.model(variant.model)
-    if model.identity != variant.identity:
+    model, prompt = lab.model(variant.model), table.prompts[variant.column]
+    if identity_for(prompt, model, lab.model) != variant.identity:
         raise UsageFault(
             f"The model {variant.model} is no longer the one that the run {table.run} asked. Run it again instead."
         )
     return ColumnSpec(
         subject=variant.subject,
-        prompt=table.prompts[variant.column],
+        prompt=prompt,
         version=variant.version,
         model=variant.model,
         identity=variant.identity,

@@ -22,6 +22,7 @@ from promptlab.runs.execute import execute
 from promptlab.runs.means import Means
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import Cell, CellDone, Ended, ModelLoading, Plan, Progress
+from promptlab.scoring.catalogue import SEARCHING
 from promptlab.scoring.custom import CustomMetric
 from promptlab.scoring.juries import Jury
 from promptlab.scoring.replies import EVEN
@@ -92,10 +93,12 @@ async def answers(
     plan: Plan, table: RunTable, means: Means, part: Sequence[Cell] | None = None
 ) -> AsyncGenerator[LabEvent, None]:
     """Execute a plan, or a part of its cells, and score each answer as it arrives. Judges are not asked yet."""
+    searching = any(spec.id in SEARCHING for spec in table.metrics)
     async with aclosing(execute(plan, means, part)) as events:
         async for event in events:
             if isinstance(event, CellDone):
-                scored = _scored(event, table)
+                # A thread costs more than most scores do, so only those that may hold up the screen have one.
+                scored = await asyncio.to_thread(_scored, event, table) if searching else _scored(event, table)
                 table.add(scored)
                 yield scored
             else:

@@ -166,6 +166,7 @@ def find_version(name: str, at: str, versions: list[Version]) -> Version | None:
 
 
 def _at_revision(repository: Repository, name: str, at: str, versions: list[Version], follow: Follow) -> Subject:
+    from promptlab.history.marks import is_stage_name
     from promptlab.history.sharing import remotes
     from promptlab.history.versions import at_revision
 
@@ -173,6 +174,11 @@ def _at_revision(repository: Repository, name: str, at: str, versions: list[Vers
         commit = repository.rev_parse(at)
     except NotFound as fault:
         there = " `promptlab pull` fetches stages that only a remote has." if remotes(repository) else ""
+        if is_stage_name(at):
+            raise NotFound(
+                f"There is no {name}@{at}: nothing is on the stage {at}, and git knows no revision of that name. "
+                f"`promptlab promote {name}@v1 {at}` would put a version there.{there}"
+            ) from fault
         raise NotFound(f"There is no {name}@{at}: no version and no stage has that name. {fault}{there}") from fault
     source = f"prompts/{name}.toml"
     # The file may have had another name then.

@@ -28,7 +28,7 @@ class Variant(Struct, frozen=True):
         version: ``v3``, or ``*`` for a working copy that is no committed version.
         content: Content hash of the prompt, 12 hex digits.
         model: The model's name in ``promptlab.toml``.
-        identity: The model's identity.
+        identity: The model's identity; behind it those of the embedding models that a chain searches with.
         params: Sampling parameters after ``--set`` overrides.
         overrides: Those overrides as text, ``temperature=0.7``, or "".
     """

@@ -70,6 +70,9 @@ _ASKED: dict[str, tuple[Literal["binary", "numeric", "preference"], float | None
 }
 AMOUNTS = frozenset({"latency", "first_token", "cost", "tokens_in", "tokens_out", "length"})
 """Metrics whose numbers are compared as ratios: a second more is much of one and little of sixty."""
+SEARCHING = frozenset({"regex", "json_schema"})
+"""Metrics that search with a person's pattern: one answer may take seconds."""
+
 OUTSIDE = frozenset({JUDGE, PEOPLE, custom.PYTHON, weighed.CHOICE_PROB, *MEANINGS})
 """Metrics whose scores come from elsewhere: a model, people, or a process of the workspace's own code."""
 _EXPECTED = 2

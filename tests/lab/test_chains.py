@@ -13,7 +13,7 @@ from msgspec import structs
 from places import TICKETS, git
 
 from promptlab.cli.main import cli
-from promptlab.errors import InvalidFile
+from promptlab.errors import InvalidFile, NotFound
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.comparing import prompt_fields
 from promptlab.lab.stepping import steps_of
@@ -139,6 +139,22 @@ def test_metrics_that_know_the_answer_are_refused_in_a_step(shop: Path) -> None:
         "steps.vote.", "steps.best_of."))  # fmt: skip
     with pytest.raises(InvalidFile, match="A step cannot use the metric `exact`: it needs more than an answer"):
         Lab.open(shop).plan(RunRequest(subjects=("sure",)))
+    (found,) = Lab.open(shop).check()
+    assert str(found).startswith("prompts/sure.toml: steps[2].best_of.metric: A step cannot use the metric `exact`")
+
+
+def test_pinned_references_are_followed_by_check(shop: Path) -> None:
+    path = shop / "prompts" / "sure.toml"
+    path.write_text(CHAIN.replace("triage@v1", "triage@v9"))
+    (found,) = Lab.open(shop).check()
+    assert str(found).startswith("prompts/sure.toml:4: steps[0].prompt: The prompt `triage@v9` cannot be used: There")
+
+
+def test_a_stage_that_nothing_is_on_is_said_to_be_one(shop: Path) -> None:
+    with pytest.raises(NotFound, match=r"nothing is on the stage production.*`promptlab promote sure@v1 production`"):
+        Lab.open(shop).subject("sure@production")
+    with pytest.raises(NotFound, match=r"There is no commit 'main~99'"):
+        Lab.open(shop).subject("sure@main~99")
 
 
 async def test_what_a_chain_uses_is_part_of_its_versions(shop: Path, server: LoopbackServer) -> None:

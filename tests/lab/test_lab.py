@@ -258,7 +258,7 @@ async def test_what_an_answer_gives_away_of_the_system_message(folder: Path, ser
         (RunRequest(subjects=("triage@v9",)), "There is no triage@v9: its versions are v1 to v2."),
         (
             RunRequest(subjects=("triage@nowhere",)),
-            "There is no triage@nowhere: no version and no stage has that name. There is no",
+            "There is no triage@nowhere: nothing is on the stage nowhere, and git knows no revision",
         ),
         (RunRequest(subjects=("triage",), models=("apy",)), "There is no model “apy”. Did you mean `api`?"),
         (

@@ -99,6 +99,19 @@ async def test_the_nearest_by_vectors_are_found_and_nothing_is_embedded_twice(
     assert sorted(embedded(server)) == ["I like your card.", "dad"], "what is new, whatever else is"
 
 
+async def test_another_embedding_model_makes_another_column(shop: Path) -> None:
+    def column() -> tuple[str, str, str, str]:
+        plan = Lab.open(shop).plan(RunRequest(subjects=("help",)))
+        (variant,) = plan.variants
+        return variant.content, variant.identity, plan.cells[0].key, plan.digest
+
+    before, path = column(), shop / "promptlab.toml"
+    path.write_text(path.read_text().replace('model = "vectors"', 'model = "vectors-2"'))
+    content, *others = column()
+    assert content == before[0], "the chain is the same version"
+    assert all(new != old for new, old in zip(others, before[1:], strict=True))
+
+
 async def test_what_cannot_be_embedded_fails_its_step(shop: Path, server: LoopbackServer) -> None:
     server.rule = lambda asked: status(400, "no") if asked.path.endswith("/embeddings") else None
     table = await run(shop)
@@ -120,6 +133,7 @@ async def test_what_cannot_be_embedded_fails_its_step(shop: Path, server: Loopba
         with pytest.raises(InvalidFile) as found:
             Lab.open(shop).plan(RunRequest(subjects=("help",)))
         assert sentence in str(found.value)
+        assert sentence in "".join(map(str, Lab.open(shop).check()))
 
 
 def test_from_python_and_from_an_exported_file(shop: Path, server: LoopbackServer, tmp_path: Path) -> None:

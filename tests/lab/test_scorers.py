@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from promptlab.errors import UsageFault
 from promptlab.lab import Lab
 from promptlab.lab.comparing import compare
 from promptlab.lab.values import RunRequest
+from promptlab.scoring.families import answers
+from promptlab.workspace.patterns import Match, search
 
 
 async def saved(folder: Path, metrics: str, version: int = 1) -> str:
@@ -65,3 +69,24 @@ async def test_another_model_file_of_the_same_name_is_said(folder: Path) -> None
     assert notes == (
         f"{changed.model} is not the same model in the two runs: its file, or where it answers, has changed.",
     )
+
+
+async def test_a_search_that_takes_long_holds_up_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, heard = threading.Event(), threading.Event(), list[bool]()
+
+    def slow(pattern: str, text: str, *, full: bool = False) -> Match | None:
+        begun.set()
+        heard.append(go_on.wait(20))
+        return search(pattern, text, full=full)
+
+    async def screen() -> None:
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        go_on.set()
+
+    monkeypatch.setattr(answers, "search", slow)
+    other = asyncio.create_task(screen())
+    await saved(folder, REGEX.format("b"))
+    await other
+    assert heard
+    assert all(heard)

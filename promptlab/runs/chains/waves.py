@@ -30,7 +30,7 @@ def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) ->
     walks: dict[Cell, Walk] = {}
     for cell in cells:
         variant = variants[cell.column]
-        asker = Asker(variant.identity, model.capabilities, variant.params.seed, cell.trial)
+        asker = Asker(model.identity, model.capabilities, variant.params.seed, cell.trial)
         walks[cell] = Walk(plan.chains[cell.column], examples[cell.example], asker, grades)
     return walks
 
