@@ -278,6 +278,24 @@ def test_retrieve_gives_passages_to_the_steps_behind() -> None:
     assert fault.message == "Step `found`: No passage of the corpus has a word of the query."
 
 
+def test_a_fault_is_that_of_the_step_that_stopped_the_answer() -> None:
+    steps = step("first", f"prompt = {P('First {{ ticket }}')}", TICKET) + step("second", f"prompt = {P('Second')}")
+    steps += step(
+        "third", f"prompt = {P('Third {{ f }}')}", "f = '{{ first.text }}'", "when = \"second.text == 'x'\""
+    )
+    steps += step("last", f"prompt = {P('Last {{ t }}')}", "t = '{{ third.text | default(second.text) }}'")
+    broken = Fault("server", "broken")
+    walk = taken(chain(steps), by_text(First=broken, Second=broken))
+    fault, trace = walk.outcome("k").fault, walk.trace
+    assert fault is not None
+    assert trace is not None
+    assert fault.message == "Step `second`: broken", "not the first, which third never came to need"
+    assert [one.problem for one in trace.steps] == [
+        *("broken", "broken", "It needs the step `second`, which failed."),
+        "It needs the step `second`, which failed.",
+    ]
+
+
 def test_when_skips_a_step_and_the_answer_is_that_of_the_last_that_ran() -> None:
     steps = DRAFT + step(
         "last", f"prompt = {P('Again {{ d }}')}", "d = '{{ draft.text }}'", "when = \"draft.text == 'x'\""

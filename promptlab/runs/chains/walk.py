@@ -50,7 +50,7 @@ class Walk:
         self._grades = grades
         self._settled: dict[str, StepTrace] = {}
         self._done: dict[str, Done] = {}
-        self._faults: dict[str, Fault] = {}
+        self._faults: dict[str, Fault] = {}  # of a step that another one's failure blocks, that one's
         self._active: dict[str, tuple[Step, Work, tuple[Asked, ...]]] = {}
         self._calls: dict[str, list[Call]] = {}
         self._latency = 0.0
@@ -100,8 +100,6 @@ class Walk:
             )
         if step.state == "failed":
             fault = self._faults[step.step]
-            root = self.trace.failed or step
-            fault = Fault(fault.kind, f"Step `{root.step}`: {fault.message}")
             return structs.replace(outcome, finish="error", fault=fault, latency=0.0)
         cut = bool(step.calls) and step.calls[-1].outcome.finish == "length" and step.op == "prompt"
         return structs.replace(outcome, text=step.text, finish="length" if cut else "stop")
@@ -126,7 +124,11 @@ class Walk:
     def _begin(self, step: Step) -> None:
         where = f"{self._chain.source}: step {step.name}"
         try:
-            if step.when and not self._is_met(step, where):
+            named = {mention.name for mention in mentions_of_expression(step.when)} if step.when else set[str]()
+            if blocked := self._failed_among(name for name in step.needs if name in named):
+                self._block(step, blocked)
+                return
+            if step.when and not holds(step.when, self._scope(), f"{where}: when"):
                 self._settle(step, "skipped", problem=f"`when` is false: {step.when}")
                 return
             if blocked := self._failed_among(step.needs):
@@ -137,12 +139,6 @@ class Walk:
             self._fail(step, fault)
             return
         self._go_on(step, work, None)
-
-    def _is_met(self, step: Step, where: str) -> bool:
-        named = {mention.name for mention in mentions_of_expression(step.when)}
-        if blocked := self._failed_among(name for name in step.needs if name in named):
-            raise StepFailed(self._faults[blocked])
-        return holds(step.when, self._scope(), f"{where}: when")
 
     def _failed_among(self, names: Iterable[str]) -> str:
         return next((name for name in names if name in self._faults), "")
@@ -185,7 +181,7 @@ class Walk:
 
     def _fail(self, step: Step, fault: TemplateFault | StepFailed) -> None:
         problem = fault.fault if isinstance(fault, StepFailed) else Fault("template", self._told(step, str(fault)))
-        self._faults[step.name] = problem
+        self._faults[step.name] = Fault(problem.kind, f"Step `{step.name}`: {problem.message}")
         self._settle(step, "failed", problem=problem.message)
 
     def _told(self, step: Step, fault: str) -> str:
