@@ -13,7 +13,7 @@ from promptlab.cli.output import closing, data, json_option, line, open_lab, run
 from promptlab.cli.results import when
 from promptlab.cli.text import spans_text
 from promptlab.errors import ExitCode
-from promptlab.lab import Lab
+from promptlab.lab import Lab, wording
 from promptlab.lab.values import Bisection, BisectRequest, BisectStep
 from promptlab.lab.wording import plural
 
@@ -26,14 +26,16 @@ SHOWN_FLIPS = 10
 @click.pass_context
 def blame_command(ctx: click.Context, subject: str, as_json: bool) -> int:
     """Each line of SUBJECT with the version that brought it, its author and date, and what that did to the score."""
-    blame = open_lab(ctx).blame(subject)
+    lab = open_lab(ctx)
+    blame = lab.blame(subject)
     if as_json:
         data({"blame": blame})
         return ExitCode.DONE
+    info = lab.metric_info(blame.metric, lab.runs_of(lab.past_name_of(subject))) if blame.metric else None
     rows = [
         (
             each.version,
-            f"{each.change:+.3f}" if each.change is not None else "",
+            wording.change(each.change, info),
             each.author,
             when(each.time)[:10] if each.time else "",
             str(each.number),

@@ -30,6 +30,7 @@ from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
 from promptlab.lab.report import ExampleReport, example_report, run_report
 from promptlab.lab.values import PromptPast
 from promptlab.models.values import NOT_STORED
+from promptlab.scoring.values import MetricInfo
 from promptlab.workspace.toml import did_you_mean
 
 
@@ -78,10 +79,12 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
         data({"prompts": pasts})
         return ExitCode.DONE
     for past in pasts:
+        info = lab.metric_info(past.metric, lab.runs_of(past.name)) if past.metric else None
         trend = f"  {wording.spark(past.trend)}  {past.basis}" if past.metric else ""
         line(f"{past.name}{trend}{'' if past.current else '  (its file is gone)'}")
         if past.versions:
-            table(("", "content", "commit", "when", "author", past.metric or "score", "message"), _log_rows(past))
+            head = ("", "content", "commit", "when", "author", past.metric or "score", "message")
+            table(head, _log_rows(past, info), right=frozenset({5}))
         elif not problem:
             line("  no version is committed yet")
     return ExitCode.DONE
@@ -95,13 +98,9 @@ def _past_of(lab: Lab, subject: str) -> PromptPast:
     return past
 
 
-def _log_rows(past: PromptPast) -> list[Sequence[str]]:
+def _log_rows(past: PromptPast, info: MetricInfo | None) -> list[Sequence[str]]:
     """Versions newest first, an edited working copy on top."""
-
-    def score(mean: float | None) -> str:
-        return f"{mean:.3f}" if mean is not None else ""
-
-    mean = score(past.means.get(past.working))
+    mean = wording.known(past.means.get(past.working), info)
     edited = ("*", past.working or "invalid", "", "", "", mean, "edited, not committed")
     return [
         *([edited] if past.current == "*" else []),
@@ -112,7 +111,7 @@ def _log_rows(past: PromptPast) -> list[Sequence[str]]:
                 version.commit[:8],
                 when(version.time),
                 version.author,
-                score(mean),
+                wording.known(mean, info),
                 version.error or version.subject,
             )
             for version, mean in zip(reversed(past.versions), reversed(past.trend), strict=True)

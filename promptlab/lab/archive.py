@@ -17,7 +17,7 @@ from promptlab.lab.values import CellScored
 from promptlab.models.values import Outcome, Usage
 from promptlab.runs.traces import Trace
 from promptlab.runs.values import JournalLine, Plan, Sequential, Variant
-from promptlab.scoring.values import Reply, Score
+from promptlab.scoring.values import MetricInfo, Reply, Score
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt, StoreOutputs
 
@@ -217,6 +217,22 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
             table.keep_rows(line.column, line.example, line.trial, measured.rows)
     table.state = "complete" if head.state == "complete" else "partial"
     return table
+
+
+def infos_of(files: Mapping[str, bytes], where: str) -> dict[str, MetricInfo]:
+    """What the metrics of a saved run are, by name: none of its outcomes is read.
+
+    Raises:
+        InvalidFile: Its head is not what ``pack`` writes.
+    """
+    from promptlab.scoring.catalogue import described
+
+    try:
+        head = msgspec.convert(tomllib.loads(files[RUN].decode()), RunHead)
+        judges = {metric: _prompt_of(files, version) for metric, version in head.judges.items()}
+    except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
+        raise InvalidFile(Problem(f"this saved run cannot be read: {fault}.", where)) from fault
+    return described(head.metrics, judges, head.currency)
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from promptlab.errors import NotFound, PromptlabError
 from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
 from promptlab.lab import archive
@@ -11,6 +13,7 @@ from promptlab.lab.table import RunTable
 from promptlab.lab.values import PromptRun, RunSummary
 from promptlab.runs.stored import list_runs, read_metrics, read_outcomes, read_plan, read_run
 from promptlab.runs.values import Plan
+from promptlab.scoring.values import MetricInfo
 from promptlab.workspace.folder import Workspace
 
 
@@ -43,6 +46,19 @@ class Opener(Keeper):
                 scores = tuple(score for score in self._scores(run) if score.column in letters)
                 found.append(PromptRun(run, columns, scores))
         return found
+
+    def metric_info(self, metric: str, runs: Iterable[PromptRun]) -> MetricInfo | None:
+        """What a metric is, by the first of these runs that has it and can be read; None where none can."""
+        for found in runs:
+            if not any(score.metric == metric for score in found.scores):
+                continue
+            try:
+                if (record := found.run.record) is None or found.run.id in self._opened:
+                    return self._open(found.run).infos.get(metric)
+                return archive.infos_of(self.results(record), record.tag).get(metric)
+            except PromptlabError:
+                continue
+        return None
 
     def columns_of(self, run: RunSummary) -> tuple[ColumnLine, ...]:
         """What each column of a run was, without opening its files."""

@@ -55,7 +55,7 @@ class RunTable:
         judges: Mapping[str, Prompt],
         currency: str = "",
     ) -> None:
-        from promptlab.scoring.catalogue import describe
+        from promptlab.scoring.catalogue import described
         from promptlab.scoring.families.trials import OVER_TRIALS
 
         self.run = ""
@@ -78,10 +78,7 @@ class RunTable:
         self.currency = currency
         self.doubts: dict[str, str] = {}
         self.sequential: Sequential | None = None
-        self.infos: dict[str, MetricInfo] = {
-            spec.name: describe(spec, judges[spec.name].judge if spec.name in judges else None, currency)
-            for spec in metrics
-        }
+        self.infos: dict[str, MetricInfo] = described(metrics, judges, currency)
         self.versions = {name: info.version for name, info in self.infos.items()}
         self.primary = decision.primary or next(iter(self.infos), "")
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}

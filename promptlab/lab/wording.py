@@ -26,6 +26,13 @@ def number(value: float, info: MetricInfo) -> str:
     return f"{value:.4g} {info.unit}".rstrip()
 
 
+def known(value: float | None, info: MetricInfo | None) -> str:
+    """One value of a metric of which perhaps nothing else is known, "" without any value."""
+    if value is None:
+        return ""
+    return number(value, info) if info else f"{value:.3g}"
+
+
 def mean(interval: Interval | None, info: MetricInfo) -> str:
     """A mean with its interval: ``74.2 % [65.7, 81.2]``, or ``412 ms (n = 1)``; ``–`` without any value."""
     if interval is None:
@@ -42,6 +49,13 @@ def mean(interval: Interval | None, info: MetricInfo) -> str:
 def points(delta: float, info: MetricInfo) -> str:
     """A signed difference: ``+4.2 points`` for shares, else in the metric's unit."""
     return f"{100 * delta:+.1f} points" if is_share(info) else f"{delta:+.4g} {info.unit}".rstrip()
+
+
+def change(delta: float | None, info: MetricInfo | None) -> str:
+    """A signed difference of a metric of which perhaps nothing else is known, "" without any."""
+    if delta is None:
+        return ""
+    return points(delta, info) if info else f"{delta:+.3g}"
 
 
 def effect(value: float, info: MetricInfo, scale: str) -> str:

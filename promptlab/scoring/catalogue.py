@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
 from msgspec import structs
@@ -32,7 +32,7 @@ from promptlab.workspace import sheet as check
 from promptlab.workspace.scan import KeyPath
 from promptlab.workspace.sheet import Sheet
 from promptlab.workspace.toml import did_you_mean, show_path, shown
-from promptlab.workspace.values import Judge, MetricSpec
+from promptlab.workspace.values import Judge, MetricSpec, Prompt
 
 JUDGE = "judge"
 """The metric that asks a model; the others are computed."""
@@ -170,6 +170,16 @@ def describe(spec: MetricSpec, judge: Judge | None = None, currency: str = "") -
     if spec.id == "cost":
         return structs.replace(metric.info, unit=currency)
     return metric.described(metric.info, spec.options)
+
+
+def described(
+    metrics: Iterable[MetricSpec], judges: Mapping[str, Prompt], currency: str = ""
+) -> dict[str, MetricInfo]:
+    """Name to what its scores are, of all metrics of a run with their judges by metric."""
+    return {
+        spec.name: describe(spec, judges[spec.name].judge if spec.name in judges else None, currency)
+        for spec in metrics
+    }
 
 
 def computed(id: str) -> Metric:

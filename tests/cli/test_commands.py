@@ -165,6 +165,7 @@ def test_the_trend_measures_with_one_ruler(promptlab: Command) -> None:
     promptlab("run", "triage", "--set", "temperature=0.5")
     said = promptlab("log", "triage")
     assert "exact on tickets, n = 8, api" in said.out
+    assert [f" {share} %  " in said.out for share in ("0.0", "100.0")] == [True, True]
     past = promptlab("log", "triage", "--json").data["prompts"][0]
     assert past["trend"] == [0.0, 1.0]
     assert "triage@v2 · api · temperature=0.5" in promptlab("show", "last").out

@@ -79,7 +79,7 @@ def test_blame(promptlab: Command) -> None:
     rows = out.splitlines()
     assert rows[0].split() == ["exact", "author", "date", "line"]
     assert rows[1].startswith("v1")
-    assert rows[5].startswith("v4  -1.000  Ada Tester")
+    assert rows[5].startswith("v4  -100.0 points  Ada Tester")
     assert rows[5].endswith('content = "So what is this about? {{ ticket }}"')
     code, out, _ = promptlab("blame", "triage", "--json")
     assert [line["version"] for line in json.loads(out)["blame"]["lines"]] == ["v1", "v1", "v1", "v1", "v4"]

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from promptlab.errors import PromptlabError
+from promptlab.lab import wording
 from promptlab.lab.values import Bisection, BisectRequest, BisectStep
 from promptlab.lab.wording import plural
 from promptlab.tui.background import in_thread
@@ -149,10 +150,12 @@ def blame_pieces(lab: Lab, moment: Moment, width: int) -> list[Piece]:
     """Each line of a text with the version that brought it, in rows of so many cells: a line that is longer goes on
     beside the margin. Asks git: to be called in a thread."""
     blame = lab.blame(moment.ref)
+    runs = lab.runs_of(lab.past_name_of(moment.ref)) if blame.metric else ()
+    info = lab.metric_info(blame.metric, runs)
     pieces: list[Piece] = []
     last = ""
     for line in blame.lines:
-        change = f"{line.change:+.3f}" if line.change is not None else ""
+        change = wording.change(line.change, info).partition(" ")[0]
         when = date(line.time)[:10] if line.time else ""
         # A block of lines of one version says it once.
         head = f"{line.version:>4} {when:10} {line.author[:10]:10} {change:>7}" if line.version != last else ""
@@ -160,7 +163,8 @@ def blame_pieces(lab: Lab, moment: Moment, width: int) -> list[Piece]:
         for _, row in wrap(logical_lines([Piece(line.text)]), max(width - _MARGIN - 3, 1)):
             pieces += [Piece(f"{head:<{_MARGIN}} │ ", "accent"), *row, Piece("\n")]
             head = ""
-    title = f"change: of the mean {blame.metric} with that version\n\n" if blame.metric else ""
+    unit = ", in points" if info and wording.is_share(info) else ""
+    title = f"change: of the mean {blame.metric} with that version{unit}\n\n" if blame.metric else ""
     return [Piece(title, "dim"), *pieces]
 
 

@@ -9,7 +9,7 @@ from promptlab.errors import PromptlabError
 from promptlab.lab import wording
 from promptlab.lab.values import PromptRun
 from promptlab.tui.screens.diff_fields import inline_pieces
-from promptlab.tui.screens.history_rows import Moment, Timeline, date, score_text, subject_of
+from promptlab.tui.screens.history_rows import Moment, Timeline, date, subject_of
 from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.wrapping import Piece
 
@@ -40,7 +40,7 @@ def moment_pieces(lab: Lab, timeline: Timeline, moment: Moment) -> list[Piece]:
             pieces += [Piece(f"◆ {stage.mark.stage}", "good"), Piece(f" since {date(stage.mark.time)}{why}\n")]
     pieces += _note(timeline)
     if moment.score is not None:
-        mean = score_text(moment.score, timeline.info)
+        mean = wording.known(moment.score, timeline.info)
         change = timeline.change(moment)
         pieces += [Piece("\n"), Piece(f"{timeline.metric} {mean} {change}".rstrip(), "strong"), Piece("\n")]
     pieces.append(Piece("\n── runs ──\n", "head"))

@@ -130,7 +130,7 @@ def read_timeline(lab: Lab, name: str, only: str = "") -> Timeline:
         error = str(fault)
     moments = moments_of(name, past, runs, content, error)
     metric = past.metric or next((score.metric for found in runs for score in found.scores), "")
-    info = _info(lab, metric, runs)
+    info = lab.metric_info(metric, runs)
     problem = lab.history_problem() or lab.missing_hint()
     return Timeline(name, moments, past, metric, info, problem, tuple(lab.stages(name)), only, choices)
 
@@ -147,16 +147,6 @@ def subject_of(lab: Lab, moment: Moment) -> Subject:
     if moment.kind == "draft" and subject.prompt.content != moment.content:
         raise NotFound(f"The commit of this run has another text at {subject.source} than the one that was run.")
     return subject
-
-
-def _info(lab: Lab, metric: str, runs: Sequence[PromptRun]) -> MetricInfo | None:
-    for found in runs:
-        if any(score.metric == metric for score in found.scores):
-            try:
-                return lab.open_run(found.run.id).infos.get(metric)
-            except PromptlabError:
-                continue
-    return None
 
 
 def moments_of(
@@ -282,7 +272,8 @@ class TimelineRows:
             case "when":
                 return Cell(ago(moment.time, self._now) if moment.time else "now")
             case "score":
-                return Cell(f"{score_text(moment.score, self._timeline.info)}{self._timeline.change(moment) or ' '}")
+                score = wording.known(moment.score, self._timeline.info)
+                return Cell(f"{score}{self._timeline.change(moment) or ' '}")
             case "author":
                 return Cell(moment.author, "dim")
             case _:
@@ -316,18 +307,11 @@ def run_line(moment: Moment, run: PromptRun, timeline: Timeline) -> str:
         if score is None:
             parts.append(line.model)
         elif score.metric == timeline.metric:
-            parts.append(f"{line.model} {score_text(score.mean, timeline.info)}")
+            parts.append(f"{line.model} {wording.known(score.mean, timeline.info)}")
         else:
             parts.append(f"{line.model} {score.metric} {score.mean:.3g}")
     state = _STATES.get(run.run.state, "")
     return " · ".join(part for part in (state, ", ".join(parts)) if part)
-
-
-def score_text(score: float | None, info: MetricInfo | None) -> str:
-    """A mean as the trend shows it, "" without one."""
-    if score is None:
-        return ""
-    return wording.number(score, info) if info else f"{score:.3g}"
 
 
 def ago(then: float, now: float) -> str:
