@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from promptlab.lab.reading import Reader
     from promptlab.lab.table import RunTable
 
+NOBODY = "nobody had reviewed this answer; `promptlab score RUN -M people` looks again"
+"""Why an answer has no score from people, in a run that is kept as it was scored."""
+
 Asked = Literal["thumb", "grade", "pairwise"]
 
 
@@ -271,7 +274,7 @@ def _rate(
     outcome = table.outcome(column, example.id, trial)
     if outcome is None:
         return
-    score = Score(metric, missing=problem or "nobody has reviewed this answer")
+    score = Score(metric, missing=problem or NOBODY)
     if outcome.fault is not None:
         score = Score(metric, missing=f"error: {outcome.fault.message}")
     elif said := _said(table, metric, column, example, trial, labels):

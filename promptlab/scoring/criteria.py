@@ -157,11 +157,11 @@ CRITERIA: dict[str, Criterion] = {
     ),
     "fact_consistency": Criterion(
         "The claim is supported by the reference. What the reference does not say is not supported.",
-        parts=("reference",),
+        parts=("needed",),
         form="claims",
     ),
     "no_contradiction": Criterion(
-        "The claim contradicts the reference: both cannot be true.", parts=("reference",), form="unlike"
+        "The claim contradicts the reference: both cannot be true.", parts=("needed",), form="unlike"
     ),
     "context_relevance": Criterion(
         "The context is about what was asked. The answer does not matter here.",
@@ -195,6 +195,10 @@ _SHOWN = {
     "reference": (
         "{% if reference is defined or expected is defined %}A right answer, for reference:\n<reference>\n"
         "{{ reference if reference is defined else expected }}\n</reference>\n\n{% endif %}"
+    ),
+    "needed": (
+        "A right answer, for reference:\n<reference>\n"
+        "{{ expected if reference is undefined and expected is defined else reference }}\n</reference>\n\n"
     ),
     "context": "The context:\n<context>\n{{ context }}\n</context>\n\n",
     "previous": "The previous answer:\n<previous>\n{{ previous }}\n</previous>\n\n",

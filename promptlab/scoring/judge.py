@@ -16,7 +16,7 @@ from promptlab.runs.plan import cell_key, cell_seed
 from promptlab.runs.progress import Meter
 from promptlab.scoring.asking import replies_of
 from promptlab.scoring.juries import USUAL, Jury
-from promptlab.scoring.questions import NotAsked, Question, constraint_for, is_weighed, questions, table_of
+from promptlab.scoring.questions import FIELDS, NotAsked, Question, constraint_for, is_weighed, questions, table_of
 from promptlab.scoring.replies import read_reply, settle
 from promptlab.scoring.values import JudgeItem, Reply, Score
 from promptlab.workspace.faults import TemplateFault
@@ -95,6 +95,9 @@ async def judge_outcomes(
         except NotAsked as reason:
             yield Judged(item.id, Score(metric_name, missing=str(reason)), ())
         except TemplateFault as fault:
+            if fault.variable in FIELDS:
+                yield Judged(item.id, Score(metric_name, missing=f"the example has no `{fault.variable}`"), ())
+                continue
             failed = Outcome("", finish="error", fault=Fault("template", str(fault)))
             yield Judged(item.id, Score(metric_name, missing=f"error: {fault}"), (failed,))
     for model in models:

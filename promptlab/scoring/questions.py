@@ -26,6 +26,7 @@ TURNED = "turned"
 """What the question is about in which answer and reference are exchanged."""
 OF_ANSWER, OF_REFERENCE = "answer: ", "reference: "
 """Before a claim, where those of both are judged."""
+FIELDS = ("expected", "reference", "context", "previous", "feedback")  # of an example, where it has them
 _PAIR = Judge(choices={"A": 1.0, "B": 0.0, "tie": 0.5})
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”’)\]]))\s+(?=[\W_]*[^\W_a-z])|\n+")
 _NO_CLAIM = re.compile(r"[\W\d_]*\Z")
@@ -169,7 +170,7 @@ def _variables(judge: Prompt, item: JudgeItem, answers: dict[str, str]) -> Varia
     """
     table, example = table_of(judge), item.example
     variables: Variables = dict(example.vars)
-    for name in ("expected", "reference", "context", "previous", "feedback"):
+    for name in FIELDS:
         value: object = getattr(example, name)
         if value is not None:
             variables[name] = value

@@ -67,7 +67,7 @@ def test_an_edited_working_copy_is_on_top_with_its_score(promptlab: Command, fol
     assert promptlab("run", "triage")[0] == 0
     rows = promptlab("log", "triage")[1].splitlines()
     working = json.loads(promptlab("log", "triage", "--json")[1])["prompts"][0]["working"]
-    assert rows[2].split() == ["*", working, "1.000", "edited,", "not", "committed"]
+    assert rows[2].split() == ["*", working, "100.0", "%", "edited,", "not", "committed"]
     (folder / "prompts" / "triage.toml").write_text("x = [")
     assert promptlab("log", "triage")[1].splitlines()[2].split()[:2] == ["*", "invalid"]
 

@@ -16,6 +16,7 @@ from promptlab.lab.agreeing import people, people_of
 from promptlab.lab.doccano import SHAPES, Shape, export, read
 from promptlab.lab.responding import responses
 from promptlab.lab.reviewing import (
+    NOBODY,
     Labels,
     add,
     labels_of,
@@ -159,7 +160,7 @@ async def test_people_are_a_metric(lab: Lab, table: RunTable) -> None:
     take_back(lab, "tickets", reviews_of(lab, "tickets")[0], "Ann")
     again = await lab.score(table.run, specs)
     missing = [s for v in "ab" for e in again.examples for s in again.scores(v, e.id).values() if s.value is None]
-    assert [score.missing for score in missing] == ["nobody has reviewed this answer"]
+    assert [score.missing for score in missing] == [NOBODY]
     (lab.root / "reviews" / "tickets.jsonl").write_text("oops\n")
     with pytest.raises(InvalidFile):
         reviews_of(lab, "tickets")

@@ -11,7 +11,7 @@ from promptlab.models.endpoint import Endpoint
 from promptlab.models.values import Capabilities
 from promptlab.scoring.catalogue import CATALOGUE, describe
 from promptlab.scoring.criteria import CRITERIA, PREFIX, builtin
-from promptlab.scoring.judge import judge_outcomes
+from promptlab.scoring.judge import Judged, judge_outcomes
 from promptlab.scoring.questions import constraint_for, questions, table_of
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.prompts import parse_prompt
@@ -134,3 +134,21 @@ def test_every_criterion_asks_and_shows_what_it_judges(name: str) -> None:
     assert info.low is not None
     assert info.high is not None
     assert name not in CATALOGUE, "a criterion is named builtin:…"
+
+
+@pytest.mark.parametrize(
+    ("names", "field"),
+    [
+        ("fact_consistency no_contradiction key_points semantic_f1 equivalence", "reference"),
+        ("groundedness context_relevance context_sufficiency", "context"),
+        ("feedback_incorporated nothing_lost", "previous"),
+    ],
+)
+async def test_nothing_is_asked_of_an_example_without_what_a_criterion_is_about(
+    endpoint: Endpoint, server: LoopbackServer, names: str, field: str
+) -> None:
+    item = JudgeItem("e", Example("e", {"q": "Where?"}), "It is late.")
+    for name in names.split():
+        found = [one async for one in judge_outcomes(builtin(f"{PREFIX}{name}"), "m", [endpoint], [item])]
+        assert found == [Judged("e", Score("m", missing=f"the example has no `{field}`"), ())], name
+    assert not server.asked

@@ -101,8 +101,8 @@ def _replies(table: RunTable, column: str, example: str) -> list[Piece]:
 def _mark(score: Score, info: MetricInfo | None) -> tuple[str, Tone]:
     if score.value is None:
         return "–", "warn"
-    if info is None or info.kind != "binary" or info.direction == "info":
-        return " ", ""
+    if info is None or info.kind != "binary" or info.direction == "info" or 0 < score.value < 1:
+        return " ", ""  # right in some of several trials is neither
     good = (score.value >= 1.0) == (info.direction != "min")
     return ("✓" if score.value else "✗"), "good" if good else "bad"
 
