@@ -24,6 +24,7 @@ from promptlab.cli.tracing import print_trace
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.agreeing import people_of
+from promptlab.lab.numbering import renumbered
 from promptlab.lab.parts import Breakdown, Confusion, breakdown
 from promptlab.lab.parts import confusion as confusion_of
 from promptlab.lab.ranking import Changes, Ranking, changes_of, ranking_of
@@ -164,6 +165,8 @@ def show_command(
         data({"run": run_report(run)})
     else:
         print_run(run)
+        for note in renumbered(lab, run):
+            line(note)
         print_people(run, people_of(lab, run))
     return ExitCode.DONE
 

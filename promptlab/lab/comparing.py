@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -16,6 +17,8 @@ from promptlab.lab.values import Comparison, ExampleChange, FieldDiff, OutputDif
 from promptlab.lab.wording import plural
 from promptlab.models.values import NOT_STORED, Outcome
 from promptlab.workspace.values import MetricSpec, Prompt, Step
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?")
 
 
 def compare(before: RunTable, before_column: str, after: RunTable, after_column: str) -> Comparison:
@@ -124,10 +127,17 @@ def prompt_fields(before: Prompt, after: Prompt) -> tuple[FieldDiff, ...]:
     """Every field that differs, as a word diff, in the order of the file."""
     old, new = _fields(before), _fields(after)
     return tuple(
-        FieldDiff(field, word_diff(old.get(field, ""), new.get(field, "")))
+        FieldDiff(field, _spans(old.get(field, ""), new.get(field, "")))
         for field in dict.fromkeys([*old, *new])
         if old.get(field) != new.get(field)
     )
+
+
+def _spans(before: str, after: str) -> tuple[DiffSpan, ...]:
+    """A word diff; of two numbers the whole of both, for 0.0 and 0.25 have no word in common."""
+    if _NUMBER.fullmatch(before) and _NUMBER.fullmatch(after):
+        return DiffSpan("removed", before), DiffSpan("added", after)
+    return word_diff(before, after)
 
 
 def _fields(prompt: Prompt) -> dict[str, str]:

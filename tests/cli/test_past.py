@@ -72,6 +72,27 @@ def test_an_edited_working_copy_is_on_top_with_its_score(promptlab: Command, fol
     assert promptlab("log", "triage")[1].splitlines()[2].split()[:2] == ["*", "invalid"]
 
 
+def test_a_run_says_which_of_its_versions_have_another_number_since_a_squash(
+    promptlab: Command, folder: Path
+) -> None:
+    ids: list[str] = []
+    for subject in ("triage@v2", "triage@v3", "triage@v4"):
+        ids.append(promptlab("run", "triage@v1", subject)[1].split()[1])
+        assert "what was" not in promptlab("show", ids[-1])[1]
+    places.git(folder, "reset", "-q", "--soft", "HEAD~3")
+    places.git(folder, "commit", "-qm", "squashed")
+    same, gone, moved = (promptlab("show", run)[1] for run in ids)
+    assert "what was" not in same
+    assert "b: what was triage@v3 then is in this branch's history no more (" in gone
+    assert "b: what was triage@v4 then is triage@v3 now (" in moved
+
+
+def test_numbers_are_compared_whole(promptlab: Command, folder: Path) -> None:
+    file = folder / "prompts" / "triage.toml"
+    file.write_text("params.temperature = 0.25\n" + file.read_text())
+    assert "[-0.0-]{+0.25+}" in promptlab("diff", "triage@v4", "triage")[1]
+
+
 def test_blame(promptlab: Command) -> None:
     assert promptlab("run", "triage@v3", "triage")[0] == 0
     code, out, _ = promptlab("blame", "triage")
