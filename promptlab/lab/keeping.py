@@ -34,7 +34,8 @@ class Keeper(Reader):
             label = next((version.label for version in versions if version.content == mark.content), "*")
             newest = max(versions, key=lambda version: version.number).label if versions else ""
             run = records.get(mark.run)
-            columns = {line.column for line in run.columns if line.content == mark.content} if run else set[str]()
+            lines = run.columns if run else ()
+            columns = {line.column for line in lines if line.content == mark.content and not line.set}
             scores = tuple(score for score in run.scores if score.column in columns) if run else ()
             found.append(Stage(mark, label, newest, scores))
         return sorted(found, key=lambda stage: (stage.mark.prompt, stage.mark.stage))
@@ -233,9 +234,16 @@ class Keeper(Reader):
         forget(self.repository(), tags)
 
     def records_of(self, subject: Subject) -> list[RunRecord]:
-        """The saved runs that have a column of this version, newest first."""
+        """The saved runs that have a column of this version as it is, newest first.
+
+        With a parameter changed on the command line it was another one: that says nothing for the version.
+        """
         content = subject.prompt.content
-        return [record for record in self.records() if any(line.content == content for line in record.columns)]
+        return [
+            record
+            for record in self.records()
+            if any(line.content == content and not line.set for line in record.columns)
+        ]
 
     def _named(self, subject: Subject, record: RunRecord | None) -> Named:
         """The version as the tag of its name tells it."""
@@ -246,7 +254,8 @@ class Keeper(Reader):
         version = next((each for each in self.versions(name) if each.content == content), None)
         if version is not None:
             return Named(name, content, version.blob, version.path, version.commit, version.label, record)
-        record = record or next(iter(self.records_of(subject)), None)
+        holding = (each for each in self.records() if any(line.content == content for line in each.columns))
+        record = record or next(holding, None)
         line = next((each for each in record.columns if each.content == content), None) if record else None
         if record is None or line is None:
             raise UsageFault(f"{subject.asked} is not committed: commit it, or save a run of it, and try again.")
@@ -270,4 +279,6 @@ def _meant(ref: str, records: Sequence[RunRecord], subject: Subject) -> RunRecor
         return found[0]
     if found:
         raise NotFound(f"“{ref}” could be {len(found)} runs: {', '.join(r.id for r in found[:4])}. Write more.")
-    raise NotFound(f"No saved run “{ref}” has a column of {subject.asked}. The newest that has one: {records[0].id}.")
+    raise NotFound(
+        f"No saved run “{ref}” has a column of {subject.asked} as it is. The newest that has one: {records[0].id}."
+    )

@@ -56,8 +56,12 @@ async def test_promotion_needs_a_run_of_that_version(folder: Path) -> None:
         lab.promote("triage@v1", "production", run.run)
     with pytest.raises(UsageFault, match=f"^Say which run justifies it with --run: {run.run}; or `--run last`"):
         lab.promote("triage", "production")
-    with pytest.raises(NotFound, match=r"^No saved run “20990101” has a column of triage\."):
+    with pytest.raises(NotFound, match=r"^No saved run “20990101” has a column of triage as it is\."):
         lab.promote("triage", "production", "20990101")
+    warm = await saved_run(lab, RunRequest(subjects=("triage",), overrides=(("temperature", "1.0"),)))
+    await lab.close()
+    with pytest.raises(NotFound, match=f"^No saved run “{warm.run}” has a column of triage as it is"):
+        lab.promote("triage", "production", warm.run)
     assert lab.promote("triage", "production", run.run[-6:]).run == run.run
     assert lab.promote("triage", "staging", f"run/triage/{run.run}").run == run.run
     assert lab.promote("triage", "canary", "last").run == run.run
