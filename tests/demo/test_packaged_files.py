@@ -193,6 +193,7 @@ async def test_wording_and_model_make_the_differences_that_the_history_tells_of(
     assert 4 <= len(labels) <= 14
     assert 83 <= len(formatted) <= 103
     assert 90 <= len(ruled) <= 110
-    assert len(small) <= 45
+    assert 48 <= len(small) <= 72
+    assert len(small) <= len(ruled) - 25
     disputed = {case.id for case in examples if "ambiguous" in case.tags}
     assert len(ruled & disputed) - len(formatted & disputed) >= 5
