@@ -22,7 +22,7 @@ from promptlab.models.cache import Cache
 from promptlab.models.values import Model, Outcome
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.traces import Trace
-from promptlab.runs.values import Plan
+from promptlab.runs.values import Plan, StepProgress
 from promptlab.workspace.corpora import Corpora, Corpus, Document
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings import parse_settings
@@ -82,7 +82,9 @@ class Loaded:
             return request.messages
         walks = list(walks_of(plan, plan.cells, self._asked, self._grades).values())
         if walks[0].lookups:
-            asyncio.run_coroutine_threadsafe(look_up(walks, self._grades, asyncio.Event()), self._own_loop()).result()
+            asyncio.run_coroutine_threadsafe(
+                look_up(walks, self._grades, asyncio.Event(), _untold), self._own_loop()
+            ).result()
         return tuple(message for request in walks[0].requests for message in request.messages)
 
     def run(self, **vars: object) -> Answer:
@@ -157,10 +159,14 @@ class Loaded:
             async for outcome in self._asked.generate(requests):
                 yield [outcome]
 
-        async for ended in walk(walks, answers, self._grades, asyncio.Event()):
+        async for ended in walk(walks, answers, self._grades, asyncio.Event(), _untold):
             for _, one in ended:
                 return _told(Answer("", one.outcome(cell.key), one.trace))
         raise ModelFault(f"{self._asked.name} gave no answer.")
+
+
+def _untold(progress: StepProgress) -> None:
+    """Nobody watches."""
 
 
 async def _one(model: Model, key: str, plan: Plan) -> Outcome:

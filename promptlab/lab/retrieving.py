@@ -20,13 +20,10 @@ from promptlab.errors import PromptlabError
 from promptlab.lab.embedding import embed_texts
 from promptlab.models.cache import Cache, default_folder
 from promptlab.models.values import Model
-from promptlab.runs.chains.work import Lookup, NotEmbedded, failed
+from promptlab.runs.chains.work import Counted, Lookup, NotEmbedded, failed
 from promptlab.scoring.families.meaning import Vector
 from promptlab.workspace.corpora import Corpora, Index, Passage, handed_on, index_of
 from promptlab.workspace.values import Retrieve
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +76,7 @@ class Passages:
         found = self._index(rule, passages).nearest(query, rule.k)
         return handed_on((passages[place], score) for place, score in found)
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
         """Get the vectors of the passages and queries of searches, each text once, until it is stopped."""
         for name in dict.fromkeys(rule.model for rule, _ in lookups):
             wanted = [(rule, query) for rule, query in lookups if rule.model == name]
@@ -88,7 +85,8 @@ class Passages:
             texts = dict.fromkeys([*passages, *(query for _, query in wanted)])
             new = [text for text in texts if text not in vectors and text not in faults]
             try:
-                async for _ in embed_texts(self._model_of(name), new, self._cache, vectors, faults):
+                async for done in embed_texts(self._model_of(name), new, self._cache, vectors, faults):
+                    told(done, len(new))
                     if stop.is_set():
                         return
             except PromptlabError as fault:

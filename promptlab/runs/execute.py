@@ -34,6 +34,7 @@ from promptlab.runs.values import (
     Progress,
     RunEvent,
     Started,
+    StepProgress,
 )
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class _Execution(Keeping):
         """How far the run is, with what goes on at its endpoints."""
         traffic = [reader.traffic for reader in self.readers.values()]
         return msgspec.structs.replace(
-            self.tally.progress(),
+            self.tally.progress(self.calls.left),
             retried=self.retried + sum(one.retried for one in traffic),
             in_flight=sum(one.in_flight for one in traffic),
             limit=sum(one.limit for one in traffic),
@@ -309,10 +310,14 @@ class _Execution(Keeping):
         assert self.grades is not None, "a plan with chains is executed with grades"
         walks = await asyncio.to_thread(walks_of, self.plan, cells, self.models[name], self.grades)
         async with aclosing(
-            walk(walks, lambda wanted: self._answered(name, wanted), self.grades, self.ending)
+            walk(walks, lambda wanted: self._answered(name, wanted), self.grades, self.ending, self._looked_up)
         ) as waves:
             async for ended in waves:
                 await self._keep_walked([(cell, one.outcome(cell.key), one.trace) for cell, one in ended], name)
+
+    def _looked_up(self, progress: StepProgress) -> None:
+        self.under_way.look_up(progress)
+        self.told = ()
 
     async def _answered(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
         """What steps want to know: from this run, from the cache, then from the model. All of it is journalled."""
@@ -327,11 +332,11 @@ class _Execution(Keeping):
     async def _answers_of(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
         known = [self.answers[key] for key in wanted if key in self.answers]
         left = [key for key in wanted if key not in self.answers]
-        self._remember_answers(known)
+        self._remember_answers(known, wanted)
         yield known
         found = await asyncio.to_thread(self.cache.get_many, left) if left else {}
         await self._journal_answers(found.values(), wanted)
-        self._remember_answers(found.values())
+        self._remember_answers(found.values(), wanted)
         yield list(found.values())
         requests = [wanted[key][0] for key in left if key not in found]
         if not requests or self.halted or self.spent:
@@ -339,7 +344,8 @@ class _Execution(Keeping):
         async with aclosing(self._asked(name, requests)) as coming:
             async for batch in coming:
                 await self._journal_answers(batch, wanted)
-                self._remember_answers(batch)
+                self._remember_answers(batch, wanted)
+                self.tally.answered(0, len(batch))
                 yield batch
 
     def _prepare(self, name: str) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from promptlab.models.values import Outcome
 from promptlab.runs.asking import Fingerprints, Reader
+from promptlab.runs.chains.calls import Calls
 from promptlab.runs.chains.under_way import UnderWay
 from promptlab.runs.means import Means
 from promptlab.runs.progress import Tally
@@ -48,6 +49,7 @@ class Keeping:
         self.waiting: dict[str, list[Cell]] = {}
         self.answers: dict[str, Outcome] = {}
         self.under_way = UnderWay()
+        self.calls = Calls(self.cells, plan.chains)
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
         self.told: tuple[int, ...] = ()  # of the last Progress
@@ -86,10 +88,11 @@ class Keeping:
         for one in done:
             self._count(one)
         if model:
-            self.tally.answered(len(done))
+            self.tally.answered(len(done), sum(one.column not in self.plan.chains for one in done))
         self.events.put_nowait(done)
 
     def _count(self, done: CellDone) -> None:
+        self.calls.end((done.column, done.example, done.trial))
         outcome = done.outcome
         if done.trace is not None:
             outcome = msgspec.structs.replace(outcome, cost=done.trace.spent)
@@ -117,10 +120,11 @@ class Keeping:
         if lines:
             await asyncio.to_thread(self.journal.append, lines)
 
-    def _remember_answers(self, outcomes: Iterable[Outcome]) -> None:
+    def _remember_answers(self, outcomes: Iterable[Outcome], wanted: Wanted) -> None:
         """A question has one answer in a run, also where a later step asks it again; then it costs nothing."""
         for outcome in outcomes:
             self.under_way.came((outcome.key,))
+            self.calls.came(wanted[outcome.key][1])
             if outcome.fault is None:
                 self.answers[outcome.key] = msgspec.structs.replace(outcome, cached=True)
         self.told = ()

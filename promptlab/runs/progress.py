@@ -65,6 +65,7 @@ class Tally:
         self._start = clock()
         self._models: list[str] = []
         self._rate = Rate()
+        self._calls = Rate()
         self._work = Rate()
         self._cached = 0
         self._tokens = 0
@@ -77,6 +78,7 @@ class Tally:
         """Answers come from this model too; models that are asked one after the other have a rate each."""
         if not self._models:
             self._rate = Rate()
+            self._calls = Rate()
             self._work = Rate()
         self._models.append(model)
 
@@ -102,27 +104,28 @@ class Tally:
         """The currency of a model's price."""
         return self._currencies.get(model, "USD")
 
-    def answered(self, count: int) -> None:
-        """Note that a model answered so many cells now."""
-        self._rate.add(count, self._clock())
+    def answered(self, cells: int, calls: int) -> None:
+        """Note that a model answered so many calls now, and that so many cells are done with that."""
+        now = self._clock()
+        self._rate.add(cells, now)
+        self._calls.add(calls, now)
 
     def worked(self, tokens: int) -> None:
         """Note that a model worked on so many tokens now."""
         self._work.add(tokens, self._clock())
 
-    def progress(self) -> Progress:
-        """The counts as a value."""
+    def progress(self, calls_left: int) -> Progress:
+        """The counts as a value; the time left is that of the calls that the cells still need."""
         now = self._clock()
-        rate = self._rate.at(now)
-        left = self._total - self.done
+        calls = self._calls.at(now)
         return Progress(
             total=self._total,
             done=self.done,
             cached=self._cached,
             failed=self._faults.total(),
-            rate=rate,
+            rate=self._rate.at(now),
             token_rate=self._work.at(now),
-            eta=0.0 if left == 0 else left / rate if rate else None,
+            eta=0.0 if self.done == self._total else calls_left / calls if calls else None,
             elapsed=now - self._start,
             cost=dict(self._cost),
             tokens=self._tokens,

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from promptlab.errors import Problem
 from promptlab.models.values import Capabilities, Constraint, Outcome
-from promptlab.runs.chains.work import Lookup
+from promptlab.runs.chains.work import Counted, Lookup
 from promptlab.scoring import catalogue
 from promptlab.scoring.metrics import score
 from promptlab.scoring.questions import Question, constraint_for, questions, table_of
@@ -34,7 +34,7 @@ class Finder(Protocol):
 
     def find(self, rule: Retrieve, query: str) -> list[dict[str, object]]: ...
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None: ...
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None: ...
 
 
 class StepGrades:
@@ -70,9 +70,9 @@ class StepGrades:
         """The nearest passages, best first."""
         return self._finder.find(rule, query)
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
         """Get the vectors that searches need."""
-        await self._finder.embed(lookups, stop)
+        await self._finder.embed(lookups, stop, told)
 
 
 def _unknowing(example: Example) -> Example:

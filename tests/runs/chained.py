@@ -10,7 +10,7 @@ from pathlib import Path
 
 from promptlab.models.values import Capabilities, Constraint, Fault, Outcome, Request, Usage
 from promptlab.runs.chains.walk import Walk
-from promptlab.runs.chains.work import Asker, Lookup
+from promptlab.runs.chains.work import Asker, Counted, Lookup
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.values import Example, Message, MetricSpec, Output, Prompt, Retrieve
 
@@ -54,7 +54,7 @@ class Grades:
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
         return [{"text": word, "source": f"{word}.md", "score": 1.0} for word in query.split()[: rule.k]]
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
         raise AssertionError("no step here searches by vectors")
 
 

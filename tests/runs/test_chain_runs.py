@@ -24,13 +24,15 @@ from runs.scripted import make_column, make_evalset
 
 from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Outcome, Request, Watch, Written
+from promptlab.runs.chains.calls import Calls
+from promptlab.runs.chains.under_way import UnderWay
 from promptlab.runs.chains.waves import Wanted, walk, walks_of
-from promptlab.runs.chains.work import Lookup, NotEmbedded
+from promptlab.runs.chains.work import Counted, Lookup, NotEmbedded
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
 from promptlab.runs.means import Means
 from promptlab.runs.plan import make_plan
-from promptlab.runs.progress import Meter
+from promptlab.runs.progress import Meter, Tally
 from promptlab.runs.stored import list_runs, read_outcomes
 from promptlab.runs.values import UNLIMITED, Budget, CellDone, CellId, CellText, Ended, Plan, Progress, StepProgress
 from promptlab.workspace.values import Prompt, Retrieve
@@ -83,6 +85,29 @@ async def test_what_a_limit_stopped_says_what_unfinished_chains_have_used(tmp_pa
     assert ended.reason == f"Stopped by the limit of tokens, 1: 3 USD and {used} tokens used, 0 of 12 cells done."
     _, ended = await run(plan_of(chain(FOUR), 12), tmp_path, model)
     assert ended.state == "complete"
+
+
+def test_the_time_left_is_that_of_the_calls_that_are_left() -> None:
+    vote = step("label", f"vote = {{ n = 5, prompt = {P('Label {{ ticket }}', 1.0)} }}", TICKET)
+    plan = plan_of(chain(vote + step("last", f"prompt = {P('Last {{ l }}')}", "l = '{{ label.text }}'")), 4)
+    calls, now = Calls(plan.cells, plan.chains), 100.0
+    tally = Tally(4, {}, lambda: now)
+    tally.begin_model("mini")
+    assert calls.left == 24
+    for seconds, count in ((0, 2), (2, 6)):  # the clock starts with the first ones
+        now += seconds
+        tally.answered(0, count)
+        for _ in range(count):
+            calls.came(plan.cells[0] if calls.left > 20 else plan.cells[1])
+    assert calls.left == 16
+    assert tally.progress(calls.left).eta == pytest.approx(16 / 3)
+    assert tally.progress(calls.left).rate == 0.0, "no cell is done"
+    for _ in range(9):
+        calls.came(plan.cells[0])
+    assert calls.left == 15, "one that asks more than expected keeps one to come"
+    for cell in plan.cells:
+        calls.end((cell.column, cell.example, cell.trial))
+    assert calls.left == 0
 
 
 async def test_a_wave_is_one_batch(tmp_path: Path) -> None:
@@ -149,8 +174,9 @@ class Embedding(Grades):
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
         raise NotEmbedded(rule, query)
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
         self.times += 1
+        told(self.times, 3)
         if self.times == 3:
             stop.set()
 
@@ -158,14 +184,20 @@ class Embedding(Grades):
 async def test_a_run_can_be_stopped_while_vectors_are_made(tmp_path: Path) -> None:
     found = step("look", "retrieve = { corpus = 'docs', query = '{{ ticket }}', method = 'embedding', model = 'v' }")
     plan, grades, stop, model = plan_of(chain(found), 4), Embedding(), asyncio.Event(), FunctionModel(echo)
+    under_way, seen = UnderWay(), list[tuple[StepProgress, ...]]()
+
+    def told(progress: StepProgress) -> None:
+        under_way.look_up(progress)
+        seen.append(under_way.steps)
 
     async def answers(wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:
         yield [answered(request, echo) for request, _, _ in wanted.values()]
 
     async with asyncio.timeout(20):
         walks = walks_of(plan, plan.cells, model, grades)
-        assert [some async for some in walk(walks, answers, grades, stop)] == []
+        assert [some async for some in walk(walks, answers, grades, stop, told)] == []
     assert grades.times == 3
+    assert seen == [(StepProgress("look", 1, 3),), (StepProgress("look", 2, 3),), ()], "until all vectors are there"
 
 
 async def test_editing_the_last_step_asks_only_that_step_again(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class UnderWay:
         self._waiting: dict[str, tuple[Cell, str]] = {}
         self._asked: dict[str, int] = {}
         self._there: dict[str, int] = {}
+        self._looking: tuple[StepProgress, ...] = ()
 
     def begin(self, wanted: Wanted) -> None:
         """A wave is asked; a step whose answers are all there counts anew."""
@@ -26,6 +27,10 @@ class UnderWay:
                 self._asked[step] = self._there[step] = 0
             self._waiting[key] = (cell, step)
             self._asked[step] += 1
+
+    def look_up(self, progress: StepProgress) -> None:
+        """So many of the vectors that a step searches with are there."""
+        self._looking = (progress,) if progress.done < progress.total else ()
 
     def came(self, keys: Iterable[str]) -> None:
         """These answers are there."""
@@ -41,7 +46,7 @@ class UnderWay:
     def steps(self) -> tuple[StepProgress, ...]:
         """The steps that wait for answers, in the order in which they began to."""
         waiting = {step for _, step in self._waiting.values()}
-        return tuple(
+        return self._looking + tuple(
             StepProgress(step, self._there[step], self._asked[step]) for step in self._asked if step in waiting
         )
 

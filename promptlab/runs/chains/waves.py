@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 
 from msgspec import structs
@@ -12,13 +13,16 @@ from msgspec import structs
 from promptlab.models.values import Model, Outcome, Request
 from promptlab.runs.chains.walk import Walk
 from promptlab.runs.chains.work import Asker, Grades
-from promptlab.runs.values import Cell, Plan
+from promptlab.runs.values import Cell, Plan, StepProgress
 
 Wanted = dict[str, tuple[Request, Cell, str]]
 """By key: what is to be asked, and the first cell and step that want it."""
 
 Answers = Callable[[Wanted], AsyncGenerator[Sequence[Outcome], None]]
 """Gives the outcomes of what is wanted, as they come. Those that never come stop the chains that wait for them."""
+
+Told = Callable[[StepProgress], None]
+"""Hears how many of the vectors are there that steps search with."""
 
 _AT_ONCE = 50
 
@@ -35,23 +39,29 @@ def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) ->
     return walks
 
 
-async def look_up(walks: Sequence[Walk], grades: Grades, stop: asyncio.Event) -> None:
+async def look_up(walks: Sequence[Walk], grades: Grades, stop: asyncio.Event, told: Told) -> None:
     """Get the vectors that searches of chains wait for, all of them at once, until none waits or it is stopped."""
     while waiting := [one for one in walks if one.lookups]:
-        await grades.embed([lookup for one in waiting for lookup in one.lookups.values()], stop)
+        steps = ", ".join(dict.fromkeys(step for one in waiting for step in one.lookups))
+        lookups = [lookup for one in waiting for lookup in one.lookups.values()]
+        await grades.embed(lookups, stop, partial(_tell, told, steps))
         if stop.is_set():
             return
         for one in waiting:
             await asyncio.to_thread(one.look_up)
 
 
+def _tell(told: Told, steps: str, done: int, total: int) -> None:
+    told(StepProgress(steps, done, total))
+
+
 async def walk(
-    walks: Mapping[Cell, Walk], answers: Answers, grades: Grades, stop: asyncio.Event
+    walks: Mapping[Cell, Walk], answers: Answers, grades: Grades, stop: asyncio.Event, told: Told
 ) -> AsyncGenerator[list[tuple[Cell, Walk]], None]:
     """Take chains to their ends; those that ended, after each wave. Ends early when a wave is not answered."""
     left = dict(walks)
     while True:
-        await look_up(list(left.values()), grades, stop)
+        await look_up(list(left.values()), grades, stop, told)
         ended = [(cell, one) for cell, one in left.items() if one.trace is not None]
         for cell, _ in ended:
             del left[cell]

@@ -54,6 +54,9 @@ def failed(reason: str) -> StepFailed:
 Lookup = tuple[Retrieve, str]
 """A search and its query."""
 
+Counted = Callable[[int, int], None]
+"""Hears how many of how many are there."""
+
 
 class NotEmbedded(Exception):
     """A search needs vectors that are not there yet: :meth:`Grades.embed` gets them."""
@@ -89,8 +92,14 @@ class Grades(Protocol):
         """
         ...
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event) -> None:
-        """Get the vectors that searches need, until it is stopped; why one cannot be had is told by ``passages``."""
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
+        """Get the vectors that searches need, until it is stopped; why one cannot be had is told by ``passages``.
+
+        Args:
+            lookups: The searches.
+            stop: Set by whoever wants it to end.
+            told: Called with how many vectors of how many are there, from time to time.
+        """
         ...
 
 
