@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gguf_support import MINI, ask
+from gguf_support import MINI, NANO, TICKET, ask
 
 pytest.importorskip("llama_cpp", reason="the local engine is not installed")
 
@@ -16,21 +16,27 @@ pytestmark = pytest.mark.local
 AUTO, OFF = native.LLAMA_FLASH_ATTN_TYPE_AUTO, native.LLAMA_FLASH_ATTN_TYPE_DISABLED
 
 
-@pytest.mark.parametrize(
-    ("information", "attention"),
-    [(b"CPU : AVX512 = 1 | AMX_INT8 = 1 | REPACK = 1 | ", OFF), (b"CPU : AVX512 = 1 | REPACK = 1 | ", AUTO)],
-)
-def test_flash_attention_is_left_out_where_the_library_is_slow_at_it(
-    information: bytes, attention: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen: list[int] = []
+FAST, SLOW = b"CPU : AVX512 = 1 | REPACK = 1 | ", b"CPU : AVX512 = 1 | AMX_INT8 = 1 | REPACK = 1 | "
+
+
+@pytest.fixture
+def contexts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """Kind of attention and unity of the store of every context that is made from now on."""
+    made: list[tuple[int, bool]] = []
     make = native.llama_init_from_model
 
     def spy(model: native.llama_model_p, params: native.llama_context_params) -> object:
-        chosen.append(params.flash_attn_type)
+        made.append((params.flash_attn_type, params.kv_unified))
         return make(model, params)
 
     monkeypatch.setattr(native, "llama_init_from_model", spy)
+    return made
+
+
+@pytest.mark.parametrize(("information", "attention"), [(SLOW, OFF), (FAST, AUTO)])
+def test_flash_attention_is_left_out_where_the_library_is_slow_at_it(
+    information: bytes, attention: int, contexts: list[tuple[int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(native, "llama_print_system_info", lambda: information)
     engine = Engine(str(MINI).encode(), 512, threads=1, plain=True)
     try:
@@ -38,4 +44,20 @@ def test_flash_attention_is_left_out_where_the_library_is_slow_at_it(
     finally:
         engine.close()
     assert outcome.text == "billing"
-    assert chosen == [attention]
+    assert contexts == [(attention, False)]
+
+
+def test_prompts_share_one_store_where_most_of_them_is_shared(
+    contexts: list[tuple[int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "llama_print_system_info", lambda: FAST)
+    alike = [ask(f"{TICKET} {TICKET} {TICKET} {TICKET} {number}") for number in range(4)]
+    unlike = [ask(f"{number} {TICKET}") for number in range(4)]
+    engine = Engine(str(NANO).encode(), 512, threads=1, plain=True)
+    try:
+        for asked in (unlike, unlike[:1], alike, alike[:1], unlike):
+            assert all(outcome.fault is None for outcome in engine.answer(asked))
+    finally:
+        engine.close()
+    # One prompt alone takes what there is: what that keeps may be of use again.
+    assert [unified for _, unified in contexts] == [False, True, False]

@@ -83,7 +83,7 @@ class Pool:
         params.no_perf = True
         if layout.invariant:
             params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        elif layout.apart and layout.cells <= _SHORT and _slow_flash():
+        elif layout.apart and layout.cells <= _SHORT and slow_flash():
             params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
         context = native.llama_init_from_model(model, params)
         if context is None:
@@ -178,7 +178,7 @@ class Pool:
         native.llama_memory_clear(self._memory, False)
 
 
-def _slow_flash() -> bool:
+def slow_flash() -> bool:
     """Whether the library's flash attention is slow for less than 64 rows, as every answer's next token is.
 
     It takes 2.2 times as long where the compiler was allowed AVX512-FP16 instructions, and is the faster way

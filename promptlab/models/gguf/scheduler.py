@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from promptlab.models.gguf.machine import available_memory
 from promptlab.models.gguf.model import GgufFile
-from promptlab.models.gguf.pool import Layout, NoMemory, Pool
+from promptlab.models.gguf.pool import Layout, NoMemory, Pool, slow_flash
 from promptlab.models.gguf.prefixes import Prefix, Tokens, arrange
 from promptlab.models.gguf.sequences import Sequences, Stream
 
@@ -26,6 +26,7 @@ _KEPT = 32  # beginnings in memory at once, where sequences share cells
 _KEPT_APART = 8  # and where each takes the room of a whole prompt and answer
 _SPENT_PORTIONS = 4  # of the cells for one filling of the slots, where cells are not used twice before a pause
 _MOST_BYTES = 2 << 30  # for what is only wanted: the machine has other uses for its memory
+_MOSTLY = 0.7  # of all cells: from here on a row is sooner done with one store than with sequences apart
 _STEP = 512  # cells: so that the next call, a little larger, finds what this one keeps
 
 
@@ -71,12 +72,17 @@ class Job:
 
 @dataclass(eq=False)
 class _Work:
-    """The jobs of one call that wait, in order, and the room that suits them."""
+    """The jobs of one call that wait, in order, and the room that suits them.
+
+    Attributes:
+        apart: Whether their sequences had better have cells of their own.
+    """
 
     waiting: deque[tuple[Job, Prefix | None]]
     largest: int
     wanted: int
     alone: bool
+    apart: bool
 
 
 @dataclass(eq=False)
@@ -130,6 +136,7 @@ class Scheduler:
         self._sequences: Sequences | None = None
         self.evaluated = 0
         self._wanted = 0  # when the sequences were made; perhaps more than the machine gave
+        self._apart_wanted: bool = False
 
     def close(self) -> None:
         """Let go of the native memory."""
@@ -163,7 +170,9 @@ class Scheduler:
         order = arrange([job.prompt for job in fitting], self._share)
         waiting = deque((fitting[index], prefix) for index, prefix in order)
         largest = max(job.cells for job in fitting)
-        self._works.append(_Work(waiting, largest, self._cells_for(waiting), alone=len(jobs) == 1))
+        self._works.append(
+            _Work(waiting, largest, self._cells_for(waiting), alone=len(jobs) == 1, apart=self._apart(waiting))
+        )
 
     def admit(self) -> list[Job]:
         """Put waiting jobs into free slots, and say which."""
@@ -305,13 +314,16 @@ class Scheduler:
         """
         largest = max(work.largest for work in self._works)
         wanted = max(work.wanted for work in self._works)
+        apart: bool = any(work.apart for work in self._works)
         if self._sequences is not None:
             layout = self._sequences.pool.layout
-            if layout.cells >= (largest if layout.apart else max(least, min(wanted, self._wanted))):
+            enough = layout.cells >= (largest if layout.apart else max(least, min(wanted, self._wanted)))
+            indifferent = all(work.alone for work in self._works)
+            if enough and (indifferent or apart == self._apart_wanted):
                 return
         self._drop_pool()
-        self._wanted = wanted
-        for layout in self._layouts(largest, wanted, least):
+        self._wanted, self._apart_wanted = wanted, apart
+        for layout in self._layouts(largest if apart else None, wanted, least):
             try:
                 pool = Pool(self._file.native, layout, threads=self._threads, reason=self._file.log.reason)
             except NoMemory:
@@ -321,13 +333,19 @@ class Scheduler:
                 self._sequences = Sequences(pool, self._mode.slots)
                 return
 
-    def _layouts(self, largest: int, wanted: int, least: int) -> Iterator[Layout]:
-        """What to try, the best first; the last one has room for the least alone."""
+    def _layouts(self, apart: int | None, wanted: int, least: int) -> Iterator[Layout]:
+        """What to try, the best first; the last one has room for the least alone.
+
+        Args:
+            apart: Cells of each sequence, where they had better be apart.
+            wanted: Cells for all of them together, else.
+            least: Cells that there must be.
+        """
         most = min(available_memory() // 2, _MOST_BYTES) // self._file.token_bytes
-        if self._mode.slots > 1 and not self._mode.invariant:
-            apart = Layout(self._mode.slots + _KEPT_APART, _in_steps(largest), apart=True)
-            if apart.total <= most:
-                yield apart
+        if apart is not None:
+            layout = Layout(self._mode.slots + _KEPT_APART, _in_steps(apart), apart=True)
+            if layout.total <= most:
+                yield layout
         size = max(least, min(_in_steps(wanted), most))
         while True:
             yield Layout(self._mode.slots + _KEPT, size, invariant=self._mode.invariant)
@@ -339,6 +357,16 @@ class Scheduler:
         if self._sequences is not None:
             self._sequences.pool.close()
             self._sequences = None
+
+    def _apart(self, jobs: Sequence[tuple[Job, Prefix | None]]) -> bool:
+        """Whether a row had better look at its own cells alone, though each sequence then copies what it shares.
+
+        It passes over the cells of all others otherwise, which costs little where most cells belong to all.
+        """
+        if self._mode.slots == 1 or self._mode.invariant:
+            return False
+        shared = sum(len(prefix.tokens) for _, prefix in jobs if prefix)
+        return slow_flash() or shared < _MOSTLY * sum(job.cells for job, _ in jobs)
 
     def _cells_for(self, jobs: Sequence[tuple[Job, Prefix | None]]) -> int:
         """Cells for the slots full of the largest jobs, for what those share, and as much again to keep it."""
