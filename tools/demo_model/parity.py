@@ -1,5 +1,5 @@
 """Does llama.cpp tokenise and predict like the PyTorch model?
-   train venv:  python parity.py dump mini        llama venv:  python parity.py check ticket-mini-f16.gguf ..."""
+   train venv:  python parity.py dump mini.pt      llama venv:  python parity.py check ticket-mini-f16.gguf ..."""
 import sys
 import numpy as np
 TXT = "<|im_start|>user\nHello there, classify this ticket. 12345 Zo\u00eb \u4f60\u597d don't x_y __ \n\n  a"
@@ -7,15 +7,15 @@ if sys.argv[1] == "dump":
     import torch
     import bpe
     from model import Config, Llama
-    ck = torch.load("runs/%s.pt" % sys.argv[2])
+    ck = torch.load(sys.argv[2])
     m = Llama(Config(**ck["cfg"]))
     m.load_state_dict(ck["model"])
-    ids = [1] + bpe.Tok.load("build/tokenizer.json").encode(TXT[len("<|im_start|>"):])
+    ids = [1] + bpe.Tok.load("tokenizer.json").encode(TXT[len("<|im_start|>"):])
     with torch.no_grad():
-        np.savez("runs/parity.npz", ids=np.array(ids), lo=torch.log_softmax(m(torch.tensor([ids]))[0], -1).numpy())
+        np.savez("parity.npz", ids=np.array(ids), lo=torch.log_softmax(m(torch.tensor([ids]))[0], -1).numpy())
 else:
     from plain import llama_cpp
-    z = np.load("runs/parity.npz")
+    z = np.load("parity.npz")
     ref_ids, ref = z["ids"].tolist(), z["lo"]
     for f in sys.argv[2:]:
         L = llama_cpp.Llama(f, n_ctx=256, verbose=False, logits_all=True, n_threads=1)
