@@ -45,6 +45,7 @@ class Answer:
     Attributes:
         cut: Send only so many bytes of the body, then close. -1: close without a word. None: send it all.
         delay: Seconds to wait before it.
+        pause: Seconds between two pieces of an event stream; 0 sends all of it at once.
     """
 
     status: int = 200
@@ -52,6 +53,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     cut: int | None = None
     delay: float = 0.0
+    pause: float = 0.0
 
 
 def echo(text: str) -> str:
@@ -80,6 +82,15 @@ def completion(text: str | None, *, usage: Mapping[str, Any] | None = None, **ch
 def raw(body: bytes | Mapping[str, Any] | list[Any], *, cut: int | None = None) -> Answer:
     """Status 200 with any body: malformed JSON, missing choices, something huge."""
     return Answer(body=body if isinstance(body, bytes) else json.dumps(body).encode(), cut=cut)
+
+
+def written(*pieces: str, pause: float = 0.0, cut: int | None = None) -> Answer:
+    """An answer as an event stream, a token a piece."""
+    choices = [{"delta": {"content": piece}} for piece in pieces] + [{"delta": {}, "finish_reason": "stop"}]
+    chunks: list[Mapping[str, Any]] = [{"choices": [one]} for one in choices]
+    chunks.append({"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": len(pieces)}})
+    lines = [*(json.dumps(one) for one in chunks), "[DONE]"]
+    return Answer(body="".join(f"data: {line}\n\n" for line in lines).encode(), cut=cut, pause=pause)
 
 
 def embeddings(texts: list[str]) -> Answer:
@@ -243,18 +254,35 @@ class _Connection(asyncio.Protocol):
             self._send(answer)
 
     def _send(self, answer: Answer) -> None:
-        self._server.in_flight -= 1
-        self._busy = False
-        if self._transport.is_closing():
-            return
-        if answer.cut == -1:
+        if self._transport.is_closing() or answer.cut == -1:
+            self._done(False)
             self._transport.abort()
             return
         headers = {"Content-Type": "application/json", "Content-Length": str(len(answer.body)), **answer.headers}
         head = f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._transport.write(head.encode() + b"\r\n" + answer.body[: answer.cut])
-        if answer.cut is not None:
-            self._transport.close()
+        body = answer.body[: answer.cut]
+        if answer.pause:
+            self._transport.write(head.encode() + b"\r\n")
+            self._write_slowly(body, answer)
         else:
+            self._transport.write(head.encode() + b"\r\n" + body)
+            self._done(answer.cut is None)
+
+    def _write_slowly(self, body: bytes, answer: Answer) -> None:
+        """Piece by piece, until all is written or nobody listens any more."""
+        piece, end, rest = body.partition(b"\n\n")
+        self._transport.write(piece + end)
+        if rest and not self._transport.is_closing():
+            self._server._loop.call_later(answer.pause, self._write_slowly, rest, answer)
+        else:
+            self._done(answer.cut is None)
+
+    def _done(self, more: bool) -> None:
+        """The request is answered; ``more`` may come over this connection."""
+        self._server.in_flight -= 1
+        self._busy = False
+        if more:
             self._read()
+        else:
+            self._transport.close()

@@ -22,7 +22,7 @@ from promptlab.lab.tracing import grades_for
 from promptlab.lab.values import CellScored
 from promptlab.models.cache import Cache
 from promptlab.models.pricing import cost_of
-from promptlab.models.samples import together
+from promptlab.models.samples import at_once, together
 from promptlab.models.values import Paced, Usage
 from promptlab.runs.journal import Journal
 from promptlab.runs.means import Means
@@ -138,11 +138,11 @@ def _column(lab: Lab, plan: Plan, variant: Variant, cache: Cache) -> _Column:
     mine = {cell.key: cell for cell in plan.cells if cell.column == variant.column and not cell.problem}
     cached = {} if chain else cache.get_many(mine)
     # Samples that came in one request share the tokens of its prompt: they do not say how many it has.
-    told = [key for key, one in cached.items() if one.usage.prompt and entry.samples == 1]
+    told = [key for key, one in cached.items() if one.usage.prompt and at_once(entry) == 1]
     return _Column(
         variant=variant,
         price=entry.price if entry.gguf is None else None,
-        samples=entry.samples,
+        samples=at_once(entry),
         chain=chain,
         answers=len(mine),
         left={key: cell for key, cell in mine.items() if key not in cached},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar, cast
 
-from promptlab.models.values import Fault
+from promptlab.models.drafts import Draft, Drafts
+from promptlab.models.values import Fault, Outcome, Request, Watch
 
 _A = TypeVar("_A")
 _W = TypeVar("_W")
@@ -74,3 +76,26 @@ class Batch(Generic[_A]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Answers(Batch[Outcome]):
+    """The requests of one ``generate``. Who watches hears of their answers while they are written."""
+
+    def __init__(self, watch: Watch | None, hidden: Callable[[str], str]) -> None:
+        """``hidden`` takes out of a text what nobody may see."""
+        super().__init__()
+        self._drafts = Drafts(watch, hidden) if watch is not None else None
+
+    def draft(self, key: str) -> AbstractContextManager[Draft]:
+        """A draft of the answer of this key; who watches hears of it while this lasts."""
+        return self._drafts.of(key) if self._drafts is not None else nullcontext(Draft())
+
+    def fail(self, requests: Sequence[Request], fault: Fault | None) -> None:
+        """These have no answer."""
+        for request in requests:
+            self.answers.put_nowait(Outcome(key=request.key, finish="error", fault=fault))
+
+    async def cancel(self) -> None:
+        await super().cancel()
+        if self._drafts is not None:
+            self._drafts.close()

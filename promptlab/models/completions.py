@@ -170,8 +170,8 @@ def reply_of(
     logprobs: tuple[TokenLogprob, ...] = (),
 ) -> Reply:
     """The reply of its parts, with reasoning that stands at the head of the text taken out of it."""
-    if not reasoning and (thought := _THOUGHT.match(text)):
-        reasoning, text = thought[1].strip(), text[thought.end() :]
+    if not reasoning:
+        reasoning, text = apart(text)
     return Reply(
         text=text,
         finish="length" if finish == "length" else "stop",
@@ -181,6 +181,12 @@ def reply_of(
         first=first,
         logprobs=logprobs,
     )
+
+
+def apart(text: str) -> tuple[str, str]:
+    """The reasoning at the head of a text, or "", and the rest."""
+    thought = _THOUGHT.match(text)
+    return (thought[1].strip(), text[thought.end() :]) if thought else ("", text)
 
 
 def logprobs_of(wire: WireLogprobs | None) -> tuple[TokenLogprob, ...]:

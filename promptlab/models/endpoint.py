@@ -20,16 +20,16 @@ from promptlab.models.addresses import (
     key_problem,
     needs_trust,
 )
-from promptlab.models.batch import Batch
+from promptlab.models.batch import Answers, Batch
 from promptlab.models.cache import default_folder
 from promptlab.models.completions import Reply, body_of, read_replies
 from promptlab.models.dialect import ONE_SAMPLE, PLAIN, Dialect, adapted, recall, remember
 from promptlab.models.hedge import Hedge
 from promptlab.models.http_faults import Failure, broken, party_of, without_key
-from promptlab.models.pace import End, Slot, pace_of
+from promptlab.models.pace import Slot, end_of, pace_of
 from promptlab.models.pricing import cost_of
 from promptlab.models.retry import RetryPolicy
-from promptlab.models.samples import together
+from promptlab.models.samples import at_once, together
 from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
 from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Traffic, Usage, Watch
@@ -77,8 +77,6 @@ class Endpoint:
     request can succeed (see ``FATAL_FAULTS``), the rest of that ``generate`` gets the same fault without asking.
     """
 
-    capabilities = Capabilities(json_schema=True, seed=True, logprobs=True, embeddings=True, elsewhere=True)
-
     def __init__(self, entry: ModelEntry, *, trusted: bool = False, policy: RetryPolicy | None = None) -> None:
         """Nothing is sent, read or checked before the first ``generate``, but the address.
 
@@ -92,7 +90,11 @@ class Endpoint:
         """
         self.name = entry.name
         self.identity = endpoint_identity(entry)
+        self.capabilities = Capabilities(
+            json_schema=True, seed=True, logprobs=True, streaming=entry.stream, embeddings=True, elsewhere=True
+        )
         self._entry = entry
+        self._samples = at_once(entry)
         self._model = entry.model or ""
         self._address = address_of(entry)
         self._party = party_of(entry, self._address)
@@ -112,7 +114,7 @@ class Endpoint:
     @property
     def traffic(self) -> Traffic:
         """What goes on now; in flight and limit are of all models at this address."""
-        samples = self._entry.samples if self._dialect.samples else 1
+        samples = self._samples if self._dialect.samples else 1
         return Traffic(self._pace.in_flight, self._pace.limit, self._retried, tuple(self._notices), samples)
 
     def hold(self, most: int | None) -> None:
@@ -120,7 +122,9 @@ class Endpoint:
         self._pace.hold(most)
 
     async def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
-        """Yield exactly one outcome per request, as they come; faults are outcomes. ``watch`` hears nothing.
+        """Yield exactly one outcome per request, as they come; faults are outcomes.
+
+        ``watch`` hears of answers that come piece by piece, and of the tokens of answers alone.
 
         Raises:
             ModelFault: The key's variable is not set, or the address is not trusted with the key.
@@ -128,7 +132,7 @@ class Endpoint:
         if not requests:
             return
         wire = await self._connected()
-        batch: Batch[Outcome] = Batch()
+        batch = Answers(watch if self._entry.stream else None, lambda text: without_key(text, self._key))
         batch.begin(self._send_all(wire, requests, batch))
         self._open.add(batch)
         try:
@@ -184,38 +188,38 @@ class Endpoint:
                 self._wire = cast("type[Wire]", transport.Wire)(self._address, self._key, self._party)
             return self._wire
 
-    async def _send_all(self, wire: Wire, requests: Sequence[Request], batch: Batch[Outcome]) -> None:
+    async def _send_all(self, wire: Wire, requests: Sequence[Request], batch: Answers) -> None:
         """Send requests in order, each as soon as the pace allows; samples of one answer together, where wanted."""
         waiting = self._groups(requests)
         for group in waiting:
             if group[0].choice_probabilities:
                 words = "probabilities of choices are read from models in GGUF files only"
-                _fail(batch, group, Fault("rejected", f"{self.name}: {words}."))
+                batch.fail(group, Fault("rejected", f"{self.name}: {words}."))
             elif (slot := await batch.idle(self._pace.acquire())) is None:
                 for unsent in (group, *waiting):
-                    _fail(batch, unsent, batch.fatal)
+                    batch.fail(unsent, batch.fatal)
             else:
                 batch.begin(self._answer(wire, group, batch, slot))
 
     def _groups(self, requests: Sequence[Request]) -> Iterator[tuple[Request, ...]]:
-        for group in together(requests, self._entry.samples):
+        for group in together(requests, self._samples):
             if self._dialect.samples:
                 yield group
             else:
                 yield from ((one,) for one in group)
 
-    async def _answer(self, wire: Wire, group: tuple[Request, ...], batch: Batch[Outcome], slot: Slot) -> None:
+    async def _answer(self, wire: Wire, group: tuple[Request, ...], batch: Answers, slot: Slot) -> None:
         """The outcomes of samples of one answer, one request for all of them; mostly there is one sample."""
-        replies, latency = await self._asked(wire, self._question(group), batch, slot)
+        replies, latency = await self._asked(wire, self._question(group, batch), batch, slot)
         if not isinstance(replies, list):
-            return _fail(batch, group, replies.fault if replies else batch.fatal)
+            return batch.fail(group, replies.fault if replies else batch.fatal)
         for request, reply in zip(group, replies, strict=False):
             batch.answers.put_nowait(self._success(request, reply, latency))
         if len(replies) < len(group) and self._dialect.samples:
             self._take_in(structs.replace(self._dialect, samples=False), ONE_SAMPLE)
         for request in group[len(replies) :]:
             if (again := await batch.idle(self._pace.acquire())) is None:
-                _fail(batch, (request,), batch.fatal)
+                batch.fail((request,), batch.fatal)
             else:
                 batch.begin(self._answer(wire, (request,), batch, again))
 
@@ -234,12 +238,13 @@ class Endpoint:
             fault = found.fault if found else batch.fatal
             batch.answers.put_nowait(ModelFault(fault.message if fault else f"{self.name} gave no answer."))
 
-    def _question(self, group: tuple[Request, ...]) -> _Question[list[Reply]]:
+    def _question(self, group: tuple[Request, ...], batch: Answers) -> _Question[list[Reply]]:
         def body(dialect: Dialect) -> dict[str, object]:
             samples = len(group) if dialect.samples else 1
             return body_of(self._model, group[0], dialect, stream=self._entry.stream, samples=samples)
 
-        return _Question(group[0].key, body, self._chat)
+        send = partial(self._stream, group[0].key, batch) if self._entry.stream else self._chat
+        return _Question(group[0].key, body, send)
 
     async def _asked(
         self, wire: Wire, question: _Question[_T], batch: Batch[_A], slot: Slot
@@ -310,7 +315,7 @@ class Endpoint:
             except TimeoutError:
                 result = broken(self._party, "late")
             took = time.perf_counter() - start
-            end = _end_of(result)
+            end = end_of(result)
             if isinstance(result, Failure):
                 wait = result.wait if result.fault.kind in ("rate_limit", "server") else None
                 self._answered = self._answered or result.fault.kind != "unavailable"
@@ -333,13 +338,16 @@ class Endpoint:
         )
 
     async def _chat(self, wire: Wire, body: Mapping[str, object]) -> tuple[list[Reply] | Failure, float | None]:
-        if self._entry.stream:
-            reply = await read_stream(wire.stream(_PATH, body))
-            return self._checked([reply] if isinstance(reply, Reply) else reply), None
         page = await wire.ask(_PATH, body)
         if isinstance(page, Failure):
             return page, None
         return self._checked(read_replies(page.body)), page.renewed if page.free == 0 else None
+
+    async def _stream(
+        self, key: str, batch: Answers, wire: Wire, body: Mapping[str, object]
+    ) -> tuple[list[Reply] | Failure, float | None]:
+        with batch.draft(key) as draft:
+            return self._checked(await read_stream(wire.stream(_PATH, body), draft)), None
 
     async def _read(
         self, count: int, wire: Wire, body: Mapping[str, object]
@@ -378,21 +386,3 @@ class Endpoint:
             first=reply.first,
             logprobs=reply.logprobs if request.logprobs is not None else (),
         )
-
-
-def _fail(batch: Batch[Outcome], requests: Sequence[Request], fault: Fault | None) -> None:
-    for request in requests:
-        batch.answers.put_nowait(Outcome(key=request.key, finish="error", fault=fault))
-
-
-def _end_of(result: object) -> End:
-    """What a try says of its endpoint's pace."""
-    if not isinstance(result, Failure):
-        return "answered"
-    match result.fault.kind:
-        case "rate_limit":
-            return "limited"
-        case "server" | "timeout" | "unavailable":
-            return "trouble"
-        case _:
-            return "other"

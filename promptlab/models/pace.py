@@ -20,6 +20,8 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
+from promptlab.models.http_faults import Failure
+
 START = 20
 MOST = 1000
 """Requests at once that are never exceeded, unless the entry says another number."""
@@ -210,3 +212,16 @@ def pace_of(place: str, key: str, most: int | None) -> Pace:
     elif most:
         pace.allow(most)
     return pace
+
+
+def end_of(result: object) -> End:
+    """What a try says of its endpoint's pace."""
+    if not isinstance(result, Failure):
+        return "answered"
+    match result.fault.kind:
+        case "rate_limit":
+            return "limited"
+        case "server" | "timeout" | "unavailable":
+            return "trouble"
+        case _:
+            return "other"

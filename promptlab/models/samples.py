@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.models.values import Request
-from promptlab.workspace.values import Message, Params
+from promptlab.workspace.values import Message, ModelEntry, Params
+
+
+def at_once(entry: ModelEntry) -> int:
+    """Samples that an endpoint is asked for in one request, at most; the pieces of several would come mixed."""
+    return 1 if entry.stream else entry.samples
 
 
 def together(requests: Sequence[Request], most: int) -> Iterator[tuple[Request, ...]]:

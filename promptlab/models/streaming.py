@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from promptlab.models.completions import Call, Reply, WireLogprobs, WireUsage, logprobs_of, reply_of, said_instead
+from promptlab.models.drafts import Draft
 from promptlab.models.http_faults import Failure
 from promptlab.models.values import TokenLogprob
 
@@ -39,11 +40,12 @@ class _Chunk(Struct):
 _decoder = msgspec.json.Decoder(_Chunk)
 
 
-async def read_stream(lines: AsyncIterator[bytes | Failure]) -> Reply | Failure | str:
-    """The whole answer of an event stream, the failure that ended it, or what is wrong with it, fit to quote."""
+async def read_stream(lines: AsyncIterator[bytes | Failure], draft: Draft) -> list[Reply] | Failure | str:
+    """The whole answer of an event stream, the failure that ended it, or what is wrong with it, fit to quote.
+
+    What has come so far is in ``draft``.
+    """
     start, first = time.perf_counter(), 0.0
-    text: list[str] = []
-    thought: list[str] = []
     tokens: list[TokenLogprob] = []
     finish, usage, fingerprint = None, None, None
     async for line in lines:
@@ -61,14 +63,15 @@ async def read_stream(lines: AsyncIterator[bytes | Failure]) -> Reply | Failure 
         fingerprint = chunk.system_fingerprint or fingerprint
         for choice in chunk.choices[:1]:
             piece, thinking = _pieces(choice.delta)
-            first = first or (time.perf_counter() - start if piece or thinking else 0.0)
-            text.append(piece)
-            thought.append(thinking)
+            if piece or thinking:
+                first = first or time.perf_counter() - start
+                draft.add(piece, thinking)
             tokens += logprobs_of(choice.logprobs)
             finish = choice.finish_reason or finish
     if finish is None:
         return "the stream ended before the answer did"
-    return reply_of("".join(text), "".join(thought), finish, usage, fingerprint, first, tuple(tokens))
+    draft.whole = reply_of(draft.text, draft.thought, finish, usage, fingerprint, first, tuple(tokens))
+    return [draft.whole]
 
 
 def _pieces(delta: _Delta) -> tuple[str, str]:

@@ -334,8 +334,8 @@ class ModelEntry(Struct, frozen=True, omit_defaults=True):
         reproducible: For a file: an answer does not depend on what is asked beside it.
         timeout: Seconds that one request to an endpoint may take.
         concurrency: The most requests in flight at once, for an endpoint; None: as many as it is found to take.
-        stream: Have an endpoint answer piece by piece, to know when the first piece came.
-        samples: Samples of one answer that an endpoint is asked for in one request, at most.
+        stream: Have an endpoint answer piece by piece: to show it meanwhile, and to know when the first piece came.
+        samples: Samples of one answer that an endpoint is asked for in one request, at most; 1 with ``stream``.
         hedge: Percentile, 50 to 99.9, of what an endpoint's answers take: what takes longer is asked for twice.
     """
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from loopback import LoopbackServer, echo, status
+from loopback import LoopbackServer, echo, status, written
 from runs.scripted import make_evalset, make_prompt
 
 from promptlab.models.cache import Cache
@@ -18,7 +18,7 @@ from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
 from promptlab.runs.means import Means
 from promptlab.runs.plan import ColumnSpec, make_plan
-from promptlab.runs.values import CellDone, Ended, Plan, RunEvent
+from promptlab.runs.values import CellDone, CellText, Ended, Plan, Progress, RunEvent
 from promptlab.workspace.values import EvalSet, ModelEntry, Output, Params, Price
 
 CHOICES = ("billing", "shipping", "technical", "account", "other")
@@ -30,15 +30,21 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-async def run(folder: Path, plan: Plan, *models: Model, currency: str = "USD") -> tuple[list[Outcome], Ended]:
+async def run(
+    folder: Path, plan: Plan, *models: Model, currency: str = "USD", until: Callable[[RunEvent], bool] | None = None
+) -> tuple[list[Outcome], Ended]:
+    """The outcomes and the end; it is stopped at the first event for which ``until`` is true."""
     events: list[RunEvent] = []
     journal = await asyncio.to_thread(open_journal, folder / "state", plan)
     cache = Cache(folder / "cache")
     by_name = {model.name: model for model in models}
     currencies = {model.name: currency for model in models}
+    means = Means(by_name, cache, journal, stop=asyncio.Event(), currencies=currencies)
     try:
-        async for event in execute(plan, Means(by_name, cache, journal, stop=asyncio.Event(), currencies=currencies)):
+        async for event in execute(plan, means):
             events.append(event)
+            if until is not None and until(event):
+                means.stop.set()
     finally:
         for model in models:
             await model.close()
@@ -118,3 +124,28 @@ async def test_nobody_listens(tmp_path: Path) -> None:
     assert end.state == "complete"
     assert {one.fault.kind for one in outcomes if one.fault} == {"unavailable"}
     assert end.progress.failed == 3
+
+
+async def test_what_an_endpoint_writes_is_told_and_half_of_it_is_never_kept(tmp_path: Path) -> None:
+    slow = ["so ", "far ", *["and on "] * 300]
+    with LoopbackServer(echo) as server:
+        server.rule = lambda _: written(*slow, pause=0.02)
+        entry = ModelEntry("gpt", model="x", base_url=server.base_url, stream=True)
+        model = open_model(entry, tmp_path)
+        plan = plan_for(make_evalset(3), [column(model, entry, Params())])
+        heard: list[RunEvent] = []
+
+        def rate_is_known(event: RunEvent) -> bool:
+            heard.append(event)
+            return isinstance(event, Progress) and event.token_rate > 0
+
+        outcomes, end = await run(tmp_path, plan, model, until=rate_is_known)
+        texts = [event for event in heard if isinstance(event, CellText)]
+        assert {one.example for one in texts} <= {one.id for one in plan.examples}
+        assert texts
+        assert all("".join(slow).startswith(one.text) for one in texts)
+        assert (outcomes, end.state) == ([], "cancelled")
+        server.rule = lambda _: written("the ", "whole")
+        outcomes, end = await run(tmp_path, plan, open_model(entry, tmp_path))
+        assert [(one.text, one.cached) for one in outcomes] == [("the whole", False)] * 3
+        assert end.state == "complete"
