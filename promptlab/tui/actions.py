@@ -233,7 +233,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("results.retry", "r", "", "Ask again for the cells that failed.", group="run"),
         Action("results.export", "E", "", "Write every answer to a .csv or .jsonl file.", group="copy"),
         Action("results.pairs", "p", "", "Hold every column against every other, and rank them.", group="run"),
-        Action("results.commit", "c", "commit", "Keep the run in git, after showing what that means.", 18, "run"),
+        Action("results.commit", "c", "commit", "Keep the run in git, after showing what that means.", 18, "git"),
         Action("results.runs", "o", "runs", "Choose a past run.", 35, "run"),
         Action("results.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),
