@@ -84,9 +84,11 @@ def _mentioned(step: Step, path: KeyPath) -> Iterator[tuple[KeyPath, Mention]]:
             yield from (((*path, "extract", "from"), mention) for mention in mentions(template))
         case Retrieve(query=template):
             yield from (((*path, "retrieve", "query"), mention) for mention in mentions(template))
-        case Validate(step=name, fallback=template):
+        case Validate(step=name, fallback=fallback, reask=reask):
             yield (*path, "validate", "step"), Mention(name, "")
-            yield from (((*path, "validate", "fallback"), mention) for mention in mentions(template))
+            yield from (((*path, "validate", "fallback"), mention) for mention in mentions(fallback))
+            told = (mention for mention in mentions(reask) if mention.name != "reason")
+            yield from (((*path, "validate", "reask"), mention) for mention in told)
         case Critique(step=name):
             yield (*path, "critique", "step"), Mention(name, "")
         case _:

@@ -274,15 +274,21 @@ def chains(draw: st.DrawFn) -> Prompt:
     for index in range(count - 1):
         for user in draw(st.sets(st.integers(index + 1, count - 1), min_size=1, max_size=3)):
             needs[user].add(index)
-    text = "".join(_any_step(draw, index, sorted(needs[index])) for index in range(count))
+    kinds: list[str] = []
+    text = "".join(_any_step(draw, index, sorted(needs[index]), kinds) for index in range(count))
     return chain(text)
 
 
-def _any_step(draw: st.DrawFn, index: int, needs: list[int]) -> str:
+def _any_step(draw: st.DrawFn, index: int, needs: list[int], kinds: list[str]) -> str:
     used = "".join(f" {{{{ s{other}.text | default('-') }}}}" for other in needs)
     body = f"{{{{ ticket }}}}{used}"
     given = f"x = '''{body}'''"
-    kind = draw(st.sampled_from(("prompt", "vote", "extract", "best_of", "foreach", "reask")))
+    asked = next((other for other in needs if kinds[other] == "prompt"), None)
+    possible = ["prompt", "vote", "extract", "best_of", "foreach", "retrieve"]
+    possible += ["critique", "fallback"] if needs else []
+    possible += ["reask"] if asked is not None else []
+    kind = draw(st.sampled_from(possible))
+    kinds.append(kind)
     when = ""
     if needs and draw(st.booleans()):
         when = f"when = \"(s{needs[0]}.text | default('') | length) % 3 != 0\""
@@ -296,6 +302,19 @@ def _any_step(draw: st.DrawFn, index: int, needs: list[int]) -> str:
             )
         case "extract":
             return step(f"s{index}", f"extract = {{ from = '''{body}''', regex = '.+' }}", "", when)
+        case "retrieve":
+            return step(f"s{index}", f"retrieve = {{ corpus = 'docs', query = '''{body}''', k = 3 }}", "", when)
+        case "critique":
+            asks = (
+                f"critic = {P(f'Critic {index} {{{{ x }}}} {{{{ answer }}}}')}, revise = {prompt}, accept = '[0-7]>$'"
+            )
+            return step(f"s{index}", f"critique = {{ step = 's{needs[0]}', {asks}, limit = 2 }}", given, when)
+        case "fallback":
+            rule = f"regex = '[0-7]>$', on_fail = 'fallback', fallback = '''{body}'''"
+            return step(f"s{index}", f"validate = {{ step = 's{needs[0]}', {rule} }}", "", when)
+        case "reask":
+            rule = f"regex = '[0-7]>$', on_fail = 'reask', reask = '''{body} {{{{ reason }}}}'''"
+            return step(f"s{index}", f"validate = {{ step = 's{asked}', {rule} }}", "", when)
         case "foreach":
             more = f"{when}\nforeach = \"['a', 'b']\""
             return step(f"s{index}", f"prompt = {P(f'{index} {{{{ x }}}} {{{{ item }}}}')}", given, more)

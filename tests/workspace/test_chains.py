@@ -92,6 +92,7 @@ def test_steps_may_stand_in_any_order() -> None:
         ('on_fail = "reask"', 'on_fail = "fix"', "validate.on_fail: Only JSON can be repaired."),
         ('on_fail = "reask"', 'on_fail = "fallback"', "steps[2].validate: The key `fallback` is missing."),
         ('on_fail = "reask"', 'on_fail = "fail", attempts = 3', '`attempts` is for `on_fail = "re'),
+        ('on_fail = "reask"', 'on_fail = "reask", reask = "{{ raeson }}"', "validate.reask: `raeson` is neither"),
         ('when = "route', 'foreach = "item.x"\nwhen = "route', "steps[1].foreach: `item` is neither an input"),
     ],
 )  # fmt: skip

@@ -192,9 +192,12 @@ class StepsDialog(ModalScreen[None]):
 
 
 def show_steps(page: Page, table: RunTable | None, column: str, example: str) -> None:
-    """Open the steps of a cell, or say why there are none."""
+    """Open the steps of a cell, or say why there are none; beside a single chain, those of the chain."""
     if table is None or not example:
         return
+    chains = [variant.column for variant in table.variants if table.prompts[variant.column].steps]
+    if column not in chains and len(chains) == 1:
+        (column,) = chains
     if not table.prompts[column].steps:
         page.session.say(
             f"{column} {table.variant(column).label} is no chain: it has no steps. h and l choose a column."
