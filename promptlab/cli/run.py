@@ -244,7 +244,16 @@ async def _run(
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     narrator = Narrator(plan)
-    running = lab.run(plan, table, stop=stop, cache=cache, budget=budget, journal=journal, executor=executor)
+    running = lab.run(
+        plan,
+        table,
+        stop=stop,
+        cache=cache,
+        budget=budget,
+        journal=journal,
+        executor=executor,
+        watched=narrator.live,
+    )
     async with closing(lab), aclosing(running) as events:
         async for event in events:
             narrator.tell(event)

@@ -126,6 +126,7 @@ class Lab(Opener):
         budget: Budget = UNLIMITED,
         journal: Journal | None = None,
         executor: str = "",
+        watched: bool = True,
     ) -> AsyncGenerator[LabEvent, None]:
         """Do a plan, filling the table. An unfinished run of the same plan is taken up where it stopped.
 
@@ -136,6 +137,7 @@ class Lab(Opener):
             budget: What it may spend.
             journal: To go on with, in place of that of an unfinished run of the same plan or a new one.
             executor: Where models answer: "" here, ``ray`` or ``ray://HOST:PORT`` on a cluster.
+            watched: Somebody sees what endpoints write while they write it.
         """
         from promptlab.lab.reviewing import rate_in
         from promptlab.lab.running import run_plan
@@ -156,6 +158,7 @@ class Lab(Opener):
                 stop or asyncio.Event(),
                 currencies=self._currencies(),
                 meter=Meter(budget),
+                watched=watched,
                 grades=tracing.grades_for(Corpora(self.workspace), self.model, self.cache()) if plan.chains else None,
             )
             go = run_plan if plan.sequential is None else run_until_clear

@@ -54,7 +54,7 @@ async def bisect(
         plan = lab.plan(only)
         table = lab.table(plan)
         ended: Ended | None = None
-        async with aclosing(lab.run(plan, table, stop=stop, scratch=True, cache=cache)) as events:
+        async with aclosing(lab.run(plan, table, stop=stop, scratch=True, cache=cache, watched=False)) as events:
             async for event in events:
                 ended = event if isinstance(event, Ended) else ended
         return _measured(table, metric, wanted, ended)

@@ -269,8 +269,10 @@ class _Execution(Keeping):
         if not requests:
             return
         left = dict.fromkeys(request.key for request in requests)
-        watch = partial(self._hear, name)
-        reader = self.readers[name] = Reader(self.models[name], requests, self.heard, watch)
+        model = self.models[name]
+        # A model of this machine also says when its process died, which is told in every run.
+        watch = partial(self._hear, name) if self.watched or not model.capabilities.elsewhere else None
+        reader = self.readers[name] = Reader(model, requests, self.heard, watch)
         try:
             while batch := await arrived(reader.inbox, AT_ONCE):
                 self.fresh.extend(outcome for outcome in batch if outcome.fault is None)

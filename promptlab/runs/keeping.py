@@ -42,6 +42,7 @@ class Keeping:
         self.cache = means.cache
         self.journal = means.journal
         self.meter = means.meter
+        self.watched = means.watched
         self.grades = means.grades
         self.events: asyncio.Queue[Sequence[RunEvent] | None] = asyncio.Queue()
         self.tally = Tally(len(self.cells), means.currencies, time.monotonic)

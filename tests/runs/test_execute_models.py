@@ -31,7 +31,12 @@ def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def run(
-    folder: Path, plan: Plan, *models: Model, currency: str = "USD", until: Callable[[RunEvent], bool] | None = None
+    folder: Path,
+    plan: Plan,
+    *models: Model,
+    currency: str = "USD",
+    until: Callable[[RunEvent], bool] | None = None,
+    watched: bool = True,
 ) -> tuple[list[Outcome], Ended]:
     """The outcomes and the end; it is stopped at the first event for which ``until`` is true."""
     events: list[RunEvent] = []
@@ -39,7 +44,7 @@ async def run(
     cache = Cache(folder / "cache")
     by_name = {model.name: model for model in models}
     currencies = {model.name: currency for model in models}
-    means = Means(by_name, cache, journal, stop=asyncio.Event(), currencies=currencies)
+    means = Means(by_name, cache, journal, stop=asyncio.Event(), currencies=currencies, watched=watched)
     try:
         async for event in execute(plan, means):
             events.append(event)
@@ -139,13 +144,19 @@ async def test_what_an_endpoint_writes_is_told_and_half_of_it_is_never_kept(tmp_
             heard.append(event)
             return isinstance(event, Progress) and event.token_rate > 0
 
+        def told(event: RunEvent) -> bool:
+            heard.append(event)
+            return False
+
         outcomes, end = await run(tmp_path, plan, model, until=rate_is_known)
         texts = [event for event in heard if isinstance(event, CellText)]
         assert {one.example for one in texts} <= {one.id for one in plan.examples}
         assert texts
         assert all("".join(slow).startswith(one.text) for one in texts)
         assert (outcomes, end.state) == ([], "cancelled")
-        server.rule = lambda _: written("the ", "whole")
-        outcomes, end = await run(tmp_path, plan, open_model(entry, tmp_path))
+        server.rule = lambda _: written("the ", "whole", *[""] * 15, pause=0.02)
+        heard.clear()
+        outcomes, end = await run(tmp_path, plan, open_model(entry, tmp_path), until=told, watched=False)
+        assert not any(isinstance(event, CellText) for event in heard)
         assert [(one.text, one.cached) for one in outcomes] == [("the whole", False)] * 3
         assert end.state == "complete"
