@@ -32,7 +32,7 @@ COLUMNS = (
     Column("step", "step", 8, grow=True),
     Column("op", "does", 8),
     Column("flags", "", 11, drop=1),
-    Column("figures", "took", 12, grow=True, drop=2),
+    Column("figures", "took", 22, grow=True, drop=2),
     Column("change", "against", 9, grow=True, drop=3),
 )
 
