@@ -393,4 +393,4 @@ def run(path: Path) -> int:
     code = app.run()
     if app.fault is not None:
         raise app.fault
-    return code or 0
+    return app.return_code or 0 if code is None else code  # after a crash there is no answer, only the toolkit's code

@@ -42,6 +42,15 @@ class Pane:
     def screen(self) -> str:
         return self._tmux("capture-pane", "-p")
 
+    @property
+    def coloured(self) -> str:
+        """The screen with the escape codes of its colours and styles."""
+        return self._tmux("capture-pane", "-p", "-e")
+
+    def told(self, variable: str) -> str:
+        """What tmux knows of the terminal, such as ``pane_title``, ``alternate_on`` or ``mouse_any_flag``."""
+        return self._tmux("display-message", "-p", f"#{{{variable}}}").rstrip("\n")
+
     def keys(self, *keys: str) -> None:
         """Press keys by tmux's names, one after the other."""
         for key in keys:

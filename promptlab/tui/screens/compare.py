@@ -157,8 +157,9 @@ class CompareScreen(Page):
             self.sheet = sheet.on_top(table)
         else:
             lab = await self.session.lab()
-            self.sheet = await in_thread(partial(sheet_of, lab, table))
+            read = await in_thread(partial(sheet_of, lab, table))
             self.pins = await in_thread(partial(pinned, lab, table.evalset))
+            self.sheet = read  # no key may meet it before its column is chosen
         first = next(iter(table.examples), None)
         if first is not None and self.example not in {example.id for example in table.examples}:
             self.example = self.session.example = first.id

@@ -194,7 +194,7 @@ class PromptsScreen(Page):
         self.editor.move_cursor(wording_start(text))
         self._evalset = None
         self._titles()
-        self._look_soon(0)
+        self.look_soon(0)
 
     async def take(self, name: str, text: str) -> None:
         """Put a text, such as an old version, into the editor of a prompt; ctrl+z brings the other one back."""
@@ -209,12 +209,11 @@ class PromptsScreen(Page):
     def _typed(self) -> None:
         known = self.current in self.buffers and not self.editor.read_only
         if known and self.draft(self.current, self.editor.text):
-            self._look_soon(CHECK_AFTER)
+            self.look_soon(CHECK_AFTER)
 
     def draft(self, name: str, text: str) -> bool:
         """Take the text of a prompt as it stands in an editor, here or on another screen; False if it was that."""
-        buffer = self.buffers[name]
-        if buffer.text == text:
+        if (buffer := self.buffers[name]).text == text:
             return False
         buffer.text = text
         self.drafting.soon()
@@ -229,7 +228,8 @@ class PromptsScreen(Page):
 
     # -- checking -----------------------------------------------------------------------------------------
 
-    def _look_soon(self, delay: float) -> None:
+    def look_soon(self, delay: float) -> None:
+        """Check and preview the text that is shown, after so many seconds without another one."""
         if self._check is not None:
             self._check.stop()
         self._check = self.set_timer(max(delay, 0.001), self._start_look)
@@ -290,7 +290,7 @@ class PromptsScreen(Page):
         if any(path.startswith("evalsets/") for path in paths):
             await self._load_evalsets()
             self._evalset = None
-            self._look_soon(0)
+            self.look_soon(0)
         if any(path.startswith("prompts/") for path in paths):
             await self.saving.reread(paths)
             await self._load_rows()
@@ -303,7 +303,7 @@ class PromptsScreen(Page):
         buffer = self.buffers.get(self.current)
         if buffer is not None and not self.editor.read_only and buffer.text != self.editor.text:
             self.editor.swap(buffer.text)  # it was edited on another screen
-            self._look_soon(0)
+            self.look_soon(0)
         self._complain(self._complaint)
 
     def history_changed(self) -> None:
@@ -356,7 +356,7 @@ class PromptsScreen(Page):
     def _step(self, step: int) -> None:
         if self._evalset is not None and self._evalset.examples:
             self._at = (self._at + step) % len(self._evalset.examples)
-            self._look_soon(0)
+            self.look_soon(0)
 
     def action_new(self) -> None:
         """Create a prompt."""

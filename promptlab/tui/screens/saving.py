@@ -93,6 +93,7 @@ class Saving:
             return
         if name == screen.current and not screen.editor.read_only:
             screen.editor.swap(text)
+            screen.look_soon(0)
         buffer.text = text
         if name == screen.current and screen.editor.read_only:
             screen.show_buffer()
