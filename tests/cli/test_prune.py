@@ -23,8 +23,8 @@ def promptlab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         code = run(list(args))
         return code, *capsys.readouterr()
 
-    for number in ("3", "4", "5"):
-        assert command("run", "triage", "--set", f"max_tokens={number}")[0] == 0
+    for trials in ("1", "2", "3"):
+        assert command("run", "triage", "-k", trials)[0] == 0
     return command
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,11 +39,21 @@ def link(tmp_path: Path) -> Iterator[str]:
         assert server.stdout is not None
         assert server.stderr is not None
         try:
-            yield server.stdout.readline().strip()
+            link = server.stdout.readline().strip()
+            _until_listening(port)  # it is printed just before
+            yield link
         finally:
             server.send_signal(signal.SIGINT)
             assert "with your keys and at your cost" in server.stderr.read()
             assert server.wait(20) == 0
+
+
+def _until_listening(port: int) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody listens")
 
 
 async def test_only_who_has_the_link_gets_in(link: str) -> None:

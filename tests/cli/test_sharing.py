@@ -104,9 +104,9 @@ def test_a_clone_without_runs_and_stages_says_how_to_get_them(at: Command, other
     hint = "A clone does not have the runs of origin, if there are any: `promptlab pull` fetches them"
     assert hint in at(other, "show", "last")[2]
     assert at(other, "show", "triage@production")[2] == (
-        "promptlab: There is no triage@production: no version and no stage has that name. There is no commit"
-        " 'production' in this repository: give a branch, a tag or a commit hash. `promptlab pull` fetches stages"
-        " that only a remote has.\n"
+        "promptlab: There is no triage@production: nothing is on the stage production, and git knows no revision of"
+        " that name. `promptlab promote triage@v1 production` would put a version there. `promptlab pull` fetches"
+        " stages that only a remote has.\n"
     )
 
 

@@ -12,7 +12,7 @@ from gguf_support import MEAN, collect, with_metadata
 from loopback import LoopbackServer
 from sklearn.metrics.pairwise import cosine_similarity
 
-from promptlab.errors import InvalidFile, NotFound
+from promptlab.errors import InvalidFile
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.values import RunRequest
 from promptlab.lab.weighing import NOT_ASKED
@@ -143,7 +143,7 @@ async def test_the_probability_of_the_right_choice_is_that_of_its_token(folder: 
     ("metric", "fault", "sentence"),
     [
         ('id = "emb_cos"\n', InvalidFile, "`model`"),
-        ('id = "emb_cos"\nmodel = "gone"\n', NotFound, "There is no model “gone”."),
+        ('id = "emb_cos"\nmodel = "gone"\n', InvalidFile, "There is no model “gone”."),
         ('id = "emb_cos"\nmodel = "api"\nto = "tags"\n', InvalidFile, 'metrics.emb_cos.to: Expected "reference"'),
         ('id = "choice_prob"\nmodel = "api"\n', InvalidFile, "`model`"),
     ],
