@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,8 @@ class ColumnRows:
         mark, tone = VERDICTS[verdict.status]
         if column == "verdict":
             return Cell(verdict.status, tone)
+        if not math.isfinite(verdict.effect):  # nothing could be compared
+            return Cell(mark, tone)
         if verdict.scale == "ratio":
             return Cell(f"{mark} ×{verdict.effect:.3g}", tone)
         effect = f"{100 * verdict.effect:+.1f}" if wording.is_share(info) else f"{verdict.effect:+.3g}"
