@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from promptlab.cli.output import line, say
 from promptlab.errors import ExitCode
 from promptlab.lab import Lab
+from promptlab.models.addresses import on_loopback
 
 
 @click.command("serve")
@@ -29,17 +29,8 @@ def serve_command(ctx: click.Context, path: Path | None, host: str, port: int) -
     lab = Lab.open(start)
     say(f"{lab.root} is open to whoever has this link: they see and change its prompts and eval sets, run")
     say("them on your models with your keys and at your cost, and commit as you. Ctrl-C ends it.")
-    if not _is_loopback(host):
+    if not on_loopback(host):
         say(f"{host} can be reached from other machines, and nothing on the way is encrypted: an ssh tunnel to")
         say("127.0.0.1 would be.")
     serve(lab.root, host, port, line)
     return ExitCode.DONE
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -65,7 +65,7 @@ def address_of(entry: ModelEntry) -> Address:
         url=f"{shown}?{parts.query}" if parts.query else shown,
         host=host,
         shown=shown,
-        on_loopback=_on_loopback(host),
+        on_loopback=on_loopback(host),
         is_default=entry.base_url is None or (parts.scheme == "https" and place == "api.openai.com"),
     )
 
@@ -143,7 +143,8 @@ def _split(url: str) -> tuple[SplitResult | None, int | None]:
         return None, None
 
 
-def _on_loopback(host: str) -> bool:
+def on_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
     if host == "localhost":
         return True
     try:
