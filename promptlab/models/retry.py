@@ -17,13 +17,13 @@ class RetryPolicy(Struct, frozen=True):
     """How often and how patiently a failed request is sent again.
 
     Attributes:
-        retries: Tries after the first.
+        retries: Tries after the first. Where every eighth request fails, six lose one cell in two million.
         refusals: Tries after the first where each was refused for sending too much (429).
         first: Seconds before the first retry; each further one waits twice as long.
         longest: Seconds that one wait grows to at most.
     """
 
-    retries: int = 4
+    retries: int = 6
     refusals: int = 20
     first: float = 0.5
     longest: float = 8.0

@@ -97,8 +97,7 @@ def test_faults_of_every_kind_cost_their_retries_and_nothing_else(tmp_path: Path
 
 
 def test_killed_twice_among_faults_no_answered_cell_is_asked_again(tmp_path: Path, run: Run) -> None:
-    faults = {kind: share / 2 for kind, share in FAULTS.items()}  # five in a row would fail a cell, and rightly
-    with Serving(latency=0.02, faults=faults, burst=200, seed=6) as server:
+    with Serving(latency=0.02, faults=FAULTS, burst=200, seed=6) as server:
         folder = workspace(tmp_path / "w", server, 600, "timeout = 0.5\nconcurrency = 40\n")
         killed: list[float] = []
         for share in (150, 350):

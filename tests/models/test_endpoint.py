@@ -198,17 +198,17 @@ async def test_a_closed_model_can_be_used_again(server: LoopbackServer) -> None:
     ],
 )
 async def test_what_may_pass_is_tried_again(server: LoopbackServer, failure: Answer) -> None:
-    server.next(*[failure] * 4)
+    server.next(*[failure] * 6)
     outcome = await answer(Endpoint(entry(server), policy=QUICK), request())
     assert (outcome.text, outcome.fault) == ("hello", None)
-    assert server.count["hello"] == 5
+    assert server.count["hello"] == 7
 
 
-async def test_after_four_retries_it_is_given_up(server: LoopbackServer) -> None:
-    server.next(*[status(500)] * 5)
+async def test_after_six_retries_it_is_given_up(server: LoopbackServer) -> None:
+    server.next(*[status(500)] * 7)
     outcome = await answer(Endpoint(entry(server), policy=QUICK), request())
     assert outcome.fault is not None
-    assert server.count["hello"] == 5
+    assert server.count["hello"] == 7
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 413, 422])
