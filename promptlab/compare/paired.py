@@ -102,12 +102,14 @@ def mcnemar_mid_p(lost: int, gained: int) -> float:
     flips, fewer = lost + gained, min(lost, gained)
     if not flips:
         return 1.0
-    points = [1]
+    tail = point = 1
     for i in range(fewer):
-        points.append(points[-1] * (flips - i) // (i + 1))
+        point = point * (flips - i) // (i + 1)
+        tail += point
     # Twice the lower tail counts the middle point twice where both sides are equal: then it is 1 less half of it.
-    twice = 2 * sum(points) - points[-1] if lost != gained else 2**flips - points[-1] / 2
-    return min(1.0, twice / 2**flips)
+    # In whole numbers to the last division: thousands of flips are beyond what a float can hold.
+    doubled = 2 * (2 * tail - point) if lost != gained else 2 * 2**flips - point
+    return min(1.0, doubled / (2 * 2**flips))
 
 
 def bonett_price(lost: int, gained: int, n: int) -> tuple[float, float]:

@@ -35,9 +35,10 @@ def test_mcnemar_mid_p_is_the_exact_p_of_statsmodels_less_half_of_both_end_point
     assert paired.mcnemar_mid_p(lost, gained) == pytest.approx(exact - point, rel=1e-9)
 
 
-def test_mcnemar_mid_p_without_a_winner() -> None:
+@pytest.mark.parametrize("each", [3, 1_500])
+def test_mcnemar_mid_p_without_a_winner(each: int) -> None:
     assert paired.mcnemar_mid_p(0, 0) == 1.0
-    assert paired.mcnemar_mid_p(3, 3) == pytest.approx(1 - 0.5 * stats.binom.pmf(3, 6, 0.5))
+    assert paired.mcnemar_mid_p(each, each) == pytest.approx(1 - 0.5 * stats.binom.pmf(each, 2 * each, 0.5))
 
 
 @pytest.mark.parametrize(("lost", "gained", "n"), [(1, 7, 21), (0, 0, 60), (5, 0, 5), (30, 12, 400)])
