@@ -9,7 +9,9 @@ pytest.importorskip("llama_cpp", reason="the local engine is not installed")
 
 import llama_cpp as native
 
+from promptlab.models.gguf import scheduler
 from promptlab.models.gguf.engine import Engine
+from promptlab.models.values import Outcome
 
 pytestmark = pytest.mark.local
 
@@ -61,3 +63,25 @@ def test_prompts_share_one_store_where_most_of_them_is_shared(
         engine.close()
     # One prompt alone takes what there is: what that keeps may be of use again.
     assert [unified for _, unified in contexts] == [False, True, False]
+
+
+def test_with_less_memory_fewer_prompts_lie_apart(
+    contexts: list[tuple[int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "llama_print_system_info", lambda: FAST)
+    unlike = [(number, ask(f"{number} {TICKET}", key=str(number))) for number in range(12)]
+    engine = Engine(str(NANO).encode(), 512, threads=1, plain=True)
+    monkeypatch.setattr(scheduler, "_MOST_BYTES", 8 * 512 * engine._file.token_bytes)
+    at_once: list[int] = []
+    try:
+        engine.add(unlike)
+        outcomes: list[Outcome] = []
+        while engine.busy:
+            engine.admit()
+            at_once.append(len(engine._scheduler.running))
+            outcomes += [outcome for _, outcome in engine.step()]
+    finally:
+        engine.close()
+    assert sorted(outcome.key for outcome in outcomes if outcome.fault is None) == sorted(r.key for _, r in unlike)
+    assert contexts == [(AUTO, False)]
+    assert max(at_once) == 5  # of eight sequences a third is kept for what prompts share

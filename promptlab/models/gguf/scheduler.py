@@ -24,6 +24,7 @@ from promptlab.models.gguf.sequences import Sequences, Stream
 
 _KEPT = 32  # beginnings in memory at once, where sequences share cells
 _KEPT_APART = 8  # and where each takes the room of a whole prompt and answer
+_LEAST_APART = 6  # sequences, a third of them kept; with fewer one store is the better way to use little memory
 _SPENT_PORTIONS = 4  # of the cells for one filling of the slots, where cells are not used twice before a pause
 _MOST_BYTES = 2 << 30  # for what is only wanted: the machine has other uses for its memory
 _MOSTLY = 0.7  # of all cells: from here on a row is sooner done with one store than with sequences apart
@@ -330,7 +331,8 @@ class Scheduler:
                 if layout.cells == least:
                     raise
             else:
-                self._sequences = Sequences(pool, self._mode.slots)
+                slots = layout.sequences * 2 // 3 if layout.apart else self._mode.slots
+                self._sequences = Sequences(pool, min(slots, self._mode.slots))
                 return
 
     def _layouts(self, apart: int | None, wanted: int, least: int) -> Iterator[Layout]:
@@ -343,9 +345,10 @@ class Scheduler:
         """
         most = min(available_memory() // 2, _MOST_BYTES) // self._file.token_bytes
         if apart is not None:
-            layout = Layout(self._mode.slots + _KEPT_APART, _in_steps(apart), apart=True)
-            if layout.total <= most:
-                yield layout
+            cells = _in_steps(apart)
+            sequences = min(self._mode.slots + _KEPT_APART, most // cells)
+            if sequences >= _LEAST_APART:
+                yield Layout(sequences, cells, apart=True)
         size = max(least, min(_in_steps(wanted), most))
         while True:
             yield Layout(self._mode.slots + _KEPT, size, invariant=self._mode.invariant)

@@ -86,7 +86,9 @@ class Sequences:
         source, shared = self._closest(prompt)
         if source is not None:
             source.pins += 1  # while room is made
-        fits = self._make_room(0 if self.pool.layout.apart else len(prompt) - shared + budget)
+        fits = self._slot_is_free() and self._make_room(
+            0 if self.pool.layout.apart else len(prompt) - shared + budget
+        )
         for part in _chain(prefix) if fits else ():
             if len(part.tokens) > shared and self._may_keep():
                 longer = self._new(-1, part.tokens, source, shared, len(part.tokens) - shared)
@@ -156,6 +158,10 @@ class Sequences:
         if best is not None:
             best.last_use = self._clock
         return best, most
+
+    def _slot_is_free(self) -> bool:
+        at_work = self.pool.layout.sequences - len(self._numbers) - len(self._kept)
+        return at_work < self._slots
 
     def _make_room(self, cells: int) -> bool:
         """Give up kept beginnings until there is room for so many cells; whether there is."""
