@@ -11,9 +11,9 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct
@@ -30,19 +30,36 @@ _OLD = 90 * 86_400
 """Seconds after which the text of a file that is gone is given up."""
 
 
-class Draft(Struct, frozen=True):
-    """A text that was typed and not saved.
+Kind = Literal["prompt", "example", "input"]
+Place = tuple[Kind, str, str]
+"""Where something was typed: what it is, the name of the prompt or the eval set, the id of the example."""
+
+
+class Draft(Struct, frozen=True, omit_defaults=True):
+    """Something that was typed and not saved: the text of a prompt, or what is in a form.
 
     Attributes:
-        name: Of the prompt.
-        stamp: Of the file that the text was begun from.
+        name: Of the prompt; of the eval set for the form of an example.
+        text: Of the prompt; "" for a form.
+        stamp: Of the file that the text was begun from; "" for a form.
         time: When it was typed last, seconds since the epoch.
+        kind: The text of a prompt, the form of an example, or an input that a prompt is tried on.
+        id: Of the example.
+        fields: Name to text of the fields of a form that were typed in.
     """
 
     name: str
     text: str
     stamp: str
     time: int
+    kind: Kind = "prompt"
+    id: str = ""
+    fields: dict[str, str] = {}
+
+    @property
+    def place(self) -> Place:
+        """Where it was typed: there is one draft for each place."""
+        return self.kind, self.name, self.id
 
 
 class Seat(Struct, frozen=True):
@@ -73,17 +90,16 @@ class Sitting:
 
     # -- unsaved texts ------------------------------------------------------------------------------------
 
-    def left(self, known: Iterable[str]) -> list[Draft]:
-        """Take over the texts that sittings which ended have left, the newest of each prompt.
+    def left(self, known: Callable[[Draft], bool]) -> list[Draft]:
+        """Take over what sittings that ended have left, the newest of each place.
 
         Args:
-            known: Names of prompts that there are. What is of another one stays on disk for a while.
+            known: Whether there still is the prompt or eval set. What is of another one stays on disk for a while.
 
         Raises:
             StorageFault: They are there and cannot be read.
         """
-        names = frozenset(known)
-        found: dict[str, Draft] = {}
+        found: dict[Place, Draft] = {}
         with faults_of(self._folder):
             for file in sorted(self._folder.glob("*.drafts")):
                 lock = lock_file(file.with_suffix(".lock"))
@@ -91,10 +107,10 @@ class Sitting:
                     continue  # that program is running
                 try:
                     drafts = _read(file)
-                    for draft in (draft for draft in drafts if draft.name in names):
-                        found[draft.name] = max(found.get(draft.name, draft), draft, key=lambda one: one.time)
-                    strange = [one for one in drafts if one.name not in names and one.time > time.time() - _OLD]
-                    self.keep(found)  # what is taken over is on disk again before the file that had it goes
+                    for draft in filter(known, drafts):
+                        found[draft.place] = max(found.get(draft.place, draft), draft, key=lambda one: one.time)
+                    strange = [one for one in drafts if not known(one) and one.time > time.time() - _OLD]
+                    self.keep(found.values())  # what is taken over is on disk again before the file that had it goes
                     if strange:
                         replace_file(file, msgspec.json.encode(strange))
                     else:
@@ -105,8 +121,8 @@ class Sitting:
                     file.with_suffix(".lock").unlink(missing_ok=True)
         return list(found.values())
 
-    def keep(self, drafts: Mapping[str, Draft]) -> None:
-        """These are the texts that are not saved now; they are on disk when this returns.
+    def keep(self, drafts: Collection[Draft]) -> None:
+        """This is what is not saved now; it is on disk when this returns.
 
         Raises:
             StorageFault: They cannot be written.
@@ -117,7 +133,7 @@ class Sitting:
                 file.unlink(missing_ok=True)
                 return
             self._hold()
-            replace_file(file, msgspec.json.encode(list(drafts.values())))
+            replace_file(file, msgspec.json.encode(list(drafts)))
 
     def _hold(self) -> None:
         if self._lock is None:

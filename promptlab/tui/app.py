@@ -17,14 +17,14 @@ from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.clipboard import OSC_52, put, way
+from promptlab.tui.ending import end_on_signals, leaving
 from promptlab.tui.external import read_outside
 from promptlab.tui.screens import all_screens
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
 from promptlab.tui.tastes import Tastes
 from promptlab.tui.widgets.chrome import live_actions
-from promptlab.tui.widgets.dialog import Answer, Question
-from promptlab.tui.widgets.textview import Piece, TextView
+from promptlab.tui.widgets.textview import TextView
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
@@ -68,6 +68,7 @@ class PromptlabApp(App[int]):
 
     def on_mount(self) -> None:
         """Open the screens and the workspace as soon as the shell is painted."""
+        end_on_signals(self._end)
         self.session.say("opening the workspace …")
         self.call_after_refresh(self.run_worker, self._open, group="open")
 
@@ -120,7 +121,8 @@ class PromptlabApp(App[int]):
             self._history_changed()
 
     async def on_unmount(self) -> None:
-        """End the run and the models' processes: nothing is left behind."""
+        """Keep what was typed; end the run and the models' processes: nothing is left behind."""
+        self.session.keeping.now()
         if self._job_task is not None:
             self._job_task.cancel()
             await asyncio.wait([self._job_task])
@@ -272,31 +274,24 @@ class PromptlabApp(App[int]):
 
     def action_leave(self) -> None:
         """Quit; ask first if something would be lost or cut short."""
-        reasons: list[str] = []
-        answers = [Answer("quit", "Q", "Quit")]
-        if self.session.unsaved:
-            reasons.append(
-                f"Not saved: {', '.join(sorted(self.session.unsaved))}. It is kept, and here again next time."
-            )
-            answers.append(Answer("discard", "D", "Discard it and quit"))
-        job = self.session.job
-        if job is not None and job.active and not job.elsewhere:
-            reasons.append("A run is going on. What is done is kept; the same run takes it up again.")
-            if job.can_be_left:
-                reasons.append("Left running, it goes on by itself: open it again from the list of runs.")
-                answers.append(Answer("leave", "L", "Leave it running"))
-        if not reasons:
-            self._quit("quit")
-            return
-        self.push_screen(Question("Quit?", [Piece("\n".join(reasons))], answers), self._quit)
+        question = leaving(self.session)
+        if question is None:
+            self.exit(0)
+        else:
+            self.push_screen(question, self._quit)
 
     def _quit(self, answer: str | None) -> None:
+        if answer == "discard":
+            self.session.keeping.discard()
         if answer in ("quit", "discard"):
-            for page in self._pages():
-                page.leaving(discard=answer == "discard")
             self.exit(0)
         elif answer == "leave" and self.session.job is not None:
             self.run_worker(self._leave_running(self.session.job), group="leave")
+
+    def _end(self, code: int) -> None:
+        """Told to end from outside: leave as by the person's own way, without a question."""
+        self.session.keeping.now()  # first: a system that shuts down may not wait for the rest
+        self.exit(return_code=code)
 
     async def _leave_running(self, job: Job) -> None:
         """Stop the run here, have a process of its own go on with it, and quit."""

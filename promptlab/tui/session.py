@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from promptlab.lab.limits import Limits
+from promptlab.tui.keeping import Keeping
 
 if TYPE_CHECKING:
     from promptlab.history.values import RepoState
@@ -26,7 +27,8 @@ class Session:
         pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
         messages: Prompt name to the message of a commit that was typed and not used.
-        sitting: Where unsaved text is kept, as soon as the lab is open.
+        sitting: What this sitting leaves for the next one, as soon as the lab is open.
+        keeping: What is typed and not saved, on its way there.
         evalset: Name of the eval set that Evals shows, "" before one is chosen.
         limits: What the runs that are begun from now on may take.
     """
@@ -51,6 +53,7 @@ class Session:
         self.job: Job | None = None
         self.messages: dict[str, str] = {}
         self.sitting: Sitting | None = None
+        self.keeping = Keeping(self._not_kept)
         self.evalset = ""
         self.limits = Limits()
         self.said = ""
@@ -73,12 +76,17 @@ class Session:
     def opened(self, lab: Lab, sitting: Sitting) -> None:
         """The workspace is open: whoever waits for the lab goes on."""
         self._lab, self.sitting = lab, sitting
+        self.keeping.opened(sitting)
         self._opened.set()
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the person what happened, on the line above the keys."""
         self.said, self.bad = text, bad
         self._changed()
+
+    def _not_kept(self, sentence: str) -> None:
+        if not self.bad:  # not over what is wrong with saving it
+            self.say(sentence, bad=True)
 
     @property
     def running(self) -> bool:

@@ -25,6 +25,10 @@ def draft(name: str, text: str, time: int = 1_900_000_000) -> Draft:
     return Draft(name, text, "stamp", time)
 
 
+def known(draft: Draft) -> bool:
+    return draft.name == "triage"
+
+
 def files() -> list[str]:
     return sorted(path.suffix for path in state_folder().rglob("*") if path.is_file())
 
@@ -36,34 +40,34 @@ def test_a_killed_program_leaves_its_texts(lab: Lab) -> None:
         from promptlab.lab import Lab
         from promptlab.lab.sittings import Draft, Sitting
         sitting = Sitting(Lab.open(Path({str(lab.root)!r})))
-        sitting.keep({{"triage": Draft("triage", "half a sent\\u00e9nce", "s", 1900000000)}})
+        sitting.keep([Draft("triage", "half a sent\\u00e9nce", "s", 1900000000)])
         os.kill(os.getpid(), 9)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)
     assert done.returncode == -9
-    (found,) = Sitting(lab).left(["triage"])
+    (found,) = Sitting(lab).left(known)
     assert found == Draft("triage", "half a senténce", "s", 1900000000)
 
 
 def test_texts_are_taken_over_once_and_never_from_a_program_that_runs(lab: Lab) -> None:
     running, ended, other = Sitting(lab), Sitting(lab), Sitting(lab)
-    running.keep({"triage": draft("triage", "mine")})
-    ended.keep({"triage": draft("triage", "old"), "gone": draft("gone", "of a file that is gone")})
+    running.keep([draft("triage", "mine")])
+    ended.keep([draft("triage", "old"), draft("gone", "of a file that is gone")])
     ended.close()
-    other.keep({"triage": draft("triage", "newer", 1_900_000_001)})
+    other.keep([draft("triage", "newer", 1_900_000_001)])
     other.close()
     heir = Sitting(lab)
-    assert heir.left(["triage"]) == [draft("triage", "newer", 1_900_000_001)]
-    assert Sitting(lab).left(["triage"]) == []
+    assert heir.left(known) == [draft("triage", "newer", 1_900_000_001)]
+    assert Sitting(lab).left(known) == []
     heir.close()
-    assert {one.text for one in Sitting(lab).left(["triage", "gone"])} == {"newer", "of a file that is gone"}
+    assert {one.text for one in Sitting(lab).left(lambda _: True)} == {"newer", "of a file that is gone"}
     running.close()
 
 
 def test_nothing_is_left_when_all_is_saved(lab: Lab) -> None:
     sitting = Sitting(lab)
-    sitting.keep({"triage": draft("triage", "x")})
-    sitting.keep({})
+    sitting.keep([draft("triage", "x")])
+    sitting.keep([])
     sitting.close()
     assert files() == []
     assert oct(next(state_folder().glob("sittings/*")).stat().st_mode)[-3:] == "700"
@@ -85,4 +89,4 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(lab: Lab, monkeypatch: py
     sitting = Sitting(lab)
     sitting.sit(Seat("evals"))
     with pytest.raises(StorageFault, match="cannot be used"):
-        sitting.keep({"triage": draft("triage", "x")})
+        sitting.keep([draft("triage", "x")])

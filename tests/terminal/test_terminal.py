@@ -176,6 +176,14 @@ def test_a_crash_gives_the_terminal_back_and_loses_no_text(
     pane.sees("Not saved: triage.")
     pane.keys("D")
     ended(pane, folder, 0)
+    begin(pane, folder, f"sh -c 'echo $$ > ../pid; exec {PROMPTLAB}'")
+    pane.keys("e")
+    pane.sees("esc leave")
+    pane.type("At once. ")
+    pane.sees("At once. Label this")
+    os.kill(int((folder.parent / "pid").read_text()), signal.SIGTERM)
+    ended(pane, folder, 143)
+    assert any("At once. Label" in file.read_text("utf-8", "replace") for file in kept(own_home))
     assert (folder / "prompts" / "triage.toml").read_text() == places.SECOND
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from tui.sitting import sitting
@@ -33,14 +35,14 @@ async def test_what_was_left_is_here_again_until_it_is_saved(folder: Path) -> No
         assert file.read_text() == text.replace("Label this", "HeyLabel this")
         await here.press("ctrl+q")
         await here.until(lambda: here.app.return_value == 0)
-    assert Sitting(Lab.open(folder)).left(["triage"]) == []
+    assert Sitting(Lab.open(folder)).left(lambda _: True) == []
 
 
 async def test_a_text_that_a_kill_left_meets_what_changed_in_the_file_since(folder: Path) -> None:
     lab = Lab.open(folder)
     file = lab.read_file("triage")
     killed = Sitting(lab)
-    killed.keep({"triage": Draft("triage", file.text.replace("Label", "Mark"), file.stamp, 1_700_000_000)})
+    killed.keep([Draft("triage", file.text.replace("Label", "Mark"), file.stamp, 1_700_000_000)])
     killed.sit(Seat("evals", "triage", "tickets"))
     killed.close()
     (folder / "prompts" / "triage.toml").write_text(file.text.replace("Label", "Tag"))
@@ -55,4 +57,16 @@ async def test_a_text_that_a_kill_left_meets_what_changed_in_the_file_since(fold
         await here.sees("Not saved: triage.")
         await here.press("D")
         await here.until(lambda: here.app.return_value == 0)
-    assert Sitting(lab).left(["triage"]) == []
+    assert Sitting(lab).left(lambda _: True) == []
+
+
+async def test_a_signal_ends_it_with_what_was_typed_a_moment_before_on_disk(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("e")
+        await here.sees("esc leave")
+        await here.type("Hey")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await here.until(lambda: here.app.return_code == 129)
+    (left,) = Sitting(Lab.open(folder)).left(lambda _: True)
+    assert "HeyLabel this" in left.text

@@ -132,9 +132,6 @@ class Page(Screen[None]):
     def history_changed(self) -> None:
         """HEAD moved, or a run was saved."""
 
-    def leaving(self, *, discard: bool) -> None:
-        """The program ends; ``discard``: without what was typed and not saved."""
-
     def copyable(self) -> dict[str, str]:
         """What the copy menu offers: name to text. The texts of the panes, and what was said."""
         texts: dict[str, str] = {}

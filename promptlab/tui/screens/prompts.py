@@ -20,7 +20,7 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import Buffer, wording_start
 from promptlab.tui.screens.committing import commit_prompt
-from promptlab.tui.screens.drafting import Drafting
+from promptlab.tui.screens.drafting import restore
 from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
@@ -62,7 +62,6 @@ class PromptsScreen(Page):
         super().__init__(session)
         self.saving = Saving(self)
         self.trying = Trying(self)
-        self.drafting = Drafting(self)
         self.buffers: dict[str, Buffer] = {}
         self.current = ""
         self._rows: list[PromptRow] = []
@@ -110,7 +109,7 @@ class PromptsScreen(Page):
         lab = await self.session.lab()
         self._default = await in_thread(lab.default_evalset)
         await self._load_evalsets()
-        await self.drafting.restore()
+        await restore(self)
         await self._load_rows()
         await self._load_pasts()
 
@@ -148,7 +147,7 @@ class PromptsScreen(Page):
         """Draw the list again: a text was changed, saved or reread."""
         self.session.unsaved = {name for name, buffer in self.buffers.items() if buffer.edited}
         self.list.set_rows(PromptRows(self._rows, self._pasts, self.session.unsaved), empty=NO_PROMPTS)
-        self.drafting.soon()
+        self.session.keeping.soon()
         self._titles()
 
     def _titles(self) -> None:
@@ -216,7 +215,7 @@ class PromptsScreen(Page):
         if (buffer := self.buffers[name]).text == text:
             return False
         buffer.text = text
-        self.drafting.soon()
+        self.session.keeping.soon()
         if buffer.edited != (name in self.session.unsaved):
             self.show_row_marks()
         return True
@@ -309,10 +308,6 @@ class PromptsScreen(Page):
     def history_changed(self) -> None:
         """Versions and trends may be others now."""
         self.run_worker(self._load_pasts, group="pasts", exclusive=True)
-
-    def leaving(self, *, discard: bool) -> None:
-        """Keep what is not saved, or give it up."""
-        self.drafting.end(discard=discard)
 
     # -- actions ------------------------------------------------------------------------------------------
 

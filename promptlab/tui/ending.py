@@ -1,0 +1,46 @@
+"""The ways out: asked for with a key, or told from outside by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from promptlab.tui.safe import one_line
+from promptlab.tui.widgets.dialog import Answer, Question
+from promptlab.tui.widgets.textview import Piece
+
+if TYPE_CHECKING:
+    from promptlab.tui.session import Session
+
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""What a system that shuts down, and a terminal that is closed, send."""
+
+
+def end_on_signals(end: Callable[[int], None]) -> None:
+    """Call ``end`` when the program is told to end, with the exit code that shells give for the signal."""
+    for number in ENDS:
+        asyncio.get_running_loop().add_signal_handler(number, partial(end, 128 + number))
+
+
+def leaving(session: Session) -> Question | None:
+    """What to ask before the program ends, None when nothing would be cut short.
+
+    The answers are ``quit``, ``discard`` and ``leave``: the run goes on in a process of its own.
+    """
+    reasons: list[str] = []
+    answers = [Answer("quit", "Q", "Quit")]
+    forms = [f"the form of {one_line(draft.id)}" for draft in session.keeping.forms.values() if draft.id]
+    if session.unsaved or forms:
+        unsaved = ", ".join([*sorted(session.unsaved), *forms])
+        reasons.append(f"Not saved: {unsaved}. It is kept, and here again next time.")
+        answers.append(Answer("discard", "D", "Discard it and quit"))
+    job = session.job
+    if job is not None and job.active and not job.elsewhere:
+        reasons.append("A run is going on. What is done is kept; the same run takes it up again.")
+        if job.can_be_left:
+            reasons.append("Left running, it goes on by itself: open it again from the list of runs.")
+            answers.append(Answer("leave", "L", "Leave it running"))
+    return Question("Quit?", [Piece("\n".join(reasons))], answers) if reasons else None

@@ -1,0 +1,129 @@
+"""What is typed and not saved, on its way to the disk: a crash, a kill or a closed terminal takes nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from promptlab.errors import PromptlabError
+from promptlab.tui.background import in_thread
+
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
+    from promptlab.lab.sittings import Draft, Place, Sitting
+
+KEPT_AFTER = 0.3
+"""Seconds after a key press within which the text is on its way to the disk."""
+
+
+class Keeping:
+    """Collects what the screens have unsaved, and has it on disk soon after every change.
+
+    Attributes:
+        texts: Gives the unsaved texts of prompts, as they are now. Nothing is written before this is set: what
+            the last sitting left would be written over.
+        forms: What is typed into forms, by its place.
+    """
+
+    def __init__(self, fault: Callable[[str], None]) -> None:
+        """Begin, before the workspace is open.
+
+        Args:
+            fault: Told once, in a sentence, why nothing can be kept.
+        """
+        self.texts: Callable[[], Iterable[Draft]] | None = None
+        self.forms: dict[Place, Draft] = {}
+        self._fault: Callable[[str], None] | None = fault
+        self._sitting: Sitting | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._kept: list[Draft] | None = None
+        self._order = 0
+        self._lock = threading.Lock()
+
+    def opened(self, sitting: Sitting) -> None:
+        """The workspace is open: from now on things are kept."""
+        self._sitting = sitting
+
+    async def restore(self, lab: Lab) -> list[Draft]:
+        """The texts that a sitting which was cut short, or left, has not saved. What was in forms is in ``forms``.
+
+        Raises:
+            StorageFault: They are there and cannot be read.
+        """
+        if self._sitting is None:
+            return []
+        prompts = await in_thread(lab.workspace.prompt_names)
+        evalsets = await in_thread(lab.evalset_names)
+        left = partial(self._sitting.left, lambda one: one.name in (evalsets if one.kind == "example" else prompts))
+        found = await in_thread(left)
+        self.forms |= {draft.place: draft for draft in found if draft.kind != "prompt"}
+        return [draft for draft in found if draft.kind == "prompt"]
+
+    def typed(self, place: Place, fields: Mapping[str, str]) -> None:
+        """These are the fields of a form that were typed and not saved; none when it is closed."""
+        from promptlab.lab.sittings import Draft
+
+        if fields:
+            self.forms[place] = Draft(place[1], "", "", int(time.time()), place[0], place[2], dict(fields))
+        else:
+            self.forms.pop(place, None)
+        self.soon()
+
+    # -- to the disk --------------------------------------------------------------------------------------
+
+    def soon(self) -> None:
+        """Something changed: keep it in a moment."""
+        if self._timer is None and self._sitting is not None:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_AFTER, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._task = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        try:
+            await in_thread(self._next())
+        except PromptlabError as fault:
+            told, self._fault = self._fault, None
+            if told is not None:
+                told(f"What you type is not kept before you save it. {fault}")
+
+    def now(self) -> None:
+        """What was typed last is on disk when this returns; the program may end at once."""
+        with contextlib.suppress(PromptlabError):  # said while it was typed
+            self._next()()
+
+    def discard(self) -> None:
+        """Give up what was typed, and keep nothing from now on. Inputs for trials stay: nobody was asked."""
+        self.texts = tuple
+        self.forms = {place: draft for place, draft in self.forms.items() if draft.kind == "input"}
+        self.now()
+        self._sitting = None
+
+    def _next(self) -> Callable[[], None]:
+        """What writes things as they are now, unless something newer was written before its turn."""
+        drafts = [*(self.texts() if self.texts else ()), *self.forms.values()]
+        self._order += 1
+        return partial(self._write, drafts, self._order)
+
+    def _write(self, drafts: list[Draft], order: int) -> None:
+        with self._lock:
+            if self._sitting is None or self.texts is None or order < self._order or _same(drafts, self._kept):
+                return
+            self._sitting.keep(drafts)
+            self._kept = drafts
+
+
+def _same(drafts: list[Draft], kept: list[Draft] | None) -> bool:
+    """Whether they say the same, whenever it was typed. Before the first writing it is not known what is there."""
+    return kept is not None and [_said(one) for one in drafts] == [_said(one) for one in kept]
+
+
+def _said(draft: Draft) -> tuple[object, ...]:
+    return draft.place, draft.text, draft.fields
