@@ -68,7 +68,8 @@ class PromptlabApp(App[int]):
 
     def on_mount(self) -> None:
         """Open the screens and the workspace as soon as the shell is painted."""
-        end_on_signals(self._end)
+        if not self.is_headless:  # without a terminal the signals are whoever's started it
+            end_on_signals(self._end)
         self.session.say("opening the workspace …")
         self.call_after_refresh(self.run_worker, self._open, group="open")
 

@@ -32,7 +32,8 @@ def leaving(session: Session) -> Question | None:
     """
     reasons: list[str] = []
     answers = [Answer("quit", "Q", "Quit")]
-    forms = [f"the form of {one_line(draft.id)}" for draft in session.keeping.forms.values() if draft.id]
+    drafts = [draft for draft in session.keeping.forms.values() if draft.kind == "example"]
+    forms = [f"the form of {one_line(draft.id or 'a new example')}" for draft in drafts]
     if session.unsaved or forms:
         unsaved = ", ".join([*sorted(session.unsaved), *forms])
         reasons.append(f"Not saved: {unsaved}. It is kept, and here again next time.")

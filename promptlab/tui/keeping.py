@@ -15,7 +15,7 @@ from promptlab.tui.background import in_thread
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
-    from promptlab.lab.sittings import Draft, Place, Sitting
+    from promptlab.lab.sittings import Draft, Kind, Place, Sitting
 
 KEPT_AFTER = 0.3
 """Seconds after a key press within which the text is on its way to the disk."""
@@ -45,10 +45,17 @@ class Keeping:
         self._kept: list[Draft] | None = None
         self._order = 0
         self._lock = threading.Lock()
+        self._restored = asyncio.Event()
 
     def opened(self, sitting: Sitting) -> None:
         """The workspace is open: from now on things are kept."""
         self._sitting = sitting
+
+    async def left(self, kind: Kind) -> list[Draft]:
+        """What the last sitting left in forms of a kind, the newest first, as soon as that is known."""
+        await self._restored.wait()
+        found = [draft for draft in self.forms.values() if draft.kind == kind]
+        return sorted(found, key=lambda draft: -draft.time)
 
     async def restore(self, lab: Lab) -> list[Draft]:
         """The texts that a sitting which was cut short, or left, has not saved. What was in forms is in ``forms``.
@@ -58,10 +65,13 @@ class Keeping:
         """
         if self._sitting is None:
             return []
-        prompts = await in_thread(lab.workspace.prompt_names)
-        evalsets = await in_thread(lab.evalset_names)
-        left = partial(self._sitting.left, lambda one: one.name in (evalsets if one.kind == "example" else prompts))
-        found = await in_thread(left)
+        try:
+            prompts = await in_thread(lab.workspace.prompt_names)
+            evalsets = await in_thread(lab.evalset_names)
+            known = {"prompt": prompts, "input": prompts, "example": evalsets}
+            found = await in_thread(partial(self._sitting.left, lambda one: one.name in known[one.kind]))
+        finally:
+            self._restored.set()
         self.forms |= {draft.place: draft for draft in found if draft.kind != "prompt"}
         return [draft for draft in found if draft.kind == "prompt"]
 

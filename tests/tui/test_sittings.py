@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 from tui.sitting import sitting
@@ -60,13 +58,34 @@ async def test_a_text_that_a_kill_left_meets_what_changed_in_the_file_since(fold
     assert Sitting(lab).left(lambda _: True) == []
 
 
-async def test_a_signal_ends_it_with_what_was_typed_a_moment_before_on_disk(folder: Path) -> None:
+async def test_an_open_form_is_open_again_with_what_was_typed(folder: Path) -> None:
+    file = folder / "evalsets" / "tickets.toml"
+    before = file.read_text()
     async with sitting(folder) as here:
-        await here.sees("v2")
-        await here.press("e")
-        await here.sees("esc leave")
-        await here.type("Hey")
-        os.kill(os.getpid(), signal.SIGHUP)
-        await here.until(lambda: here.app.return_code == 129)
-    (left,) = Sitting(Lab.open(folder)).left(lambda _: True)
-    assert "HeyLabel this" in left.text
+        await here.press("6")
+        await here.sees("t8")
+        await here.press("enter")
+        await here.sees("Example t1")
+        await here.type(" Twice!")
+        await here.press("ctrl+q")
+        await here.sees("Not saved: the form of t1. It is kept, and here again next time.")
+        await here.press("Q")
+        await here.until(lambda: here.app.return_value == 0)
+    lab = Lab.open(folder)
+    killed = Sitting(lab)  # while it had the form of an example open that somebody has deleted since
+    killed.keep([Draft("tickets", "", "", 1_700_000_000, "example", "t77", {"vars.ticket": "Kept", "vars.new": "?"})])
+    killed.close()
+    file.write_text(before.replace('expected = "billing"', 'expected = "other"', 1))
+    async with sitting(folder) as here:
+        await here.sees("charged twice. Twice!")
+        assert "Brought back what was typed for t1, t77" in here.status
+        await here.press("ctrl+s")
+        await here.sees("New example of tickets")
+        await here.sees("Kept")
+        await here.press("ctrl+s")
+        await here.sees("added t9")
+        await here.press("ctrl+q")
+        await here.until(lambda: here.app.return_value == 0)
+    after = before.replace('expected = "billing"', 'expected = "other"', 1).replace("twice.", "twice. Twice!")
+    assert file.read_text() == after + '[[examples]]\nid = "t9"\nvars = { ticket = "Kept", new = "?" }\n'
+    assert Sitting(lab).left(lambda _: True) == []

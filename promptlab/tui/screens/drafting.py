@@ -36,9 +36,8 @@ async def restore(screen: PromptsScreen) -> None:
     except PromptlabError as fault:
         screen.session.say(f"Unsaved text cannot be brought back. {fault}", bad=True)
     keeping.texts = partial(drafts_of, screen)
-    forms = [draft for draft in keeping.forms.values() if draft.kind == "example"]
-    if forms:
-        ids = ", ".join(one_line(draft.id) for draft in forms)
+    if forms := await keeping.left("example"):
+        ids = ", ".join(one_line(draft.id or "a new example") for draft in forms)
         screen.session.say(f"Brought back what was typed for {ids} {_when(forms)}: 6 opens its form.")
     if restored:
         names = ", ".join(draft.name for draft in restored)

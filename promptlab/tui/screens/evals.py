@@ -75,6 +75,7 @@ class EvalsScreen(Page):
         self.settings: list[Setting] = []
         self.marked: set[str] = set()
         self._shown: list[int] = []
+        self._first = True
 
     def panes(self) -> Iterable[Widget]:
         """Examples with their filter; one example and the settings."""
@@ -139,7 +140,13 @@ class EvalsScreen(Page):
     def reload(self) -> None:
         """Read the eval set again if the screen is shown."""
         if app_of(self).screen is self:
-            self.run_worker(self.read, group="read", exclusive=True)
+            self.run_worker(self._reload, group="read", exclusive=True)
+
+    async def _reload(self) -> None:
+        await self.read()
+        if self._first:
+            self._first = False
+            self._do(self.changes.take_up)
 
     def files_changed(self, paths: tuple[str, ...]) -> None:
         """The file may have other examples now."""

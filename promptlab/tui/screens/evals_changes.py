@@ -25,6 +25,7 @@ from promptlab.workspace.values import Example
 if TYPE_CHECKING:
     from promptlab.lab.evalset_settings import Setting
     from promptlab.lab.importing import Import
+    from promptlab.lab.sittings import Place
     from promptlab.tui.screens.evals import EvalsScreen
 
 _HINTS = {
@@ -65,7 +66,7 @@ class Changes:
 
     async def edit(self, example: Example) -> None:
         """Change an example in a form."""
-        from promptlab.tui.screens.evals_form import example_of, fields_of
+        from promptlab.tui.screens.evals_form import example_of
 
         async def save(texts: Mapping[str, str]) -> str:
             try:
@@ -76,12 +77,12 @@ class Changes:
                 return ""
             return await self._write(ExampleEdits({example.id: new}), f"changed {one_line(example.id)}")
 
-        await self._form(f"Example {one_line(example.id)}", fields_of(self._screen.examples, example), save)
+        await self._form(f"Example {one_line(example.id)}", example, example.id, save)
 
     async def add(self) -> None:
         """Add an example in a form; without an eval set, say how to begin one."""
         from promptlab.lab.examples import free_ids
-        from promptlab.tui.screens.evals_form import example_of, fields_of
+        from promptlab.tui.screens.evals_form import example_of
 
         screen, examples = self._screen, self._screen.examples
         if examples is None:
@@ -99,10 +100,37 @@ class Changes:
                 screen.table.select(new.id)
             return problem
 
-        await self._form(f"New example of {one_line(screen.session.evalset)}", fields_of(examples, start), save)
+        await self._form(f"New example of {one_line(screen.session.evalset)}", start, "", save)
 
-    async def _form(self, title: str, fields: list[Field], save: Save) -> None:
-        await app_of(self._screen).push_screen_wait(Form(title, fields, save))
+    async def _form(self, title: str, example: Example, id: str, save: Save) -> None:
+        """Show the form of an example with what was typed into it before; ``id`` is "" for a new one."""
+        from promptlab.tui.screens.evals_form import fields_of, variables_of
+
+        keeping = self._screen.session.keeping
+        place: Place = ("example", self._screen.session.evalset, id)
+        typed = keeping.forms[place].fields if place in keeping.forms else {}
+        fields = fields_of(self._screen.examples, example, variables_of(typed))
+        form = Form(title, fields, save, typed, partial(keeping.typed, place))
+        await app_of(self._screen).push_screen_wait(form)
+
+    async def take_up(self) -> None:
+        """Open the forms that were open when the program ended, one after the other."""
+        keeping = self._screen.session.keeping
+        forms = keeping.forms
+        for draft in await keeping.left("example"):
+            if draft.name != self._screen.session.evalset:
+                await self._screen.go_to(draft.name)
+            examples = self._screen.examples
+            if examples is None:
+                return  # it does not load, which is said; the form is kept until it does
+            there = next((example for example in examples.evalset.examples if example.id == draft.id), None)
+            if there is not None:
+                await self.edit(there)
+                continue
+            if draft.id:  # it is gone meanwhile: what was typed begins a new one
+                del forms[draft.place]
+                keeping.typed(("example", draft.name, ""), draft.fields)
+            await self.add()
 
     async def delete(self) -> None:
         """Delete what is chosen, after a question."""
@@ -241,7 +269,8 @@ class Changes:
 
         several = "\n" in setting.text
         field = Field(setting.label, setting.label, setting.text, _HINTS[setting.kind], lines=several)
-        await self._form(f"{setting.label}: {setting.note}".removesuffix(": "), [field], save)
+        form = Form(f"{setting.label}: {setting.note}".removesuffix(": "), [field], save)
+        await app_of(self._screen).push_screen_wait(form)
 
     async def add_setting(self, kind: Literal["guardrail", "metric"]) -> None:
         """Add a metric or a guardrail."""

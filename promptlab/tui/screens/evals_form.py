@@ -51,6 +51,11 @@ def fields_of(examples: ExampleList | None, example: Example, variables: Sequenc
     return [*fields, id, Field("more", "+ variable", "", more, lines=True)]
 
 
+def variables_of(typed: Mapping[str, str]) -> list[str]:
+    """The variables among the names of fields."""
+    return [name.removeprefix(_VARIABLE) for name in typed if name.startswith(_VARIABLE)]
+
+
 def example_of(texts: Mapping[str, str], old: Example) -> Example:
     """The example that the fields say; what the form does not show stays as it was.
 

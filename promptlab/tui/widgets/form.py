@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
@@ -24,8 +25,15 @@ from promptlab.tui.widgets.wrapping import Piece
 
 _KEYS = "^s saves · tab, ↑ ↓ move · ^g $EDITOR · Esc leaves"
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+Keep = Callable[[Mapping[str, str]], None]
 Save = Callable[[Mapping[str, str]], Awaitable[str]]
 """Takes the texts by the names of their fields. Gives a sentence that says why they cannot be saved, or ""."""
+
+
+def _lost(typed: Mapping[str, str]) -> None:
+    """Keep nothing: what is typed into a form of a single line is typed again in a moment."""
 
 
 class Field(NamedTuple):
@@ -49,8 +57,8 @@ class FieldArea(TextArea):
     class Entered(Message):
         """Enter was pressed in a field of one line."""
 
-    def __init__(self, field: Field, index: int) -> None:
-        super().__init__(field.text, id=f"field-{index}", soft_wrap=True, tab_behavior="focus", compact=True)
+    def __init__(self, field: Field, index: int, text: str) -> None:
+        super().__init__(text, id=f"field-{index}", soft_wrap=True, tab_behavior="focus", compact=True)
         self.field = field
         self.cursor_blink = False
 
@@ -82,11 +90,22 @@ class Form(ModalScreen[bool]):
         Binding("escape", "cancel", "Leave", show=False, priority=True),
     ]
 
-    def __init__(self, title: str, fields: Sequence[Field], save: Save) -> None:
+    def __init__(
+        self, title: str, fields: Sequence[Field], save: Save, typed: Mapping[str, str] = _NONE, keep: Keep = _lost
+    ) -> None:
+        """Lay out fields.
+
+        Args:
+            typed: Name to text of fields that were typed in before, and not saved.
+            keep: Told after every key what ``typed`` is now, so that a crash takes nothing; nothing when it closes.
+        """
         super().__init__()
         self._title = title
         self._fields = tuple(fields)
         self._save = save
+        self._typed = typed
+        self._keep = keep
+        self._over = False
 
     def compose(self) -> ComposeResult:
         """Lay out title, fields, the line that says what is wrong, and answers."""
@@ -99,7 +118,7 @@ class Form(ModalScreen[bool]):
                 for index, field in enumerate(self._fields):
                     with Horizontal(classes="row"):
                         yield Static(plain(field.label), classes="label")
-                        yield FieldArea(field, index)
+                        yield FieldArea(field, index, self._typed.get(field.name, field.text))
             yield Static(plain(_KEYS, "$foreground-muted"), id="hint")
             with Horizontal(id="answers"):
                 yield Button(plain("Cancel"), id="cancel", compact=True)
@@ -109,6 +128,7 @@ class Form(ModalScreen[bool]):
         """The first field has the focus, at its end."""
         for area in self.query(FieldArea):
             area.move_cursor(area.document.end)
+        self.on_text_area_changed()
         first = self.query(FieldArea).first()
         first.focus()
         if len(self._fields) == 1:
@@ -135,9 +155,19 @@ class Form(ModalScreen[bool]):
         return {area.field.name: area.text for area in self.query(FieldArea)}
 
     @property
-    def edited(self) -> bool:
-        """Whether anything was typed."""
-        return any(area.text != area.field.text for area in self.query(FieldArea))
+    def edited(self) -> dict[str, str]:
+        """The fields that something was typed in."""
+        return {area.field.name: area.text for area in self.query(FieldArea) if area.text != area.field.text}
+
+    def on_text_area_changed(self) -> None:
+        """Keep what was typed."""
+        if not self._over:
+            self._keep(self.edited)
+
+    def _end(self, *, saved: bool) -> None:
+        self._over = True
+        self._keep(_NONE)
+        self.dismiss(saved)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Save, or leave."""
@@ -155,7 +185,7 @@ class Form(ModalScreen[bool]):
         if problem:
             self._say(problem, bad=True)
         else:
-            self.dismiss(True)
+            self._end(saved=True)
 
     def action_external(self) -> None:
         """Edit the text of the field in the person's own editor."""
@@ -173,7 +203,7 @@ class Form(ModalScreen[bool]):
     def action_cancel(self) -> None:
         """Leave; what was typed goes only after a question."""
         if not self.edited:
-            self.dismiss(False)
+            self._end(saved=False)
             return
         body = [Piece("What you typed here is not saved.")]
         question = Question("Leave without saving?", body, [Answer("leave", "L", "Leave")], cancel="Go on editing")
@@ -181,4 +211,4 @@ class Form(ModalScreen[bool]):
 
     def _leave(self, answer: str | None) -> None:
         if answer == "leave":
-            self.dismiss(False)
+            self._end(saved=False)
