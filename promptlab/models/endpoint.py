@@ -26,7 +26,8 @@ from promptlab.models.completions import Reply, body_of, read_replies
 from promptlab.models.dialect import ONE_SAMPLE, PLAIN, Dialect, adapted, recall, remember
 from promptlab.models.hedge import Hedge
 from promptlab.models.http_faults import Failure, broken, party_of, without_key
-from promptlab.models.pace import Slot, end_of, pace_of
+from promptlab.models.limit import Slot
+from promptlab.models.pace import end_of, pace_of
 from promptlab.models.pricing import cost_of
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.samples import at_once, together

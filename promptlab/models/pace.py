@@ -1,11 +1,6 @@
-"""How many requests an endpoint is sent at once: found while running, never told.
+"""Who may send to an endpoint now: slots for as many requests as it takes, first come, first served.
 
-The limit starts low and grows by half in every round trip while all is calm. A refusal for sending too much (429)
-begins an *episode*: the limit is cut once, to a fifth below what was in flight when the refused request was sent, and
-further refusals of requests that were already under way then cut nothing. After that it grows quickly to just below
-the number at which it was refused, and slowly beyond, as TCP's CUBIC does. Trouble of the server's own (5xx, a broken
-connection) stops growth above where it started for some seconds. So does a round trip that takes twice as long as it
-did at first: the server queues, more would only wait.
+How many that is, :mod:`promptlab.models.limit` finds out from how they end.
 """
 
 from __future__ import annotations
@@ -18,38 +13,11 @@ from contextlib import contextmanager
 from typing import Literal
 from weakref import WeakValueDictionary
 
-from msgspec import Struct
-
 from promptlab.models.http_faults import Failure
-
-START = 20
-MOST = 1000
-"""Requests at once that are never exceeded, unless the entry says another number."""
-LEAST = 1.0
-CUT = 0.8
-CALM = 5.0
-"""Seconds without growth beyond ``START`` after trouble of the server's own."""
-
-_ROUND_TRIP = 1.6
-"""Factor by which the limit grows in one round trip at most, and a little more."""
-_SLOWER = 2.0
-_WINDOW = 20
-"""Answers over which a round trip is measured."""
+from promptlab.models.limit import MOST, Limit, Slot
 
 End = Literal["answered", "limited", "trouble", "other"]
 """How a request ended, as far as its endpoint's pace is concerned."""
-
-
-class Slot(Struct, frozen=True, gc=False):
-    """The right to have one request in flight.
-
-    Attributes:
-        sent: When it was sent, in seconds of a monotonic clock.
-        among: How many were in flight then, itself included.
-    """
-
-    sent: float
-    among: int
 
 
 class Pace:
@@ -57,36 +25,33 @@ class Pace:
 
     Attributes:
         in_flight: Requests under way now.
-        limit: Requests that may be under way now.
-        cuts: Episodes of refusals so far.
     """
 
     def __init__(self, most: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """``most`` is never exceeded."""
         self.in_flight = 0
-        self.cuts = 0
-        self._most = most or MOST
-        self._limit = float(min(START, self._most))
+        self._limit = Limit(most or MOST)
         self._clock = clock
         self._held: int | None = None
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._episode_until = float("-inf")
-        self._refused_at = float("inf")
-        self._full_at = float("-inf")
+        self._waiting: deque[asyncio.Future[Slot]] = deque()
+        self._short_at = float("-inf")
         self._not_before = 0.0
-        self._calm_from = 0.0
         self._alarm: asyncio.TimerHandle | None = None
-        self._slow = False
-        self._first: float | None = None
-        self._sum, self._count = 0.0, 0
 
     @property
     def limit(self) -> int:
-        found = int(self._limit)
+        """Requests that may be under way now."""
+        found = int(self._limit.found)
         return found if self._held is None else min(found, self._held)
+
+    @property
+    def cuts(self) -> int:
+        """Episodes of refusals so far."""
+        return self._limit.cuts
 
     def allow(self, most: int) -> None:
         """Take in another model's own limit: the higher one of all counts."""
-        self._most = max(self._most, most)
+        self._limit.allow(most)
 
     def hold(self, most: int | None) -> None:
         """Send at most so many at once from now on, whatever the endpoint would take; None: as before. 0 pauses."""
@@ -95,21 +60,18 @@ class Pace:
 
     async def acquire(self) -> Slot:
         """Wait for a slot; first come, first served."""
-        if self._waiting or not self._free():
-            self._full_at = self._clock()
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            self._wake()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():  # it had its slot already: the next one takes it
-                    self.in_flight -= 1
-                    self._wake()
-                raise
-        else:
-            self.in_flight += 1
-        return Slot(self._clock(), self.in_flight)
+        if not self._waiting and self._free():
+            return self._slot()
+        self._short_at = self._clock()
+        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._wake()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # it had its slot already: the next one takes it
+                self.release(waiter.result(), "other")
+            raise
 
     @contextmanager
     def spare(self) -> Generator[bool]:
@@ -134,57 +96,31 @@ class Pace:
             self._not_before = max(self._not_before, now + wait)
         match end:
             case "answered":
-                self._learn(now, slot)
+                self._limit.answered(slot, now, self._short_at >= slot.sent)
             case "limited":
-                self._refusal(now, slot)
+                self._limit.refused(slot, now)
             case "trouble":
-                self._calm_from = now + CALM
+                self._limit.troubled(now)
             case "other":
                 pass
+        self._limit.back(slot)
         self._wake()
 
-    def _refusal(self, now: float, slot: Slot) -> None:
-        if slot.sent <= self._episode_until:
-            return  # sent before the last cut, or before the server could feel it
-        self._episode_until = now + (now - slot.sent)
-        self.cuts += 1
-        # The limit went on growing while the refusal was under way. Where far fewer were in flight than it allowed,
-        # they were not what was too much.
-        grown = self._limit / _ROUND_TRIP <= slot.among < self._limit
-        self._refused_at = float(slot.among) if grown else self._limit
-        self._limit = max(LEAST, self._refused_at * CUT)
-
-    def _learn(self, now: float, slot: Slot) -> None:
-        """Grow after an answer, if the limit held others back meanwhile and nothing speaks against it."""
-        self._sum += now - slot.sent
-        self._count += 1
-        if self._count >= _WINDOW:
-            mean = self._sum / self._count
-            self._first = self._first or mean
-            self._slow = mean > _SLOWER * self._first
-            self._sum, self._count = 0.0, 0
-        troubled = now < self._calm_from and self._limit >= START
-        if self._full_at < slot.sent or troubled or self._slow:
-            return
-        if not self.cuts:
-            step = 0.5
-        elif 0.95 * self._refused_at < self._limit < self._refused_at * 1.05:
-            step = 1 / (
-                10 * self._limit
-            )  # a server that counts refused requests too loses a round trip at each episode
-        else:
-            step = 0.25
-        self._limit = min(self._limit + step, self._most)
+    def _slot(self) -> Slot:
+        self.in_flight += 1
+        return self._limit.slot(self.in_flight, self._clock())
 
     def _free(self) -> bool:
-        return self.in_flight < self.limit and self._clock() >= self._not_before
+        now = self._clock()
+        if now < self._not_before or (self._held is not None and self.in_flight >= self._held):
+            return False
+        return self._limit.takes(self.in_flight, now)
 
     def _wake(self) -> None:
         while self._waiting and self._free():
             waiter = self._waiting.popleft()
             if not waiter.done():
-                self.in_flight += 1
-                waiter.set_result(None)
+                waiter.set_result(self._slot())
         late = self._not_before - self._clock()
         if self._waiting and late > 0:
             if self._alarm is not None:

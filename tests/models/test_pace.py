@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from promptlab.models.pace import MOST, START, Pace, Slot, pace_of
+from promptlab.models.limit import START
+from promptlab.models.pace import Pace, pace_of
 
 
 class Clock:
@@ -67,68 +65,6 @@ async def test_an_episode_of_refusals_is_one_cut_of_a_fifth() -> None:
     assert (pace.limit, pace.cuts) == (12, 2)
 
 
-async def test_after_a_cut_it_comes_back_to_just_below_where_it_was_refused_and_then_goes_slowly() -> None:
-    clock = Clock()
-    pace = Pace(clock=clock)
-    await rounds(pace, clock, 4)
-    slot = await pace.acquire()
-    at = pace.limit
-    clock.now += 0.05
-    pace.release(slot, "limited")
-    assert pace.limit == int(at * 0.8)
-    clock.now += 0.1
-    await rounds(pace, clock, 3)
-    assert 0.93 * at <= pace.limit <= 0.97 * at
-    await rounds(pace, clock, 8)
-    assert pace.limit <= at
-
-
-async def simulated(cells: int, most: int, latency: float) -> tuple[float, int]:
-    """Answers a second of a server that refuses what is beyond ``most`` at once, by its own clock; and refusals."""
-    clock = Clock()
-    pace = Pace(clock=clock)
-    ends: list[tuple[float, int, asyncio.Future[None]]] = []
-    counts = {"there": 0, "asked": 0, "refused": 0}
-
-    async def ask(slot: Slot) -> None:
-        while True:
-            counts["there"] += 1
-            counts["asked"] += 1
-            refused = counts["there"] > most
-            done = asyncio.get_running_loop().create_future()
-            heapq.heappush(ends, (clock.now + latency, counts["asked"], done))
-            await done
-            counts["there"] -= 1
-            pace.release(slot, "limited" if refused else "answered")
-            if not refused:
-                return
-            counts["refused"] += 1
-            slot = await pace.acquire()
-
-    async def send() -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(cells):
-                group.create_task(ask(await pace.acquire()))
-
-    sender = asyncio.create_task(send())
-    while not sender.done():
-        for _ in range(4):
-            await asyncio.sleep(0)
-        if ends:
-            clock.now, _, done = heapq.heappop(ends)
-            done.set_result(None)
-    await sender
-    return cells / clock.now, counts["refused"]
-
-
-@pytest.mark.parametrize(("most", "latency"), [(100, 0.05), (35, 0.3), (300, 0.5)])
-async def test_nine_tenths_of_what_a_limit_allows_is_found(most: int, latency: float) -> None:
-    cells = 100 * most
-    rate, refused = await simulated(cells, most, latency)
-    assert rate >= 0.9 * most / latency
-    assert refused <= 0.08 * cells
-
-
 async def test_trouble_of_the_server_stops_growth_for_a_while() -> None:
     clock = Clock()
     pace = Pace(clock=clock)
@@ -181,23 +117,46 @@ async def test_who_gives_up_waiting_takes_no_slot_along() -> None:
     assert pace.in_flight == 0
 
 
-@given(st.lists(st.sampled_from(["answered", "limited", "trouble", "other"]), max_size=200), st.integers(1, 60))
-def test_the_limit_stays_within_its_bounds(ends: list[str], most: int) -> None:
-    async def main() -> None:
-        clock = Clock()
-        pace = Pace(most, clock)
-        for end in ends:
-            slots = [await pace.acquire() for _ in range(pace.limit)]
-            waiting = asyncio.create_task(pace.acquire())
-            await asyncio.sleep(0)
-            clock.now += 0.1
-            for slot in slots:
-                pace.release(slot, end)  # type: ignore[arg-type]
-            pace.release(await waiting, "other")
-            assert 1 <= pace.limit <= min(most, MOST)
-            assert pace.in_flight == 0
+async def test_one_that_is_beyond_the_limit_goes_where_nothing_was_refused_lately_and_is_not_replaced() -> None:
+    clock = Clock()
+    pace = Pace(clock=clock)
+    slots = [await pace.acquire() for _ in range(20)]
+    clock.now = 0.1
+    pace.release(slots.pop(), "limited")  # the limit is below 20
+    while slots:
+        pace.release(slots.pop(), "answered")
+    await rounds(pace, clock, 2, lambda _: 0.1)
+    assert pace.limit == 19
+    clock.now += 0.2
+    slots = [await pace.acquire() for _ in range(20)]
+    assert [slot.scout for slot in slots] == [False] * 19 + [True]
+    waiting = asyncio.create_task(pace.acquire())
+    await asyncio.sleep(0)
+    pace.release(slots.pop(0), "answered")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    pace.release(slots.pop(0), "answered")
+    await waiting
+    clock.now += 0.1
+    pace.release(slots.pop(), "answered")  # the scout
+    assert pace.limit == 20
 
-    asyncio.run(main())
+
+async def test_a_scout_that_is_given_up_lets_another_one_go() -> None:
+    clock = Clock()
+    pace = Pace(clock=clock)
+    slots = [await pace.acquire() for _ in range(20)]
+    clock.now = 0.1
+    pace.release(slots[0], "limited")
+    for slot in slots[1:]:
+        pace.release(slot, "other")
+    await rounds(pace, clock, 2, lambda _: 0.1)
+    clock.now += 0.2
+    for _ in range(2):
+        slots = [await pace.acquire() for _ in range(20)]
+        assert slots[-1].scout
+        for slot in slots:
+            pace.release(slot, "other")
 
 
 def test_models_at_one_address_with_one_key_share_their_pace() -> None:
