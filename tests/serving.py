@@ -5,8 +5,9 @@
         print(server.stats()["requests"])
 
 It answers ``OK``, or what stands between ``[`` and ``]`` in the last user message. What it answered to whom, and
-when, is counted where no client can change it. In its errors it repeats the key that it was sent. Standard library
-only; ``python tests/serving.py '{}'`` runs it alone.
+when, is counted where no client can change it: also which answers reached nobody, since who had asked was gone, and
+which lay unread when who had asked was killed (the system then resets the connection). In its errors it repeats the
+key that it was sent. Standard library only; ``python tests/serving.py '{}'`` runs it alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import select
 import subprocess
 import sys
 import time
@@ -85,6 +87,7 @@ class Service:
         self.met: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.answers: dict[str, list[float]] = {}
+        self.unread: dict[str, list[float]] = {}
         self.tokens = [0, 0]
 
     def stats(self) -> dict[str, Any]:
@@ -94,6 +97,7 @@ class Service:
             "most_in_flight": self.most_in_flight,
             "asked": dict(self.asked),
             "answers": self.answers,
+            "unread": self.unread,
             "tokens": self.tokens,
         }
 
@@ -124,12 +128,31 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self.service = service
         self.buffer = bytearray()
+        self.answered = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self.answered:
+            self.lose(self.answered, self.service.answers[self.answered].pop())
+
+    def lose(self, text: str, at: float) -> None:
+        """An answer that nobody read."""
+        self.service.unread.setdefault(text, []).append(at)
+
+    @property
+    def deserted(self) -> bool:
+        """Whether the other side is gone."""
+        if self.transport.is_closing():
+            return True
+        there = select.poll()
+        there.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(there.poll(0))
+
     def data_received(self, data: bytes) -> None:
+        self.answered = ""
         self.buffer += data
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -190,7 +213,10 @@ class Connection(asyncio.Protocol):
         service.tokens = [a + b for a, b in zip(service.tokens, tokens, strict=True)]
         usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
         choice = {"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
+        if self.deserted:
+            return self.lose(text, time.time())
         service.answers.setdefault(text, []).append(time.time())
+        self.answered = text
         self.send(200, json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode())
 
     def send(self, status: int, body: bytes, extra: str = "") -> None:

@@ -113,8 +113,9 @@ class Reader:
         try:
             async for outcome in stream:
                 self._count += 1
+                outcome = storable(outcome)
                 self._heard(outcome)
-                self.inbox.put_nowait(storable(outcome))
+                self.inbox.put_nowait(outcome)
                 if outcome.fault is not None and outcome.fault.kind in FATAL_FAULTS:
                     return outcome.fault
                 await turn.take()

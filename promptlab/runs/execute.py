@@ -1,14 +1,14 @@
 """Run a plan: take over what is known, ask the models for the rest, and tell what happens as it happens.
 
 Each outcome is in the journal before anybody hears of it. The work is done by a task of its own, so outcomes are
-kept as they arrive however slowly the events are taken; files are read and written in threads.
+kept as they arrive however slowly the events are taken; files are read in threads, and written there where that
+takes any time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 PROGRESS_EVERY = 0.1
 """Seconds between two Progress events at least."""
 
+_TOGETHER = 0.005
+"""Seconds between two looks at what arrived and is written already: to tell of each by itself would cost more."""
+
 _LAST = 16
 """Cells of a model that are left when the next one is made ready: it writes as many at once."""
-
-_CACHE_EVERY = 2.0
-"""Seconds after which fresh outcomes go into the cache, however few they are."""
 
 
 async def execute(plan: Plan, means: Means, part: Sequence[Cell] | None = None) -> AsyncGenerator[RunEvent, None]:
@@ -100,8 +100,9 @@ class _Execution(Keeping):
             for reader in self.readers.values():
                 reader.end()
 
-    def heard(self, outcome: Outcome) -> None:
-        """An answer has come from a model."""
+    def heard(self, write: Callable[[Outcome], None], outcome: Outcome) -> None:
+        """An answer has come from a model: before anything else it is written."""
+        write(outcome)
         self.meter.add(outcome)
         self.look_at_budget()
 
@@ -167,6 +168,8 @@ class _Execution(Keeping):
         except StorageFault as fault:
             reason = str(fault)
         finally:
+            if self.remembering is not None:
+                await self.remembering
             await self._remember()
         try:
             if self.whole:
@@ -256,23 +259,36 @@ class _Execution(Keeping):
     async def _ask_one(self, name: str, requests: Sequence[Request], following: str) -> None:
         """Ask one model; towards the end, have the following one ready."""
         left = len(requests)
-        async with aclosing(self._asked(name, requests)) as coming:
-            async for batch in coming:
-                await self._keep(batch, name)
-                left -= len(batch)
-                if left <= _LAST and following:
-                    self._prepare(following)
-                    following = ""
+        kept: list[CellDone] = []
 
-    async def _asked(self, name: str, requests: Sequence[Request]) -> AsyncGenerator[list[Outcome], None]:
-        """What a model answers, as it arrives, and a fault for each answer that never came. Less when halted."""
+        def write(outcome: Outcome) -> None:
+            nonlocal left
+            self._take(name, kept, outcome)
+            left -= 1
+            if following and left == min(_LAST, len(requests) - 1):
+                self._prepare(following)
+
+        async with aclosing(self._asked(name, requests, write)) as coming:
+            async for _ in coming:
+                done, kept[:] = kept[:], []
+                await self._written()
+                self._tell(done, name)
+
+    async def _asked(
+        self, name: str, requests: Sequence[Request], write: Callable[[Outcome], None]
+    ) -> AsyncGenerator[list[Outcome], None]:
+        """What a model answers, as it arrives, and a fault for each answer that never came. Less when halted.
+
+        Args:
+            write: Journals an outcome; called for each at the moment it comes.
+        """
         if not requests:
             return
         left = dict.fromkeys(request.key for request in requests)
         model = self.models[name]
         # A model of this machine also says when its process died, which is told in every run.
         watch = partial(self._hear, name) if self.watched or not model.capabilities.elsewhere else None
-        reader = self.readers[name] = Reader(model, requests, self.heard, watch)
+        reader = self.readers[name] = Reader(model, requests, partial(self.heard, write), watch)
         try:
             while batch := await arrived(reader.inbox, AT_ONCE):
                 self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
@@ -280,8 +296,8 @@ class _Execution(Keeping):
                 for outcome in batch:
                     left.pop(outcome.key, None)
                 yield batch
-                if len(self.fresh) >= AT_ONCE or time.monotonic() - self.cached_at > _CACHE_EVERY:
-                    await self._remember()
+                self._remember_soon()
+                await asyncio.sleep(_TOGETHER)
         finally:
             result = await reader.result()
             self._notice(*reader.traffic.notices)
@@ -292,8 +308,10 @@ class _Execution(Keeping):
         if not self.halted and not self.spent and not isinstance(result, BaseException):
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
             missing = iter(left)
-            while some := list(islice(missing, AT_ONCE)):
-                yield [failed(key, fault) for key in some]
+            while some := [failed(key, fault) for key in islice(missing, AT_ONCE)]:
+                for outcome in some:
+                    write(outcome)
+                yield some
 
     def _chains(self, name: str) -> list[Cell]:
         """The cells of a model that are chains without an outcome."""
@@ -337,15 +355,18 @@ class _Execution(Keeping):
         self._remember_answers(known, wanted)
         yield known
         found = await asyncio.to_thread(self.cache.get_many, left) if left else {}
-        await self._journal_answers(found.values(), wanted)
+        write = partial(self._write_answer, wanted)
+        for outcome in found.values():
+            write(outcome)
+        await self._written()
         self._remember_answers(found.values(), wanted)
         yield list(found.values())
         requests = [wanted[key][0] for key in left if key not in found]
         if not requests or self.halted or self.spent:
             return
-        async with aclosing(self._asked(name, requests)) as coming:
+        async with aclosing(self._asked(name, requests, write)) as coming:
             async for batch in coming:
-                await self._journal_answers(batch, wanted)
+                await self._written()
                 self._remember_answers(batch, wanted)
                 self.tally.answered(0, len(batch))
                 yield batch

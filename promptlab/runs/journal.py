@@ -45,6 +45,9 @@ from promptlab.runs.storage import (
 from promptlab.runs.stored import Journalled, find_resumable, read_lines, read_run, run_folder
 from promptlab.runs.values import Cell, CellId, JournalLine, Plan, StoredRun
 
+QUICK = 0.01
+"""Seconds: a write that takes longer is none to be waited for by a loop that others wait for, too."""
+
 SYNC_EVERY = 0.5
 """Seconds between two fsyncs at least: only a power cut, not a crash, can lose what was written since the last."""
 
@@ -61,6 +64,8 @@ class Journal:
         run: The run's id.
         folder: Where it lies.
         skipped: Lines that could not be read when ``outcomes`` was last called.
+        quick: The last write took next to no time, as nearly all do: a thread for the next one would cost more. On a
+            disk that is slow, or far away, it is not.
     """
 
     def __init__(self, folder: Path, lock: int) -> None:
@@ -68,6 +73,7 @@ class Journal:
         self.run = folder.name
         self.folder = folder
         self.skipped = 0
+        self.quick = True
         self._lock = lock
         self._path = folder / "outcomes.jsonl"
         self._guard = threading.Lock()
@@ -128,12 +134,15 @@ class Journal:
         with self._guard:
             if self._fault is not None:
                 raise self._fault
+            begin = time.monotonic()
             try:
                 write_all(self._file, data)
             except OSError as error:
                 self._fault = storage_fault(self._path, error)
                 raise self._fault from error
-        self._dirty.set()
+            self.quick = time.monotonic() - begin < QUICK
+        if not self._dirty.is_set():
+            self._dirty.set()
 
     def outcomes(self) -> dict[CellId, Outcome]:
         """The good outcomes so far, the last one of each cell. A fault is no outcome to keep: it is asked again."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 AT_ONCE = 250
 """Cells that are handled in one go, between two turns of other tasks."""
 
+_CACHE_EVERY = 2.0
+"""Seconds after which fresh outcomes go into the cache, however few they are."""
+
 
 class Keeping:
     """One run: what it waits for, and what it keeps.
@@ -53,6 +56,8 @@ class Keeping:
         self.calls = Calls(self.cells, plan.chains)
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
+        self.remembering: asyncio.Task[None] | None = None
+        self.late: list[JournalLine] = []
         self.told: tuple[int, ...] = ()  # of the last Progress
         self.fingerprints = Fingerprints()
         self.spent = ""
@@ -74,18 +79,37 @@ class Keeping:
             outcomes: What came; one that no cell waits for is dropped.
             model: The model that gave them just now, or "": only its own cells share in a fault.
         """
-        done = [
-            CellDone(cell.column, cell.example, cell.trial, share)
-            for outcome in outcomes
-            for cell, share in self._shares(outcome, model)
-        ]
-        if done:
-            await self._tell_done(done, model)
+        done = [one for outcome in outcomes for one in self._done(outcome, model)]
+        await asyncio.to_thread(self.journal.append, lines_of(done))
+        self._tell(done, model)
 
-    async def _tell_done(self, done: Sequence[CellDone], model: str) -> None:
-        at = time.time()
-        lines = [JournalLine(one.column, one.example, one.trial, one.outcome, at, trace=one.trace) for one in done]
-        await asyncio.to_thread(self.journal.append, lines)
+    def _done(self, outcome: Outcome, model: str) -> list[CellDone]:
+        """An outcome as that of every cell that waits for it; none of them waits any longer."""
+        return [CellDone(cell.column, cell.example, cell.trial, one) for cell, one in self._shares(outcome, model)]
+
+    def _take(self, model: str, kept: list[CellDone], outcome: Outcome) -> None:
+        """Journal an outcome that a model gave now; its cells are told of later, they go to ``kept``."""
+        done = self._done(outcome, model)
+        self._write(lines_of(done))
+        kept.extend(done)
+
+    def _write(self, lines: Iterable[JournalLine]) -> None:
+        """Journal lines at this very moment, or on a slow disk with the next ``_written``."""
+        if self.journal.quick and not self.late:
+            self.journal.append(lines)
+        else:
+            self.late.extend(lines)
+
+    async def _written(self) -> None:
+        """Return when all lines so far are in the journal."""
+        if self.late:
+            lines, self.late = self.late, []
+            await asyncio.to_thread(self.journal.append, lines)
+
+    def _tell(self, done: Sequence[CellDone], model: str) -> None:
+        """Count cells whose outcomes are in the journal, and tell of them."""
+        if not done:
+            return
         for one in done:
             self._count(one)
         if model:
@@ -110,16 +134,11 @@ class Keeping:
         copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
         return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
 
-    async def _journal_answers(self, outcomes: Iterable[Outcome], wanted: Wanted) -> None:
-        at = time.time()
-        lines = [
-            JournalLine(cell.column, cell.example, cell.trial, outcome, at, step)
-            for outcome in outcomes
-            if outcome.key in wanted
-            for _, cell, step in (wanted[outcome.key],)
-        ]
-        if lines:
-            await asyncio.to_thread(self.journal.append, lines)
+    def _write_answer(self, wanted: Wanted, outcome: Outcome) -> None:
+        """Journal what a step of a chain was answered."""
+        if outcome.key in wanted:
+            _, cell, step = wanted[outcome.key]
+            self._write([JournalLine(cell.column, cell.example, cell.trial, outcome, time.time(), step)])
 
     def _remember_answers(self, outcomes: Iterable[Outcome], wanted: Wanted) -> None:
         """A question has one answer in a run, also where a later step asks it again; then it costs nothing."""
@@ -135,11 +154,24 @@ class Keeping:
         done = [CellDone(cell.column, cell.example, cell.trial, outcome, trace) for cell, outcome, trace in ended]
         for cell, _, _ in ended:
             self.waiting.pop(cell.key, None)
-        await self._tell_done(done, model)
+        await asyncio.to_thread(self.journal.append, lines_of(done))
+        self._tell(done, model)
+
+    def _remember_soon(self) -> None:
+        """Have fresh answers put into the cache beside what goes on, once there are enough or they waited enough."""
+        enough = len(self.fresh) >= AT_ONCE or time.monotonic() - self.cached_at > _CACHE_EVERY
+        if enough and (self.remembering is None or self.remembering.done()):
+            self.cached_at = time.monotonic()
+            self.remembering = asyncio.create_task(self._remember())
 
     async def _remember(self) -> None:
         """Put fresh answers into the cache."""
         fresh, self.fresh = self.fresh, []
         if fresh:
             await asyncio.to_thread(self.cache.put_many, fresh)
-        self.cached_at = time.monotonic()
+
+
+def lines_of(done: Iterable[CellDone]) -> list[JournalLine]:
+    """What the journal says of cells that have their outcomes now."""
+    at = time.time()
+    return [JournalLine(one.column, one.example, one.trial, one.outcome, at, trace=one.trace) for one in done]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from runs.scripted import ScriptedModel, make_column, make_evalset, make_prompt
 
 from promptlab.models.cache import Cache
 from promptlab.models.endpoint import Endpoint
-from promptlab.models.values import Capabilities, Model, Outcome, Usage
+from promptlab.models.values import Capabilities, Model, Outcome, Request, Usage, Watch
 from promptlab.runs.asking import Fingerprints, in_order
 from promptlab.runs.execute import execute
 from promptlab.runs.journal import open_journal
@@ -149,3 +149,29 @@ def test_a_meter_counts_what_is_under_way_like_the_rest(budget: Budget) -> None:
     meter.add(Outcome("k", usage=Usage(2, 1), cost=0.25))
     assert meter.used_up(1) == ""
     assert bool(meter.used_up(3)) == (budget != Budget())
+
+
+async def test_an_answer_is_in_the_journal_before_its_model_gives_the_next_one(tmp_path: Path) -> None:
+    found: list[int] = []
+
+    class Looking(ScriptedModel):
+        """Looks into the journal after each answer."""
+
+        async def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> AsyncIterator[Outcome]:
+            async for outcome in super().generate(requests, watch):
+                yield outcome
+                found.append(next(tmp_path.rglob("outcomes.jsonl")).read_bytes().count(b"\n"))
+
+    model = Looking()
+    await run(plan_of(model, examples=5), tmp_path, model)
+    assert found == [1, 2, 3, 4, 5]
+
+
+async def test_on_a_disk_that_is_slow_nothing_waits_for_writes_and_all_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlab.runs.journal.QUICK", 0.0)  # every write takes too long
+    model = ScriptedModel()
+    events = await run(plan_of(model, examples=40), tmp_path, model)
+    assert ended(events).state == "complete"
+    assert next(tmp_path.rglob("outcomes.jsonl")).read_bytes().count(b"\n") == 40
