@@ -75,7 +75,7 @@ def taken(found: Prompt, answer: Answer, vars: Mapping[str, object] | None = Non
 
 
 class FunctionModel:
-    """A model that answers from a function, noting what it was asked; ``batches`` has the size of each call."""
+    """A model that answers from a function, noting what it was asked; ``batches`` has the size of each call, ``given`` counts answers."""
 
     def __init__(self, answer: Answer, name: str = "mini", log: Path | None = None) -> None:
         self.name = name
@@ -84,6 +84,7 @@ class FunctionModel:
         self.answer = answer
         self.asked: list[Request] = []
         self.batches: list[int] = []
+        self.given = 0
         self.log = log
 
     async def generate(self, requests: Sequence[Request]) -> AsyncIterator[Outcome]:
@@ -94,6 +95,7 @@ class FunctionModel:
                 file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
                 os.write(file, f"{request.key}\n".encode())
                 os.close(file)
+            self.given += 1
             yield answered(request, self.answer)
 
     async def close(self) -> None:

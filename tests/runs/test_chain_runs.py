@@ -80,9 +80,9 @@ async def run(
 async def test_what_a_limit_stopped_says_what_unfinished_chains_have_used(tmp_path: Path) -> None:
     model = FunctionModel(echo)
     done, ended = await run(plan_of(chain(FOUR), 12), tmp_path, model, budget=Budget(tokens=1))
-    used = sum(model.batches) * 12  # tokens of an answer of this model
+    used = f"{model.given / 4:.4g} USD and {12 * model.given} tokens"  # each answer of this model costs 0.25
     assert not done
-    assert ended.reason == f"Stopped by the limit of tokens, 1: 3 USD and {used} tokens used, 0 of 12 cells done."
+    assert ended.reason == f"Stopped by the limit of tokens, 1: {used} used, 0 of 12 cells done."
     _, ended = await run(plan_of(chain(FOUR), 12), tmp_path, model)
     assert ended.state == "complete"
 
