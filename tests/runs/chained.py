@@ -75,7 +75,12 @@ def taken(found: Prompt, answer: Answer, vars: Mapping[str, object] | None = Non
 
 
 class FunctionModel:
-    """A model that answers from a function, noting what it was asked; ``batches`` has the size of each call, ``given`` counts answers."""
+    """A model that answers from a function, noting what it was asked.
+
+    Attributes:
+        batches: How many requests each call had.
+        given: Answers.
+    """
 
     def __init__(self, answer: Answer, name: str = "mini", log: Path | None = None) -> None:
         self.name = name
