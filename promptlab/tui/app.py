@@ -17,7 +17,7 @@ from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.clipboard import OSC_52, put, way
-from promptlab.tui.ending import end_on_signals, leaving
+from promptlab.tui.ending import end_on_signals, end_with_terminal, leaving
 from promptlab.tui.external import read_outside
 from promptlab.tui.screens import all_screens
 from promptlab.tui.screens.page import OpeningPage, Page
@@ -70,6 +70,7 @@ class PromptlabApp(App[int]):
         """Open the screens and the workspace as soon as the shell is painted."""
         if not self.is_headless:  # without a terminal the signals are whoever's started it
             end_on_signals(self._end)
+            end_with_terminal(self._end)
         self.session.say("opening the workspace …")
         self.call_after_refresh(self.run_worker, self._open, group="open")
 
