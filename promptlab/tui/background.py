@@ -9,6 +9,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+THREAD = "in_thread"
+"""The name of each thread that works for the screens."""
+
 
 async def in_thread(work: Callable[[], Result]) -> Result:
     """Do something slow in a thread of its own and wait for it; what it raises is raised here.
@@ -39,5 +42,5 @@ async def in_thread(work: Callable[[], Result]) -> Result:
         except RuntimeError:
             return  # The program has ended meanwhile: nobody waits for the result.
 
-    threading.Thread(target=body, daemon=True).start()
+    threading.Thread(target=body, name=THREAD, daemon=True).start()
     return await done

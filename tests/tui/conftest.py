@@ -9,9 +9,8 @@ import places
 import pytest
 from loopback import LoopbackServer
 from textual.app import App, ComposeResult
-from textual.css.model import RuleSet
-from textual.css.stylesheet import Stylesheet
 from textual.widget import Widget
+from tui.headless import quick
 
 import promptlab.tui
 
@@ -19,19 +18,8 @@ STYLES = Path(promptlab.tui.__file__).parent / "styles" / "app.tcss"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _styles_read_once() -> Iterator[None]:
-    """Every app reads the same style sheets: what comes of them is kept from one to the next."""
-    read = Stylesheet._parse_rules
-    known: dict[object, list[RuleSet]] = {}
-
-    def read_once(self: Stylesheet, *args: object, **options: object) -> list[RuleSet]:
-        key = (args, *sorted(options.items()), frozenset(self._variables.items()))
-        if key not in known:
-            known[key] = read(self, *args, **options)  # type: ignore[arg-type]
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Stylesheet, "_parse_rules", read_once)
+def _quick() -> Iterator[None]:
+    with quick():
         yield
 
 
