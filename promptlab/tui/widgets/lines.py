@@ -5,43 +5,43 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
+
+from promptlab.tui.typed import app_of
 
 Tone = Literal["", "dim", "strong", "head", "accent", "good", "bad", "warn", "added", "removed", "mark"]
 """What a stretch of text means. Each tone differs by more than its colour wherever that carries the meaning."""
 
-_TONES: tuple[Tone, ...] = ("dim", "strong", "head", "accent", "good", "bad", "warn", "added", "removed", "mark")
+_TONES: dict[Tone, tuple[str, Style]] = {
+    "dim": ("", Style(dim=True)),
+    "strong": ("", Style(bold=True)),
+    "head": ("text-primary", Style(bold=True)),
+    "accent": ("text-accent", Style()),
+    "good": ("text-success", Style()),
+    "bad": ("text-error", Style()),
+    "warn": ("text-warning", Style()),
+    "added": ("text-success", Style(underline=True)),
+    "removed": ("text-error", Style(strike=True)),
+    "mark": ("text-warning", Style(bold=True)),
+}
+"""The theme's colour of each tone, and what else it looks like. Not component classes: Textual works out the style of
+each of them anew, for each widget, whenever the focus moves."""
 
 
 class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     """A focusable scroll view with tones; whoever inherits it overrides ``render_line``."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"tone--{tone}" for tone in _TONES),
-        "lines--cursor",
-        "lines--cursor-blurred",
-        "lines--choice",
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor", "lines--cursor-blurred"}
     DEFAULT_CSS = """
     Lines {
         background: $surface; color: $foreground; overflow-x: hidden;
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-background: $surface;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
     }
-    Lines > .tone--dim { text-style: dim; }
-    Lines > .tone--strong { text-style: bold; }
-    Lines > .tone--head { color: $text-primary; text-style: bold; }
-    Lines > .tone--accent { color: $text-accent; }
-    Lines > .tone--good { color: $text-success; }
-    Lines > .tone--bad { color: $text-error; }
-    Lines > .tone--warn { color: $text-warning; }
-    Lines > .tone--added { color: $text-success; text-style: underline; }
-    Lines > .tone--removed { color: $text-error; text-style: strike; }
-    Lines > .tone--mark { color: $text-warning; text-style: bold; }
     Lines > .lines--cursor { background: $primary 40%; text-style: bold; }
     Lines > .lines--cursor-blurred { background: $primary 15%; }
-    Lines > .lines--choice { text-style: reverse; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -63,17 +63,24 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def tone_style(self, tone: Tone) -> Style:
         """The style of a tone in the theme of the moment."""
-        return self.part_style(f"tone--{tone}") if tone else Style.null()
+        if not tone:
+            return Style.null()
+        style = self._styles_known.get(tone)
+        if style is None:
+            variable, style = _TONES[tone]
+            if variable:
+                style += Style(color=Color.parse(app_of(self).theme_variables[variable]).rich_color)
+            self._styles_known[tone] = style
+        return style
 
-    def part_style(self, name: str) -> Style:
-        """The style of one of the component classes, without the widget's own background."""
+    @property
+    def cursor_style(self) -> Style:
+        """What lies over the ground where the cursor is."""
+        name = "lines--cursor" if self.has_focus else "lines--cursor-blurred"
         style = self._styles_known.get(name)
         if style is None:
-            partial = name not in ("lines--cursor", "lines--cursor-blurred")
-            style = self.get_component_rich_style(name, partial=partial)
-            if not partial:
-                style = Style(bgcolor=style.bgcolor, bold=style.bold)
-            self._styles_known[name] = style
+            style = self.get_component_rich_style(name)
+            style = self._styles_known[name] = Style(bgcolor=style.bgcolor, bold=style.bold)
         return style
 
     @property

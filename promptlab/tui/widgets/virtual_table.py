@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal, Protocol
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Size
@@ -18,6 +19,9 @@ from promptlab.tui.safe import one_line
 from promptlab.tui.widgets.cells import fit
 from promptlab.tui.widgets.columns import Cell, Column, Placed, place
 from promptlab.tui.widgets.lines import Lines
+
+_CHOICE = Style(reverse=True)
+"""The cell where the row's cursor and the column's meet."""
 
 
 class Rows(Protocol):
@@ -284,14 +288,14 @@ class VirtualTable(Lines):
         base = self.ground
         current = row == self._row
         if current:
-            base += self.part_style("lines--cursor" if self.has_focus else "lines--cursor-blurred")
+            base += self.cursor_style
         segments: list[Segment] = []
         used = 0
         for column, cells in self._layout():
             text, tone = self._rows.cell(row, column.key)
             style = base + self.tone_style(tone) if tone else base
             if current and column.choice and column.key == self.choice:
-                style += self.part_style("lines--choice")
+                style += _CHOICE
             segments.append(Segment(fit(one_line(text), cells, column.align), style))
             segments.append(Segment(" ", base))
             used += cells + 1
