@@ -17,6 +17,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -148,11 +149,22 @@ class LoopbackServer:
         self.most_in_flight = 0
         self.base_url = ""
         self._script: deque[Answer | None] = deque()
+        self._held: list[Callable[[], None]] | None = None
         self._transports: set[asyncio.BaseTransport] = set()
 
     def next(self, *answers: Answer | None) -> None:
         """Script the next completion requests, in order of arrival; None: as usual."""
         self._script.extend(answers)
+
+    def hold(self) -> None:
+        """Keep every answer back from now on."""
+        self._held = []
+
+    def let_go(self) -> None:
+        """Send what was kept back, and answer as usual from now on."""
+        held, self._held = self._held or [], None
+        for send in held:
+            self._loop.call_soon_threadsafe(send)
 
     def start(self) -> Self:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -248,7 +260,9 @@ class _Connection(asyncio.Protocol):
         self._server.in_flight += 1
         self._server.most_in_flight = max(self._server.most_in_flight, self._server.in_flight)
         answer = self._server.answer(Asked(method, path, headers, json.loads(body) if body else {}))
-        if delay := answer.delay + self._server.latency:
+        if self._server._held is not None:
+            self._server._held.append(partial(self._send, answer))
+        elif delay := answer.delay + self._server.latency:
             self._server._loop.call_later(delay, self._send, answer)
         else:
             self._send(answer)

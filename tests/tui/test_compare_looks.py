@@ -35,7 +35,7 @@ async def pictured(here: Sitting, snapshot: SnapshotAssertion, state: str, words
 
 
 async def test_from_empty_to_errors(folder: Path, server: LoopbackServer, snapshot: SnapshotAssertion) -> None:
-    server.latency = 2.0
+    server.hold()
     server.rule = lambda asked: status(400, "no [/] today") if asked.text.endswith("parcel?") else None
     async with sitting(folder, NORMAL) as here:
         await here.sees("v2")
@@ -43,6 +43,7 @@ async def test_from_empty_to_errors(folder: Path, server: LoopbackServer, snapsh
         await pictured(here, snapshot, "empty", "Nothing to compare yet.")
         await here.press("r")
         await pictured(here, snapshot, "running", "waiting …")
+        server.let_go()
         await here.until(lambda: here.status.startswith("done: 10/10"))
         await pictured(here, snapshot, "full", "── scores ──")
         await here.press("right_square_bracket")
