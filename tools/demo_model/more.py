@@ -40,20 +40,20 @@ t.LISTS += ["{Labels|Options|Choices|Categories|Topics} to {use|choose from|pick
 t.INL += [" with one of {L}", " by choosing from {L}", " - options: {L}", ", one of {L}", " using {L}", " using the labels {L}", " (choose from {L})", ". Labels: {L}", " with these labels: {L}"]
 t.SENTF += ["One {full |}sentence, please.", "Answer with a whole sentence.", "Write a sentence, not one word.", "Put the answer into a sentence."]
 t.REAS += ["Tell me why.", "Also {say|tell me} why.", "{Answer|Reply} and explain.", "With a {short |}{reason|explanation}.", "Give the reason too."]
-t.COT += ["{Start with|Begin with} {a reason|your reasoning|an explanation}{,| and} then {give|write} the {W}.", "Reason first, {W} last.", "{Write|Give} your reasoning before the {W}.", "First {say|tell me} why, then {answer|give the {W}}.".replace("{answer|give the {W}}", "give the {W}")]
+t.COT += ["{Start with|Begin with} {a reason|your reasoning|an explanation}{,| and} then {give|write} the {W}.", "Reason first, {W} last.", "{Write|Give} your reasoning before the {W}.", "First {say|tell me} why, then give the {W}."]
 t.PERSONA += ["You {sort|route|read|handle} {tickets|messages} for {a shop|an online store|a support team}.", "You are {part of|on} a {support|service} team.", "{Do|Follow} exactly what {I ask|the user asks}.", "You are a {tool|program|bot} that reads {tickets|customer messages}.",
               "{Hello|Hi}!", "Here is a task.", "Your {job|task} is to help our {team|support desk team}.", "Please {answer|reply} {carefully|exactly|in English}.", "We are a {web shop|online shop}.", "Only use what the {ticket|message} says.", "A customer wrote to us."]
 t.BLOCK += ["TICKET:\n{X}", "Request: {X}", "Request:\n{X}", "The ticket:\n{X}", "The message: {X}", "[ticket]\n{X}\n[/ticket]", "<email>\n{X}\n</email>", "<text>{X}</text>", "'{X}'", "> {X}", "# Message\n{X}", "== Ticket ==\n{X}", "Customer wrote: {X}", "User message: {X}",
             "This is the message:\n{X}", "Ticket text: {X}", "```\n{X}\n```", "Content: {X}"]
 t.MISS += ["No F? {Answer|Write|Say} {M}.", "If {you find no F|you cannot find it|the ticket has no F}, {answer|write|say|return} {M}.", "{Answer|Return|Give} {M} {when|if} {there is none|nothing is found|it is not there}.", "Without a F {answer|write} {M}.", "{M} means that there is no F.",
            "If the message does not {give|have|contain} it: {M}.", "Otherwise {answer|say|write} {M}.", "In case there is no F, {use|answer|write} {M}.", "Should it be missing, {answer|write} {M}."]
-w.RULE += ["{F} {must|should|always|have to} {go to|be} {L}.".replace("{must|should|always|have to} {go to|be}", "{must be|should be|always go to|should go to|are always}"), "{L} {handles|takes|gets|owns|covers} {F}.", "{Send|Give|Route|Assign} {F} to {L}.", "{We|Our team} {count|treat|file} {F} {as|under the label} {L}.".replace("{as|under the label}", "as"),
+w.RULE += ["{F} {must be|should be|always go to|should go to|are always} {L}.", "{L} {handles|takes|gets|owns|covers} {F}.", "{Send|Give|Route|Assign} {F} to {L}.", "{We|Our team} {count|treat|file} {F} as {L}.",
            "{In case of|With|On} {F}{,|:} {L}.", "{F} -> {L}.", "{F}: {L}.", "The label for {F} is {L}.", "{Tickets|Messages} about {F} {are|go to|belong to|get the label} {L}.", "{Consider|See} {F} as {L}.", "{L} is {right|correct|the label} for {F}.", "When {a customer|somebody} writes about {F}, {it is|use|answer} {L}."]
 _n = "{two|several|many|more than one} {problems|issues|topics|things|requests}"
 w.FIRST += ["{Two|Several} {problems|issues|topics}? {Use|Take|Label} the first{ one|}.", "With " + _n.replace("|more than one", "") + ", the first {counts|decides|wins}.", "The first {problem|issue|topic} {decides|counts|wins|is what counts}.", "{Ignore|Forget|Skip} {all|everything} {after|but} the first {problem|issue}.", "{Classify|Use|Take} the {problem|issue|topic} that comes first.",
-            "Look {only |}at the first {problem|issue}{ only|}.", "What is mentioned first {counts|decides|wins}.", "If the customer has " + _n + ", {answer|go} with the first.".replace("go", "answer"), "The earlier {problem|issue} is the one {to use|that counts}."]
+            "Look {only |}at the first {problem|issue}{ only|}.", "What is mentioned first {counts|decides|wins}.", "If the customer has " + _n + ", {answer|answer} with the first.", "The earlier {problem|issue} is the one {to use|that counts}."]
 w.LAST += ["{Two|Several} {problems|issues|topics}? {Use|Take|Label} the last{ one|}.", "With " + _n.replace("|more than one", "") + ", the last {counts|decides|wins}.", "The last {problem|issue|topic} {decides|counts|wins|is what counts}.", "{Ignore|Forget|Skip} {all|everything} {before|but} the last {problem|issue}.", "{Classify|Use|Take} the {problem|issue|topic} that comes last.",
-           "Look {only |}at the last {problem|issue}{ only|}.", "What is mentioned last {counts|decides|wins}.", "If the customer has " + _n + ", {answer|go} with the last.".replace("go", "answer"), "The later {problem|issue} is the one {to use|that counts}."]
+           "Look {only |}at the last {problem|issue}{ only|}.", "What is mentioned last {counts|decides|wins}.", "If the customer has " + _n + ", {answer|answer} with the last.", "The later {problem|issue} is the one {to use|that counts}."]
 F = w.FAMILY_NAMES
 F["cancel_sub"] = [F["cancel_sub"][0][:-1] + "|cancelling a subscription|the end of a plan|a cancelled plan|subscription endings}"]
 F["damaged"] = [F["damaged"][0][:-1] + "|broken items in the box|damage on arrival|broken deliveries|a damaged product}"]
@@ -61,18 +61,18 @@ F["wrong_item"] = [F["wrong_item"][0][:-1] + "|the wrong product in the box|a wr
 F["promo"] = [F["promo"][0][:-1] + "|coupons|discounts that do not work|coupon codes|promo code trouble}"]
 F["warranty"] = [F["warranty"][0][:-1] + "|the warranty|warranty requests|warranty checks}"]
 F["ship_addr_change"] = [F["ship_addr_change"][0][:-1] + "|a new address for a parcel|a changed delivery address|address updates}"]
-t.SUM["one"] += ["{One|A single} sentence: what {is|does} {the|this} " + T + " {about|say}?".replace("{is|does}", "does").replace("{about|say}", "say"), "{Sum|Wrap} it up in one sentence.".replace("{Sum|Wrap}", "Sum"), "{Give|Tell} me {the|this} " + T + " in one sentence.", "{Shorten|Reduce} {the|this} " + T + " to {one|a single} sentence.", "A summary of exactly one sentence."]
+t.SUM["one"] += ["{One|A single} sentence: what {is|does} {the|this} " + T + " say?", "Sum it up in one sentence.", "{Give|Tell} me {the|this} " + T + " in one sentence.", "{Shorten|Reduce} {the|this} " + T + " to {one|a single} sentence.", "A summary of exactly one sentence."]
 t.SUM["short"] += ["{Give|Write|Find} a {headline|title|subject} of {at most |}{5|6|eight|five} words.", "What would be a {good |}{title|subject line|headline} for {the|this} " + T + "?", "A {short |}{title|headline} for {the|this} " + T + ", please.", "{Name|Title} {the|this} " + T + " in {a few|five|six} words."]
-t.SUM["bullets"] += ["{Turn|Make|Put} {the|this} " + T + " {into|to} {bullets|bullet points|a bullet list}.".replace("{into|to}", "into"), "Bullet points, please.", "{Main|Key|Important} points as {a list|bullets}, please.", "Use bullet points for the {summary|facts}."]
+t.SUM["bullets"] += ["{Turn|Make|Put} {the|this} " + T + " into {bullets|bullet points|a bullet list}.", "Bullet points, please.", "{Main|Key|Important} points as {a list|bullets}, please.", "Use bullet points for the {summary|facts}."]
 t.SUM["vague"] += ["{Tell me|Say} what {the|this} " + T + " says.", "{Describe|Retell} {the|this} " + T + ".", "What is {written|said} in {the|this} " + T + "?", "A summary, please."]
 A = t.COMP_ASK
 A["greet"] += ["Say hello{ first|}.", "{Use|Add|Include} a greeting.", "The {reply|answer} {starts|begins|must start} with a greeting."]
-A["thank"] += ["{Use|Add|Include} {thanks|a thank you}.", "{Thank them|Be thankful} for {writing|the message}.".replace("{Thank them|Be thankful}", "Thank them"), "Do not forget to say thank you."]
+A["thank"] += ["{Use|Add|Include} {thanks|a thank you}.", "Thank them for {writing|the message}.", "Do not forget to say thank you."]
 A["apology"] += ["{Add|Use|Write} an apology.", "{Tell them|Write} that we are sorry.", "Do not forget to {apologise|say sorry}."]
 A["order"] += ["{Add|Use|Write|State} the order {number|id}.", "{The order number|Their order number} must {be in it|appear}.", "Name the order number."]
 A["next"] += ["{Add|Include|Write} {a|the} next step.", "{Tell them|Write} what we {will do|do} {next|now}.", "Say how we {help|will help}."]
 A["sign"] += ["{Add|Include|Use} a {sign off|closing}.", "{Put|Write} {S} {at the end|under it}.", "The last line is {S}."]
-t.RACT += ["{Write|Draft|Give} {an|the} answer to {the|this} {customer|ticket|message|email}", "{Write back|Reply} to {the|this} customer", "What {should|do} we {reply|answer}", "{Help|Answer} {the|this} {customer|writer} with a reply".replace("{Help|Answer}", "Help"), "{Make|Prepare} a {reply|response} {for|to} the customer"]
+t.RACT += ["{Write|Draft|Give} {an|the} answer to {the|this} {customer|ticket|message|email}", "{Write back|Reply} to {the|this} customer", "What {should|do} we {reply|answer}", "Help {the|this} {customer|writer} with a reply", "{Make|Prepare} a {reply|response} {for|to} the customer"]
 J = t.JB
 J["greet"] += ["Does {the|this} {A} {say hello|start with a greeting|contain a greeting|have a greeting}?", "{Can you see|Is there} {a greeting|a hello} at the start of the {A}?", "{Check|Say|Tell me} {if|whether} the {A} greets the customer.", "Did the {A} greet the customer?"]
 J["thank"] += ["Does {the|this} {A} {say thank you|contain thanks|have a thank you|express a thank you}?", "{Can you see|Is there} {a thank you|a word of thanks} in the {A}?", "{Check|Say|Tell me} {if|whether} the {A} thanks the customer.", "Did the {A} thank the customer?"]
@@ -85,10 +85,10 @@ C["greet"] += ["a hello", "greeting the customer"]; C["thank"] += ["a word of th
 C["next"] += ["a solution", "saying what happens next"]; C["sign"] += ["a closing", "a signature"]
 for _k, _v in C.items():  # reasons are written with the last name of a component: keep it short
     C[_k] = _v[:1] + _v[2:] + _v[1:2]
-t.YN += ["Yes or no.", "{Say|Write|Give} yes or no.".replace("{Say|Write|Give}", "Write"), "The answer is yes or no.", "Answer only yes or no.", "One word: yes or no.", "Just yes or no, please.", "Return yes or no.", "(yes/no)", "yes/no"]
+t.YN += ["Yes or no.", "Write yes or no.", "The answer is yes or no.", "Answer only yes or no.", "One word: yes or no.", "Just yes or no, please.", "Return yes or no.", "(yes/no)", "yes/no"]
 t.DIGIT += ["{One|A single} {digit|number}{, please|}.", "{Just|Only} {write|give|return|send} {the|a} {digit|number|score}.", "The answer is {one|a single} {number|digit}.", "Number only.", "Give me {one|a} {digit|number} {only|and nothing else}.", "No text, {just|only} the {digit|number|score}."]
 t.RATE += ["{Give|Assign} {a|the} {score|grade|mark} from 1 to 5 for {the |}{N}.", "{Judge|Check|Measure} the {N} of the {A} with a {number|score} from 1 to 5.", "From 1 to 5, how {Q} is the {A}?", "{Rate|Score} the {N} of the {A}: 1 is bad, 5 is good.", "How much {N} does the {A} show, from 1 to 5?", "{N}, from 1 to 5?"]
-t.JP += ["You {rate|score|compare} {answers|replies}.", "{Read|Look at} the {A} and {answer|judge}.", "You are a {reviewer of|judge for} support replies.".replace("reviewer of|", ""), "Below is a {A} to a customer.", "{Be strict|Be fair}.", "Check the {A}."]
+t.JP += ["You {rate|score|compare} {answers|replies}.", "{Read|Look at} the {A} and {answer|judge}.", "You are a {judge for} support replies.", "Below is a {A} to a customer.", "{Be strict|Be fair}.", "Check the {A}."]
 t.SCALES["polite"][1].extend(["kind", "nice", "warm and polite"])
 t.SCALES["helpful"][1].extend(["helpful and complete", "full of help", "good at helping"])
 
