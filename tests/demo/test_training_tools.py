@@ -65,6 +65,11 @@ def python(code: str, *arguments: str, cwd: Path = TOOLS) -> list[str]:
             "631730c18083e46adce659c6d9d8d93e255ee3ad8e3808609b02b453913fe014",
             "7a5074f1cee3a359da9bed55f92e2fe9a957cf8b43c0a5729624ecc45e133999",
         ),
+        (
+            "third",
+            "abfaaffdc0559468d7045bc78f8b8c91714855e9372ef46a348dee291edf3636",
+            "5092bd1037319310e200b36a84d18562a568578d9265c96ce68df2f44ea45bb8",
+        ),
     ],
 )
 def test_a_stage_has_the_same_data_and_tokenizer_everywhere(stage: str, data: str, merges: str) -> None:
@@ -83,7 +88,7 @@ def test_the_hand_written_tickets_are_labelled_and_in_no_template() -> None:
     assert {row["topic"] for row in rows} == {"billing", "shipping", "technical", "account", "other"}
     assert all(row["order"] == "none" or row["order"] in row["ticket"] for row in rows)
     templates = "".join(
-        (TOOLS / f"{name}.py").read_text(encoding="utf-8") for name in ("world", "tasks", "more", "wider")
+        (TOOLS / f"{name}.py").read_text(encoding="utf-8") for name in ("world", "tasks", "more", "wider", "judging")
     )
     sentences = [part for row in rows for part in row["ticket"].split(". ") if len(part.split()) > 3]
     assert [part for part in sentences if part.strip(" .?!") in templates] == []
