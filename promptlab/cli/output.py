@@ -9,12 +9,13 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
 
-from promptlab.lab import Lab
+if TYPE_CHECKING:
+    from promptlab.lab import Lab
 
 Result = TypeVar("Result")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -78,6 +79,8 @@ def open_lab(ctx: click.Context) -> Lab:
     """The workspace that the command works in."""
     path = ctx.find_root().obj
     assert isinstance(path, Path)
+    from promptlab.lab import Lab  # nearly all of the program, which the screen's first picture does not wait for
+
     return Lab.open(path)
 
 

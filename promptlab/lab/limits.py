@@ -9,7 +9,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from promptlab.errors import UsageFault
-from promptlab.runs.control import Control, tell
 from promptlab.runs.values import UNLIMITED, Budget
 
 _PART = re.compile(r"(cost|tokens|minutes|at once)\s*=?\s*(\S+)")
@@ -83,4 +82,6 @@ def hold(journals: Path, run: str, limits: Limits) -> None:
         UsageFault: It is not running.
         StorageFault: The word cannot be written.
     """
+    from promptlab.runs.control import Control, tell  # the screens know limits before they have read a run
+
     tell(journals, run, Control(most=limits.most, budget=limits.budget))

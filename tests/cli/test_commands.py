@@ -379,6 +379,16 @@ def test_start_up_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_first_picture_of_the_screen_waits_for_nothing_of_the_lab() -> None:
+    code = (
+        "import sys, promptlab.cli.start, promptlab.tui.app\n"
+        "late = {'promptlab.lab.lab', 'promptlab.scoring', 'promptlab.history.git', 'jinja2', 'numpy', 'aiohttp'}\n"
+        "print(sorted(late & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_run_imports_neither_textual_nor_the_engine(folder: Path) -> None:
     code = (
         "import sys; from promptlab.cli.main import run; assert run(['run', 'triage', '--no-commit']) == 0\n"
