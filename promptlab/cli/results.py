@@ -75,7 +75,7 @@ def log_command(ctx: click.Context, subject: str | None, as_json: bool) -> int:
         say(problem)
     if subject and "@" in subject:
         raise UsageFault(f"log lists all versions of a prompt: leave out the @ of “{subject}”.")
-    pasts = [_past_of(lab, subject)] if subject else [lab.past(row.name) for row in lab.prompts()]
+    pasts = [_past_of(lab, subject)] if subject else list(lab.pasts(row.name for row in lab.prompts()))
     if as_json:
         data({"prompts": pasts})
         return ExitCode.DONE

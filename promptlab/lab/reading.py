@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -285,13 +285,22 @@ class Reader:
 
     def past(self, name: str) -> PromptPast:
         """Versions of a prompt with the trend of the metric that its newest run was decided by."""
+        return next(self.pasts([name]))
+
+    def pasts(self, names: Iterable[str]) -> Iterator[PromptPast]:
+        """The pasts of several prompts, one after the other; the saved runs are read once for all of them."""
+        records = self.records()
+        for name in names:
+            yield self._past(name, records)
+
+    def _past(self, name: str, records: Sequence[RunRecord]) -> PromptPast:
         versions = self.versions(name)
         try:
             here = subjects.working_copy(self.workspace, name, name, versions, None, partial(self.follow, None))
             current, working = here.version, here.prompt.content
         except (InvalidFile, NotFound):
             current, working = "*" if self.workspace.prompt_path(name).is_file() else "", ""
-        found = trend_of(name, self.records())
+        found = trend_of(name, records)
         return PromptPast(
             name=name,
             versions=tuple(versions),

@@ -19,7 +19,7 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.clipboard import OSC_52, put, way
 from promptlab.tui.ending import end_on_signals, end_with_terminal, leaving
 from promptlab.tui.external import read_outside
-from promptlab.tui.screens import all_screens
+from promptlab.tui.screens import MODES, all_screens, screen_class
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
 from promptlab.tui.tastes import Tastes
@@ -79,9 +79,10 @@ class PromptlabApp(App[int]):
         self._tastes.changed(name)
 
     async def _open(self) -> None:
-        for page in await in_thread(all_screens):
-            self.add_mode(page.MODE, partial(self._made, page))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
-            self._modes_open.add(page.MODE)
+        await in_thread(partial(screen_class, "prompts"))
+        for mode in MODES:
+            self.add_mode(mode, partial(self._made, mode))  # pyright: ignore[reportUnknownMemberType]  # Screen[Unknown]
+        self._modes_open.update(MODES)
         problem = await self._tastes.follow()
         try:
             lab = await in_thread(self._open_lab)
@@ -96,18 +97,22 @@ class PromptlabApp(App[int]):
         self.session.evalset = seat.evalset
         if seat.prompt in await in_thread(lab.workspace.prompt_names):
             self.session.prompt = seat.prompt
+        there = seat.screen if seat.screen in MODES else "prompts"
+        await in_thread(partial(screen_class, there))
         self.switch_mode("prompts")
         self.session.opened(lab, sitting)
         self.session.say(problem, bad=bool(problem))
-        if seat.screen in self._modes_open and seat.screen != "prompts":
-            self.switch_mode(seat.screen)
+        if there != "prompts":
+            self.switch_mode(there)
+        await self.session.listed.wait()
         await self._look_at_git(lab)
+        await in_thread(all_screens)  # so that none has to be waited for when it is gone to
         self.set_interval(WATCH_SECONDS, self._watch)
         await self._recover(lab)
 
-    def _made(self, page: type[Page]) -> Page:
+    def _made(self, mode: str) -> Page:
         """A screen for its first visit, with the styles of the moment: none need be parsed again."""
-        made = page(self.session)
+        made = screen_class(mode)(self.session)
         made._css_update_count = self._css_update_count  # pyright: ignore[reportPrivateUsage]  # 30 ms a screen otherwise
         return made
 

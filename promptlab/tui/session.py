@@ -31,6 +31,7 @@ class Session:
         keeping: What is typed and not saved, on its way there.
         evalset: Name of the eval set that Evals shows, "" before one is chosen.
         limits: What the runs that are begun from now on may take.
+        listed: Set when the prompts are on the screen: what a person does not wait for may be done now.
     """
 
     def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
@@ -61,6 +62,7 @@ class Session:
         self._changed = changed
         self._lab: Lab | None = None
         self._opened = asyncio.Event()
+        self.listed = asyncio.Event()
 
     async def lab(self) -> Lab:
         """The lab, as soon as it is open."""

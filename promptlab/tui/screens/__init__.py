@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from promptlab.tui.screens.page import Page
 
+_CLASSES = {
+    "prompts": "PromptsScreen",
+    "compare": "CompareScreen",
+    "results": "ResultsScreen",
+    "diff": "DiffScreen",
+    "history": "HistoryScreen",
+    "evals": "EvalsScreen",
+    "models": "ModelsScreen",
+    "review": "ReviewScreen",
+}
+"""The screens by the names of their modules, in the order of their keys."""
+
+MODES = tuple(_CLASSES)
+
+
+def screen_class(mode: str) -> type[Page]:
+    """A screen. Slow the first time: it imports it."""
+    page: type[Page] = getattr(import_module(f"promptlab.tui.screens.{mode}"), _CLASSES[mode])
+    return page
+
 
 def all_screens() -> tuple[type[Page], ...]:
-    """Every screen, in the order of its key but for the first. Slow: it imports them."""
-    from promptlab.tui.screens.compare import CompareScreen
-    from promptlab.tui.screens.diff import DiffScreen
-    from promptlab.tui.screens.evals import EvalsScreen
-    from promptlab.tui.screens.history import HistoryScreen
-    from promptlab.tui.screens.models import ModelsScreen
-    from promptlab.tui.screens.prompts import PromptsScreen
-    from promptlab.tui.screens.results import ResultsScreen
-    from promptlab.tui.screens.review import ReviewScreen
-
-    screens = (PromptsScreen, CompareScreen, ResultsScreen, DiffScreen, HistoryScreen, EvalsScreen, ModelsScreen)
-    return (*screens, ReviewScreen)
+    """Every screen, in the order of its key. Slow the first time: it imports them."""
+    return tuple(map(screen_class, MODES))

@@ -13,8 +13,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
 
-from promptlab.errors import HistoryFault, PromptlabError
-from promptlab.lab.values import PromptPast, PromptRow
+from promptlab.errors import PromptlabError
+from promptlab.lab.values import PromptRow
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
@@ -22,6 +22,7 @@ from promptlab.tui.screens.buffers import Buffer, wording_start
 from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.drafting import restore
 from promptlab.tui.screens.page import Page, pane
+from promptlab.tui.screens.pasts import Pasts
 from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
@@ -62,10 +63,10 @@ class PromptsScreen(Page):
         super().__init__(session)
         self.saving = Saving(self)
         self.trying = Trying(self)
+        self.pasts = Pasts(self)
         self.buffers: dict[str, Buffer] = {}
         self.current = ""
         self._rows: list[PromptRow] = []
-        self._pasts: dict[str, PromptPast] = {}
         self._evalsets: list[EvalSet] = []
         self._default: str | None = None
         self._evalset: EvalSet | None = None
@@ -103,6 +104,7 @@ class PromptsScreen(Page):
         """Read the workspace as soon as it is open."""
         self.view("editor")
         self.list.focus()
+        self.watch(self.list, "scroll_y", self.pasts.look, init=False)
         self.run_worker(self._load, group="load")
 
     async def _load(self) -> None:
@@ -111,7 +113,6 @@ class PromptsScreen(Page):
         await self._load_evalsets()
         await restore(self)
         await self._load_rows()
-        await self._load_pasts()
 
     async def _load_evalsets(self) -> None:
         lab = await self.session.lab()
@@ -132,21 +133,20 @@ class PromptsScreen(Page):
         elif not self.current:
             self.list.select(self.session.prompt or lab.settings.defaults.prompt or "")
             await self._open(self.list.row_key)
+        self.call_after_refresh(self._listed)
 
-    async def _load_pasts(self) -> None:
-        lab = await self.session.lab()
-        for row in self._rows:
-            try:
-                self._pasts[row.name] = await in_thread(partial(lab.past, row.name))
-            except HistoryFault as fault:
-                self.session.say(str(fault), bad=True)
-                return
-            self.show_row_marks()
+    def _listed(self) -> None:
+        self.session.listed.set()
+        self.pasts.look()
+
+    def seen_names(self) -> list[str]:
+        """The prompts that are seen now: the one that is shown, and the rows of the list."""
+        return list(dict.fromkeys(filter(None, (self.current, *self.list.shown_keys))))
 
     def show_row_marks(self) -> None:
         """Draw the list again: a text was changed, saved or reread."""
         self.session.unsaved = {name for name, buffer in self.buffers.items() if buffer.edited}
-        self.list.set_rows(PromptRows(self._rows, self._pasts, self.session.unsaved), empty=NO_PROMPTS)
+        self.list.set_rows(PromptRows(self._rows, self.pasts.known, self.session.unsaved), empty=NO_PROMPTS)
         self.session.keeping.soon()
         self._titles()
 
@@ -155,7 +155,7 @@ class PromptsScreen(Page):
         path = one_line(buffer.saved.path) if buffer else "no file"
         self.editor.border_title = plain(path)
         state = "read only: mixed line ends, ^g edits" if self.editor.read_only and buffer else ""
-        past = self._pasts.get(self.current)
+        past = self.pasts.known.get(self.current)
         version = f"{past.current if past.current != '*' else 'not committed'}" if past else ""
         self.editor.border_subtitle = plain(state or ("edited" if buffer and buffer.edited else version))
 
@@ -276,7 +276,7 @@ class PromptsScreen(Page):
         elif self._evalset is None or not self._evalset.examples:
             self.session.say(NO_EXAMPLES, bad=True)
         else:
-            return Ready(self._seen.prompt, self._pasts.get(self.current), self._evalset, self._at, self.drafts)
+            return Ready(self._seen.prompt, self.pasts.known.get(self.current), self._evalset, self._at, self.drafts)
         return None
 
     # -- what the app tells -------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class PromptsScreen(Page):
         if any(path.startswith("prompts/") for path in paths):
             await self.saving.reread(paths)
             await self._load_rows()
-            await self._load_pasts()
+            self.pasts.anew()
 
     def on_screen_resume(self) -> None:
         """Show the prompt that another screen is about."""
@@ -307,7 +307,7 @@ class PromptsScreen(Page):
 
     def history_changed(self) -> None:
         """Versions and trends may be others now."""
-        self.run_worker(self._load_pasts, group="pasts", exclusive=True)
+        self.pasts.anew()
 
     # -- actions ------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
+from textual.widget import Widget
 
 from promptlab.tui.typed import app_of
 
@@ -87,6 +88,17 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def room(self) -> Size:
         """Columns and lines that can be drawn on, beside the scroll bar."""
         return self.scrollable_content_region.size
+
+    def set_height(self, lines: int) -> None:
+        """Say how many lines there are.
+
+        To assign ``virtual_size`` lays out the whole screen again, a third of a frame's time. But where this widget
+        stands does not depend on how much it has to show, with a place kept for the scroll bar.
+        """
+        size = Size(0, lines)
+        if size != self.virtual_size:
+            self.set_reactive(Widget.virtual_size, size)  # pyright: ignore[reportArgumentType]  # declared as its value
+            self._scroll_update(size)
 
     def jump(self, y: int) -> None:
         """Scroll so that line ``y`` is the top one, at once, even if no scroll bar has been laid out yet."""

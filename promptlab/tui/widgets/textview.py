@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
@@ -94,7 +93,7 @@ class TextView(Lines):
                 break
         else:
             self._rest = None
-        self.virtual_size = Size(0, len(self._rows))
+        self.set_height(len(self._rows))
         if self._rest is not None and self._more is None and self.is_attached:
             self._more = self.set_timer(0.01, self._continue)
 

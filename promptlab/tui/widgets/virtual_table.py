@@ -10,7 +10,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -116,6 +115,12 @@ class VirtualTable(Lines):
         return len(self._rows)
 
     @property
+    def shown_keys(self) -> list[str]:
+        """The keys of the rows on the screen."""
+        top = self.scroll_offset.y
+        return [self._rows.key(row) for row in range(top, min(top + self.page, len(self._rows)))]
+
+    @property
     def _choices(self) -> tuple[Column, ...]:
         return tuple(column for column in self._columns if column.choice)
 
@@ -140,7 +145,7 @@ class VirtualTable(Lines):
         if keep == "row" and key and not (before < count and rows.key(before) == key):
             before = next((row for row in range(count) if rows.key(row) == key), before)
         self._row = min(max(before, 0), max(count - 1, 0))
-        self.virtual_size = Size(0, count + self._header)
+        self.set_height(count + self._header)
         self._show_cursor()
         self.refresh()
         if self.row_key != key:
