@@ -151,6 +151,7 @@ class Lab(Opener):
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
+            self._running[table.run] = table
             means = Means(
                 models,
                 cache or self.cache(),
@@ -168,6 +169,7 @@ class Lab(Opener):
                         yield event
             finally:
                 journal.close()
+                del self._running[table.run]
                 rate_in(self, table)
                 if not scratch:
                     keep_metrics(root, journal.run, archive.metrics_lines(table))

@@ -8,6 +8,7 @@ from promptlab.errors import NotFound, PromptlabError
 from promptlab.history.values import ColumnLine, RunRecord, ScoreLine
 from promptlab.lab import archive
 from promptlab.lab.keeping import Keeper
+from promptlab.lab.opened import Opened, journal_mark
 from promptlab.lab.storing import saved_summary, unsaved_summary
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import PromptRun, RunSummary
@@ -23,7 +24,8 @@ class Opener(Keeper):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._finished: dict[str, tuple[RunTable, Plan]] = {}
-        self._opened: dict[str, RunTable] = {}
+        self._running: dict[str, RunTable] = {}
+        self._opened = Opened()
 
     def runs(self, subject: str = "") -> list[RunSummary]:
         """Saved runs and runs that are only in the journal, newest first; those with a column of a prompt only."""
@@ -53,7 +55,7 @@ class Opener(Keeper):
             if not any(score.metric == metric for score in found.scores):
                 continue
             try:
-                if (record := found.run.record) is None or found.run.id in self._opened:
+                if (record := found.run.record) is None or self._opened.get(found.run.id):
                     return self._open(found.run).infos.get(metric)
                 return archive.infos_of(self.results(record), record.tag).get(metric)
             except PromptlabError:
@@ -98,21 +100,28 @@ class Opener(Keeper):
             return table
         if summary.record is None:
             try:
-                return self.journalled(summary.id)[0]
+                return self._unsaved(summary.id)
             except NotFound:
                 return self._saved(self.record(summary.id))  # saved by another promptlab since it was listed
         return self._saved(summary.record)
 
+    def _unsaved(self, run: str) -> RunTable:
+        if run in self._running:
+            return self._running[run]
+        mark = journal_mark(self.journal_root(), run)
+        return self._opened.get(run, mark) or self._opened.put(run, self.journalled(run)[0], mark)
+
     def _saved(self, record: RunRecord) -> RunTable:
-        if record.id not in self._opened:
+        table = self._opened.get(record.id)
+        if table is None:
             table = archive.unpack(self.results(record), record.tag)
             table.tag, table.time = record.tag, record.time
-            self._opened[record.id] = table
-        return self._opened[record.id]
+            self._opened.put(record.id, table)
+        return table
 
     def untagged(self, tag: str) -> None:
         """A run's tag was taken away: a table that is in memory is not saved any more."""
-        self._opened = {run: table for run, table in self._opened.items() if table.tag != tag}
+        self._opened.untagged(tag)
         for table, _ in self._finished.values():
             if table.tag == tag:
                 table.tag = ""

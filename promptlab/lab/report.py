@@ -123,7 +123,7 @@ def run_report(table: RunTable) -> RunReport:
 
 
 def _column(table: RunTable, column: str) -> ColumnReport:
-    summary = table.summary(column)
+    summary, verdict = table.summary(column), table.verdict(column)
     variant = summary.variant
     return ColumnReport(
         column=column,
@@ -142,8 +142,8 @@ def _column(table: RunTable, column: str) -> ColumnReport:
         tokens_in=summary.tokens_in,
         tokens_out=summary.tokens_out,
         cost=summary.cost,
-        against=table.baseline_of(column) if summary.verdict else "",
-        verdict=summary.verdict,
+        against=table.baseline_of(column) if verdict else "",
+        verdict=verdict,
         guardrails=table.guardrails(column),
         steps=steps_of(table, column),
         identity=variant.identity,

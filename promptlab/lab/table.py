@@ -254,11 +254,12 @@ class RunTable:
 
     def values(self, column: str, metric: str) -> dict[str, float | None]:
         """Example id to value for every example that has an outcome in the column."""
-        return {
-            example.id: self.value(column, example.id, metric)
-            for example in self.examples
-            if (column, example.id, 0) in self._outcomes
-        }
+        there = (example.id for example in self.examples if (column, example.id, 0) in self._outcomes)
+        if self.trials > 1 or self._together:
+            return {example: self.value(column, example, metric) for example in there}
+        metric, known, none = metric or self.primary, self._scores, dict[str, Score]()
+        found = ((example, known.get((column, example, 0), none).get(metric)) for example in there)
+        return {example: score.value if score else None for example, score in found}
 
     def base_values(self, column: str, metric: str) -> dict[str, float | None]:
         """Example id to what the column's values of a metric are held against."""
@@ -351,7 +352,6 @@ class RunTable:
             tokens_out=tokens_out,
             tokens_per_second=tokens_out / busy if busy else None,
             cost=self._cost(answered),
-            verdict=self.verdict(column),
         )
 
     def _cost(self, outcomes: Sequence[Outcome]) -> float | None:

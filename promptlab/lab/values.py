@@ -147,7 +147,6 @@ class ColumnSummary(Struct, frozen=True):
     tokens_out: int
     tokens_per_second: float | None
     cost: float | None
-    verdict: Verdict | None = None
 
 
 class RunSummary(Struct, frozen=True):

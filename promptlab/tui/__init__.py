@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+SWITCH = 0.0005
+"""Seconds that a thread at work may keep the screen waiting. Each turn of the screen's loop may have to wait as long,
+and a key takes about ten turns: with Python's own 5 ms every key would be late while a big grid is summed up."""
 
 
 def main(path: Path) -> int:
@@ -13,4 +18,5 @@ def main(path: Path) -> int:
     """
     from promptlab.tui.app import run
 
+    sys.setswitchinterval(SWITCH)
     return run(path)
