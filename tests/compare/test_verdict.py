@@ -273,7 +273,7 @@ def test_examples_needed_as_published() -> None:
     assert seconds(spread(100, 1 / 3), decision=Decision(min_effect=0.0)).needed is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0])), min_size=2, max_size=80),
     st.booleans(),

@@ -57,7 +57,7 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=40).map("".join))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(TEXTS, TEXTS)
 @example("", "")
 @example("a", "")
@@ -67,7 +67,7 @@ def test_spans_rebuild_both_texts(before: str, after: str) -> None:
     check(before, after)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(PIECES, max_size=60), st.data())
 def test_an_edited_copy_is_rebuilt_whatever_the_budget(pieces: list[str], data: st.DataObject) -> None:
     kept = [piece for piece in pieces if data.draw(st.booleans())]
@@ -82,7 +82,7 @@ def test_what_is_said_of_a_short_text_does_not_depend_on_time() -> None:
     assert DiffSpan("removed", " about") in word_diff(before, after, 0.0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(TEXTS)
 def test_tokens_joined_are_the_text(text: str) -> None:
     assert "".join(tokens(text)) == text

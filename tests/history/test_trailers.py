@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from promptlab import __version__
@@ -70,6 +70,7 @@ RECORDS = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(RECORDS)
 def test_round_trip(record: RunRecord) -> None:
     text = build(

@@ -238,15 +238,16 @@ async def test_an_unknown_instruction_is_avoided_by_the_next_child(
     assert nano._plain
 
 
-async def test_closing_an_iterator_ends_the_work_at_once_and_the_model_stays_usable(nano: GgufModel) -> None:
-    await warm(nano)
-    async with aclosing(nano.generate([ask(key="a"), *(ask_long(str(i)) for i in range(50))])) as outcomes:
+@in_one_loop
+async def test_closing_an_iterator_ends_the_work_at_once_and_the_model_stays_usable(kept: GgufModel) -> None:
+    await warm(kept)
+    async with aclosing(kept.generate([ask(key="a"), *(ask_long(str(i)) for i in range(50))])) as outcomes:
         assert (await anext(outcomes)).key == "a"
-    await until(lambda: not nano._dropping)  # the child has stopped, or was stopped
-    assert len(await answers(nano, [ask(), ask(key="l")])) == 2
-    assert nano._worker is not None
-    await nano._worker
-    assert not nano._calls.any
+    await until(lambda: not kept._dropping)  # the child has stopped, or was stopped
+    assert len(await answers(kept, [ask(), ask(key="l")])) == 2
+    assert kept._worker is not None
+    await kept._worker
+    assert not kept._calls.any
 
 
 async def test_a_child_that_does_not_hear_is_killed(nano: GgufModel) -> None:
@@ -258,15 +259,16 @@ async def test_a_child_that_does_not_hear_is_killed(nano: GgufModel) -> None:
     assert await warm(nano) != pid
 
 
-async def test_what_is_given_up_before_it_was_begun_costs_nothing(nano: GgufModel) -> None:
-    await warm(nano)
-    outcomes = nano.generate([ask_long(str(i)) for i in range(200)])
+@in_one_loop
+async def test_what_is_given_up_before_it_was_begun_costs_nothing(kept: GgufModel) -> None:
+    await warm(kept)
+    outcomes = kept.generate([ask_long(str(i)) for i in range(200)])
     asking = asyncio.create_task(anext(outcomes))
-    await until(lambda: at_work(nano))  # the first of them are being sent
+    await until(lambda: at_work(kept))  # the first of them are being sent
     asking.cancel()
     await asyncio.wait([asking])
-    assert not nano._calls.sent
-    assert len(await answers(nano, [ask()])) == 1
+    assert not kept._calls.sent
+    assert len(await answers(kept, [ask()])) == 1
 
 
 @in_one_loop
@@ -299,17 +301,18 @@ async def test_nothing_is_told_to_those_who_do_not_watch(kept: GgufModel) -> Non
     assert {key for news in heard for key, _ in news.texts} <= {"w"}
 
 
-async def test_cancelling_a_task_ends_the_work_and_spares_other_iterators(nano: GgufModel) -> None:
-    await warm(nano)
-    doomed = asyncio.create_task(collect(nano.generate([ask_long(str(i)) for i in range(50)])))
-    other = asyncio.create_task(collect(nano.generate([ask(key=str(i)) for i in range(30)])))
-    await until(lambda: at_work(nano))
+@in_one_loop
+async def test_cancelling_a_task_ends_the_work_and_spares_other_iterators(kept: GgufModel) -> None:
+    await warm(kept)
+    doomed = asyncio.create_task(collect(kept.generate([ask_long(str(i)) for i in range(50)])))
+    other = asyncio.create_task(collect(kept.generate([ask(key=str(i)) for i in range(30)])))
+    await until(lambda: at_work(kept))
     doomed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await doomed
     assert len(await other) == 30
-    await until(lambda: not nano._dropping)
-    assert len(await answers(nano, [ask()])) == 1
+    await until(lambda: not kept._dropping)
+    assert len(await answers(kept, [ask()])) == 1
 
 
 @in_one_loop

@@ -69,6 +69,7 @@ def quick() -> Iterator[None]:
     """Style sheets are parsed once, and pilots wait for what is done instead of for a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stylesheet, "_parse_rules", _parse_once)
+        patch.setattr(RuleSet, "__hash__", object.__hash__)  # the same one, not called in Python a million times
         for module in ("app", "pilot"):
             patch.setattr(f"textual.{module}.wait_for_idle", _until_quiet)
         yield

@@ -103,7 +103,7 @@ async def sitting(folder: Path, size: tuple[int, int] = WIDE) -> AsyncIterator[S
     """Open the program on a workspace."""
     app = PromptlabApp(lambda: Lab.open(folder))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("promptlab.tui.app.WATCH_SECONDS", 0.2)
+        patch.setattr("promptlab.tui.app.WATCH_SECONDS", 0.4)
         async with app.run_test(size=size) as pilot:
             here = Sitting(app, pilot)
             patch.setattr(Compositor, "render_update", here.paint_later())

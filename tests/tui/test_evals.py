@@ -137,8 +137,8 @@ async def test_filter_splits_settings_and_commit(folder: Path) -> None:
         assert "Edit evalsets/tickets.toml" in places.git(folder, "log", "-1")
 
 
-async def test_ten_thousand_examples_and_an_import(folder: Path) -> None:
-    lines = [json.dumps({"id": f"n{at:05}", "vars": {"ticket": f"Ticket {at}"}}) + "\n" for at in range(10_000)]
+async def test_a_thousand_examples_and_an_import(folder: Path) -> None:
+    lines = [json.dumps({"id": f"n{at:04}", "vars": {"ticket": f"Ticket {at}"}}) + "\n" for at in range(1_000)]
     (folder / "evalsets" / "many.jsonl").write_text("".join(lines))
     (folder / "evalsets" / "many.toml").write_text('# All.\nexamples = "many.jsonl"\n')
     (folder / "more.csv").write_text("ticket,expected,mood\nTicket 7,billing,\nOne more,other,sad\n")
@@ -146,7 +146,7 @@ async def test_ten_thousand_examples_and_an_import(folder: Path) -> None:
         await here.press("6")
         await here.sees("t8")
         await here.press("p", "k", "enter")
-        await here.sees("10000 examples")
+        await here.sees("1000 examples")
         await here.press("i")
         await here.type("more.csv")
         await here.press("enter")
@@ -156,7 +156,7 @@ async def test_ten_thousand_examples_and_an_import(folder: Path) -> None:
         await here.press("N")
         await here.sees("imported 1 example. u takes it back.")
         await here.press("G")
-        assert evals(here).table.row_key == "n10001"
+        assert evals(here).table.row_key == "n1001"
         assert len(list(here.app.screen.walk_children())) < 150
     examples = Lab.open(folder).evalset("many").examples
     assert (examples[-1].vars, examples[-1].expected) == ({"ticket": "One more", "mood": "sad"}, "other")

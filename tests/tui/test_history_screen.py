@@ -53,7 +53,7 @@ def row(here: Sitting, start: str) -> str:
 # -- the timeline ---------------------------------------------------------------------------------------------
 
 
-async def test_versions_runs_and_scores_stand_on_one_timeline(folder: Path) -> None:
+async def test_versions_runs_and_scores_stand_on_one_timeline_at_every_size_and_a_run_is_opened(folder: Path) -> None:
     run = await finished(folder)
     async with sitting(folder) as here:
         await opened(here, "2 versions · 1 run")
@@ -68,6 +68,37 @@ async def test_versions_runs_and_scores_stand_on_one_timeline(folder: Path) -> N
         assert "  exact 100.0 % [" in text
         assert "BETTER against triage@v1 · api: exact is 100.0 points higher" in text
         assert "{+Label this as billing, shipping or other: {{ ticket }}+}" in text
+
+        # At every size.
+        async for size in here.sizes():
+            await here.sees("100.0 %▲")
+            assert len(list(here.app.screen.walk_children())) < 150
+            assert all(cell_len(line) <= size[0] for line in here.lines)
+            assert "? help" in here.lines[-1]
+            await here.sees("triage v2")
+            await here.press("tab")
+            assert history(here).details.has_focus
+            await here.press("shift+tab")
+            assert history(here).table.has_focus
+
+        # A run tells its tag, columns and verdicts, and Enter opens it.
+        await here.press("enter")
+        assert here.status == "Enter on one of its runs opens that run."
+        await here.press("j")
+        text = await detail(here, f"run/triage/{run}")
+        assert "a triage@v1 · api\n  exact 0.0 % [" in text
+        assert "BETTER by +100.0 points" in text
+        await here.press("y")
+        assert here.status == f"copied run/triage/{run} (OSC 52)"
+        assert here.app.clipboard == f"run/triage/{run}"
+        await here.press("g", "y")
+        assert here.app.clipboard == places.git(folder, "rev-parse", "HEAD").strip()
+        await here.press("j", "enter")
+        await here.until(lambda: here.app.current_mode == "results")
+        assert here.app.session.table is not None
+        assert here.app.session.table.run == run
+        await here.press("q")
+        assert here.app.current_mode == "history"
 
 
 async def test_the_edited_working_copy_is_on_top_and_texts_that_were_only_run_stay(folder: Path) -> None:
@@ -86,29 +117,6 @@ async def test_the_edited_working_copy_is_on_top_and_texts_that_were_only_run_st
         await here.press("j")
         text = await detail(here, "── change v2 → *")
         assert "Label [-this-]{+it+} as" in text
-
-
-async def test_a_run_tells_its_tag_columns_and_verdicts_and_enter_opens_it(folder: Path) -> None:
-    run = await finished(folder)
-    async with sitting(folder) as here:
-        await opened(here, "2 versions · 1 run")
-        await here.press("enter")
-        assert here.status == "Enter on one of its runs opens that run."
-        await here.press("j")
-        text = await detail(here, f"run/triage/{run}")
-        assert "a triage@v1 · api\n  exact 0.0 % [" in text
-        assert "BETTER by +100.0 points" in text
-        await here.press("y")
-        assert here.status == f"copied run/triage/{run} (OSC 52)"
-        assert here.app.clipboard == f"run/triage/{run}"
-        await here.press("g", "y")
-        assert here.app.clipboard == places.git(folder, "rev-parse", "HEAD").strip()
-        await here.press("j", "enter")
-        await here.until(lambda: here.app.current_mode == "results")
-        assert here.app.session.table is not None
-        assert here.app.session.table.run == run
-        await here.press("q")
-        assert here.app.current_mode == "history"
 
 
 async def test_a_run_that_is_not_saved_is_there_too(folder: Path) -> None:
@@ -147,10 +155,12 @@ async def test_d_shows_the_change_since_the_version_before(folder: Path) -> None
         assert here.status == "There is no version before it. Mark two with space, then d."
 
 
-async def test_two_marked_versions_are_compared_older_first(folder: Path) -> None:
+async def test_the_working_copy_needs_no_restoring_and_two_marked_are_compared_older_first(folder: Path) -> None:
     edit(folder)
     async with sitting(folder) as here:
         await opened(here, "edited, not committed")
+        await here.press("R")
+        await here.until(lambda: here.status == "This is the working copy: there is nothing to restore.")
         await here.press("space", "G", "space")
         assert row(here, "v1").startswith("┃A v1")
         assert row(here, "*").startswith("┃B *")
@@ -165,7 +175,7 @@ async def test_two_marked_versions_are_compared_older_first(folder: Path) -> Non
 # -- restore --------------------------------------------------------------------------------------------------
 
 
-async def test_restore_puts_the_text_into_the_editor_and_writes_nothing(folder: Path) -> None:
+async def test_restore_puts_the_text_into_the_editor_writes_nothing_and_asks_before_it_replaces(folder: Path) -> None:
     before = places.fingerprint(folder)
     async with sitting(folder) as here:
         await opened(here, "2 versions")
@@ -180,13 +190,10 @@ async def test_restore_puts_the_text_into_the_editor_and_writes_nothing(folder: 
         await here.until(lambda: not here.app.session.unsaved)
         assert here.prompts.editor.text == places.SECOND
 
-
-async def test_restore_asks_before_it_replaces_unsaved_text(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await here.sees("triage.toml")
-        await here.press("e", "#", "escape")
-        await opened(here, "2 versions")
-        await here.press("j", "R")
+        # What is not saved is asked about before it is replaced.
+        await here.press("#", "escape", "5")
+        await here.sees("2 versions")
+        await here.press("R")
         await here.sees("Replace the unsaved text of triage?")
         await here.press("enter")
         assert here.app.current_mode == "history"
@@ -221,14 +228,6 @@ async def test_a_text_only_in_a_journal_says_how_to_keep_it(folder: Path) -> Non
         assert here.status.endswith("is only in the journal of a run: c in Results keeps it.")
         await here.press("r")
         assert here.status.endswith("so it cannot be run again.")
-
-
-async def test_the_working_copy_needs_no_restoring(folder: Path) -> None:
-    edit(folder)
-    async with sitting(folder) as here:
-        await opened(here, "edited, not committed")
-        await here.press("R")
-        await here.until(lambda: here.status == "This is the working copy: there is nothing to restore.")
 
 
 # -- running, choosing ----------------------------------------------------------------------------------------
@@ -311,22 +310,6 @@ async def test_hostile_text_is_shown_and_not_obeyed(folder: Path) -> None:
         await here.sees("{+␛[2J[reverse]+}Label{+·⇄+} this")
         assert "\x1b" not in here.text
         assert "\u202e" not in here.text
-
-
-async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
-    await finished(folder)
-    async with sitting(folder) as here:
-        await opened(here, "2 versions · 1 run")
-        async for size in here.sizes():
-            await here.sees("100.0 %▲")
-            assert len(list(here.app.screen.walk_children())) < 150
-            assert all(cell_len(line) <= size[0] for line in here.lines)
-            assert "? help" in here.lines[-1]
-            await here.sees("triage v2")
-            await here.press("tab")
-            assert history(here).details.has_focus
-            await here.press("shift+tab")
-            assert history(here).table.has_focus
 
 
 async def test_leaving_while_it_reads_loses_nothing(folder: Path) -> None:

@@ -149,7 +149,7 @@ fragments = st.lists(st.sampled_from(_PIECES), max_size=14).map("".join)
 bodies = fragments.map(lambda text: text.replace('"""', ""))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(fragments | bodies.map(lambda body: f'x = """{body}"""\n'), max_size=4).map("".join))
 def test_a_text_in_three_quotes_is_what_tomllib_makes_of_it(text: str) -> None:
     try:
