@@ -81,7 +81,7 @@ def test_where_the_words_begin(text: str, place: tuple[int, int]) -> None:
     assert wording_start(text) == place
 
 
-async def test_what_is_wrong_is_said_with_its_line_while_typing(folder: Path) -> None:
+async def test_what_is_wrong_is_said_with_its_line_while_typing_and_what_is_saved_when_it_is(folder: Path) -> None:
     async with sitting(folder) as here:
         await opened(here)
         await here.press("e", *["up"] * 9, "home", "down")
@@ -92,11 +92,7 @@ async def test_what_is_wrong_is_said_with_its_line_while_typing(folder: Path) ->
         await here.sees("tickets · t1")
         await here.until(lambda: here.status == "")
 
-
-async def test_saving_writes_the_file_and_says_so(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await opened(here)
-        await here.press("e", *["up"] * 9, "home", "#", "space")
+        await here.press("up", "home", "#", "space")
         await here.sees("● triage")
         await here.press("ctrl+s")
         await here.until(lambda: here.status == "saved prompts/triage.toml")
@@ -168,25 +164,6 @@ async def test_a_new_prompt_is_created_from_an_empty_list(folder: Path) -> None:
         await here.sees("There is already a prompt “greet”.")
 
 
-async def test_an_old_text_is_put_into_the_editor_and_can_be_taken_back(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await opened(here)
-        await here.prompts.take("triage", places.FIRST)
-        await here.sees("● triage")
-        assert triage(folder).read_text() == places.SECOND
-        await here.press("ctrl+z")
-        assert here.prompts.editor.text == places.SECOND
-
-
-async def test_a_bad_name_is_a_sentence(folder: Path) -> None:
-    async with sitting(folder) as here:
-        await opened(here)
-        await here.press("n")
-        await here.type("../x")
-        await here.press("enter")
-        await here.until(lambda: "cannot be a prompt's name" in here.status)
-
-
 async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Path, server: LoopbackServer) -> None:
     async with sitting(folder) as here:
         await opened(here)
@@ -233,7 +210,9 @@ async def test_a_judge_is_not_run_by_itself_and_the_whole_sentence_says_why(fold
         assert "x" * 20 not in here.text
 
 
-async def test_a_trial_of_a_committed_text_has_one_column_and_keeps_nothing(folder: Path) -> None:
+async def test_a_trial_of_a_committed_text_keeps_nothing_and_the_dialogs_say_what_they_take(
+    folder: Path,
+) -> None:
     async with sitting(folder) as here:
         await opened(here)
         await here.press("r")
@@ -242,8 +221,29 @@ async def test_a_trial_of_a_committed_text_has_one_column_and_keeps_nothing(fold
         assert lab is not None
         assert lab.runs() == []
 
+        # An old text is put into the editor and can be taken back.
+        await here.prompts.take("triage", places.FIRST)
+        await here.sees("● triage")
+        assert triage(folder).read_text() == places.SECOND
+        await here.press("ctrl+z")
+        assert here.prompts.editor.text == places.SECOND
+        await here.until(lambda: not here.app.session.unsaved)
+        await here.press("escape", "R")
+        await here.sees("2 versions × 1 model × 8 on tickets = 16 cells; baseline triage@v1")
+        assert "working copy  = v2" in here.text
+        await here.press("shift+tab", "shift+tab", "shift+tab", "space", "up", "up", "space")
+        await here.press("escape")
+        assert "Run triage" not in here.text
 
-async def test_a_failing_model_is_said_where_the_output_would_be(folder: Path, server: LoopbackServer) -> None:
+        await here.press("n")
+        await here.type("../x")
+        await here.press("enter")
+        await here.until(lambda: "cannot be a prompt's name" in here.status)
+
+
+async def test_failures_are_said_where_the_output_would_be_and_hostile_outputs_are_not_obeyed(
+    folder: Path, server: LoopbackServer
+) -> None:
     server.rule = lambda asked: status(401, "Incorrect API key [/] \x1b[31m")
     async with sitting(folder) as here:
         await opened(here)
@@ -251,6 +251,11 @@ async def test_a_failing_model_is_said_where_the_output_would_be(folder: Path, s
         await here.until(lambda: "failed" in here.status or here.app.session.bad)
         await here.sees("a ! ")
         assert "401" in here.text
+        assert "\x1b" not in here.text
+
+        server.rule, server.reply = None, HOSTILE
+        await here.press("r")
+        await here.sees("[INST] ␛[31mred [/] 漢字 👨👩 ⇄abc")
         assert "\x1b" not in here.text
 
 
@@ -276,14 +281,6 @@ async def test_a_key_is_not_sent_before_the_endpoint_is_trusted(folder: Path, se
         assert "Send a key" not in here.text
 
 
-async def test_hostile_outputs_are_shown_not_obeyed(folder: Path, server: LoopbackServer) -> None:
-    server.reply = HOSTILE
-    async with sitting(folder) as here:
-        await opened(here)
-        await here.press("r")
-        await here.sees("[INST] ␛[31mred [/] 漢字 👨👩 ⇄abc")
-
-
 async def test_every_pane_can_be_reached_at_every_size(folder: Path) -> None:
     async with sitting(folder) as here:
         async for size in here.sizes():
@@ -306,17 +303,6 @@ async def test_every_pane_can_be_reached_at_every_size(folder: Path) -> None:
             assert here.prompts.list.region.width == size[0]
             await here.press("q")
             assert here.prompts.list.region.width < size[0] / 2
-
-
-async def test_the_run_dialog_counts_what_is_ticked(folder: Path) -> None:
-    async with sitting(folder, NORMAL) as here:
-        await opened(here)
-        await here.press("R")
-        await here.sees("2 versions × 1 model × 8 on tickets = 16 cells; baseline triage@v1")
-        assert "working copy  = v2" in here.text
-        await here.press("shift+tab", "shift+tab", "shift+tab", "space", "up", "up", "space")
-        await here.press("escape")
-        assert "Run triage" not in here.text
 
 
 async def test_the_persons_own_editor(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import places
 from loopback import LoopbackServer, status
 from textual.content import Content
 from tui.runs_made import finished
-from tui.sitting import SMALL, WIDE, Sitting, sitting
+from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
 from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
@@ -40,7 +40,7 @@ async def test_the_loop_edit_run_verdict_commit(folder: Path) -> None:
         await here.sees("v2")
         await here.press("R")
         await here.sees("16 cells; baseline triage@v1")
-        await here.press("enter")
+        await here.press("up", "up", "enter")  # from the lists too it runs what is ticked
         await here.until(lambda: here.status.startswith("done: 16/16 cells"))
         await here.sees("▲ +100.0 BETTER")
         assert "b ▲ better 8" in here.text
@@ -58,18 +58,8 @@ async def test_the_loop_edit_run_verdict_commit(folder: Path) -> None:
         await here.sees("▁█")
 
 
-async def test_enter_does_not_commit(folder: Path) -> None:
-    await finished(folder, BOTH, save=False)
-    async with sitting(folder) as here:
-        await past(here)
-        await here.press("c")
-        await here.sees("Commit this run?")
-        await here.press("enter")
-        assert places.git(folder, "tag") == ""
-
-
-async def test_a_past_run_is_shown_with_its_detail_and_diff(folder: Path) -> None:
-    run = await finished(folder, BOTH)
+async def test_a_past_run_is_shown_with_its_detail_and_diff_and_enter_does_not_commit_it(folder: Path) -> None:
+    run = await finished(folder, BOTH, save=False)
     async with sitting(folder) as here:
         await past(here)
         await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
@@ -81,12 +71,26 @@ async def test_a_past_run_is_shown_with_its_detail_and_diff(folder: Path) -> Non
         await here.press("h")
         await here.until(lambda: "It is about billing." in detail(here))
         assert "triage@v1 · api" in detail(here)
+        await here.press("c")
+        await here.sees("Commit this run?")
+        await here.press("enter")
+        assert places.git(folder, "tag") == ""
 
 
-async def test_the_verdict_filters_sorting_and_metrics_of_one_run(folder: Path) -> None:
+async def test_the_detail_at_every_size_the_verdict_filters_sorting_and_metrics_of_one_run(folder: Path) -> None:
     await finished(folder, BOTH)
     async with sitting(folder) as here:
         await past(here)
+        await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
+        async for _ in here.sizes(NORMAL, SMALL, WIDE):
+            await here.press("enter")
+            await here.sees("── output ──")
+            assert "3 Results" in here.lines[0]
+            assert here.lines[-1].endswith("? help  ^p cmds")
+            assert len(list(here.app.screen.walk_children())) < 150
+            await here.press("q")
+            assert results(here).grid.has_focus
+
         await here.press("v")
         await here.sees("Baseline: a triage@v1 · api, on tickets")
         assert "BETTER: exact" in here.text
@@ -238,21 +242,6 @@ async def test_without_any_run_it_says_what_to_do(folder: Path) -> None:
         await here.press("o")
         await here.sees("No run yet: R on the Prompts screen makes one.")
         await here.press("enter", "escape")
-
-
-async def test_the_detail_can_be_read_at_every_size(folder: Path) -> None:
-    await finished(folder, BOTH)
-    async with sitting(folder) as here:
-        await past(here)
-        await here.until(lambda: "[-It is about -]billing[-.-]" in detail(here))
-        async for _ in here.sizes():
-            await here.press("enter")
-            await here.sees("── output ──")
-            assert "3 Results" in here.lines[0]
-            assert here.lines[-1].endswith("? help  ^p cmds")
-            assert len(list(here.app.screen.walk_children())) < 150
-            await here.press("q")
-            assert results(here).grid.has_focus
 
 
 async def test_hostile_outputs_never_reach_the_terminal(folder: Path, server: LoopbackServer) -> None:
