@@ -51,6 +51,8 @@ def build(
     """
     subjects = [subject_of(text) for text in request.subjects or _default_prompt(workspace)]
     evalset = workspace.load_evalset(evalset_name(workspace, request.evalset, subjects[0].prompt))
+    if request.inputs:
+        evalset = structs.replace(evalset, examples=request.inputs)
     metrics = judged_by_default(workspace, evalset.metrics or default_metrics(evalset.examples))
     there = workspace.settings.models
     problems = [*metric_problems(evalset, metrics), *model_problems(evalset, metrics, there)]

@@ -22,7 +22,7 @@ from promptlab.runs.values import (
     Variant,
 )
 from promptlab.scoring.values import Score
-from promptlab.workspace.values import Prompt
+from promptlab.workspace.values import Example, Prompt
 
 
 class PromptRow(Struct, frozen=True):
@@ -98,6 +98,7 @@ class RunRequest(Struct, frozen=True):
         again: Run the subject a second time with other seeds, an A/A run: what differs is chance.
         until_clear: Ask the examples in an order by chance and stop as soon as the verdict is clear.
         max_examples: Then ask no more than this many, or None for all.
+        inputs: Examples that no file has, in place of those of the eval set: for a trial, of which nothing is kept.
     """
 
     subjects: tuple[str, ...]
@@ -111,6 +112,7 @@ class RunRequest(Struct, frozen=True):
     again: bool = False
     until_clear: bool = False
     max_examples: int | None = None
+    inputs: tuple[Example, ...] = ()
 
 
 class CellScored(Struct, frozen=True):

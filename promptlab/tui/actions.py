@@ -145,6 +145,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action(
             "prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35, "view"
         ),
+        Action("prompts.input", "i", "input", "Type an input of your own to try the prompt on.", 37, "examples"),
+        Action("prompts.add", "a", "", "Add your own input to the eval set, as an example.", 38, "examples"),
         Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(
@@ -213,14 +215,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("results.steps", "t", "", "Show the steps of a chain, the one that failed first.", group="view"),
         Action("results.diff", "d", "", "Show the output with or without the words that changed.", group="view"),
         Action("results.verdict", "v", "verdict", "Say the verdicts in plain words.", 15, "run"),
-        Action(
-            "results.search",
-            "slash",
-            "search",
-            "Only examples with these words in or out.",
-            28,
-            "filter",
-        ),
+        Action("results.search", "slash", "search", "Only examples with these words in or out.", 28, "filter"),
         Action(
             "results.figures",
             "f",
@@ -281,6 +276,9 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("evals.tags", "t", "tags", "Set the tags of the example, or of the marked ones.", 24, "examples"),
         Action("evals.split", "s", "split", "Put the example, the marked ones or all into splits.", 28, "examples"),
         Action("evals.import", "i", "import", "Add the examples of a CSV or JSONL, after a preview.", 18, "examples"),
+        Action(
+            "evals.trial", "f", "", "Add an input of the last trial, and its answer if you wish.", group="examples"
+        ),
         Action("evals.guardrail", "w", "", "Add a metric that must not get worse.", group="examples"),
         Action(
             "evals.external", "e,ctrl+g,f4", "$EDITOR", "Edit the example or the settings in $EDITOR.", 34, "examples"

@@ -204,7 +204,9 @@ class PromptlabApp(App[int]):
         self.session.job = job
         if not job.elsewhere:
             job.limits = self.session.limits
-        if not job.scratch:
+        if job.scratch:
+            self.session.trial = job
+        else:
             self.session.table = job.table
         self.session.say("")
         self.run_worker(partial(self._run, job), group="job")

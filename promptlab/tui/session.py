@@ -26,6 +26,7 @@ class Session:
         example: Id of the example that the screens are about, "" before one is chosen.
         pair: Two subjects that Diff is asked to show next, the older one first.
         job: The run that is going on, or the one that ended last.
+        trial: The trial whose answers can still be made examples: the last one.
         messages: Prompt name to the message of a commit that was typed and not used.
         sitting: What this sitting leaves for the next one, as soon as the lab is open.
         keeping: What is typed and not saved, on its way there.
@@ -52,6 +53,7 @@ class Session:
         self.example = ""
         self.pair: tuple[str, str] | None = None
         self.job: Job | None = None
+        self.trial: Job | None = None
         self.messages: dict[str, str] = {}
         self.sitting: Sitting | None = None
         self.keeping = Keeping(self._not_kept)

@@ -345,3 +345,54 @@ async def test_a_file_with_two_kinds_of_line_ends_can_only_be_read_here(
         await here.press("ctrl+g")
         await here.until(lambda: here.status == "saved prompts/triage.toml")
         assert triage(folder).read_bytes() == mixed.encode() + b"# end\n"
+
+
+async def test_an_input_of_ones_own_is_tried_survives_a_kill_and_becomes_an_example(folder: Path) -> None:
+    file = folder / "evalsets" / "tickets.toml"
+    before = file.read_text()
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("a")
+        await here.sees("There is no input of your own to add: i types one.")
+        await here.press("i")
+        await here.sees("Your own input for triage")
+        await here.type("I was charged TWICE.")
+        await here.press("backspace", "ctrl+q")
+        await here.until(lambda: here.app.return_value == 0)
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("i")
+        await here.sees("charged twice.I was charged TWICE")
+        await here.press("ctrl+a", "ctrl+k")
+        await here.type("A bill, please")
+        await here.press("tab")
+        await here.type("billing")
+        await here.press("ctrl+s")
+        await here.sees("r tries the prompt on it")
+        await here.sees("other: A bill, please")
+        await here.press("r")
+        await here.sees("done: 1/1")
+        await here.press("a")
+        await here.sees("added t9 to evalsets/tickets.toml, tagged ad-hoc. u takes it back.")
+        await here.sees("tickets · t9  9/9")
+        new = (
+            '[[examples]]\nid = "t9"\nvars = { ticket = "A bill, please" }\nexpected = "billing"\ntags = ["ad-hoc"]\n'
+        )
+        assert file.read_text() == before + new
+        await here.press("6")
+        await here.sees("9 examples")
+        await here.press("f")
+        await here.sees("ad-hoc · a triage@v2 · api · other")
+        await here.press("enter")
+        await here.sees("Example t9")
+        await here.press("escape")
+        await here.sees("What you typed here is not saved.")
+        await here.press("L", "u")
+        await here.sees("Last, just now: added t9 in")
+        await here.press("U")
+        await here.sees("8 examples")
+        await here.press("f", "enter")
+        await here.sees("New example of tickets")
+        await here.press("ctrl+s")
+        await here.sees("added t9")
+    assert file.read_text() == before + new.replace("ad-hoc", "trial").replace("billing", "other")

@@ -29,6 +29,7 @@ from promptlab.tui.screens.evals_rows import (
     SettingRows,
     example_pieces,
 )
+from promptlab.tui.screens.evals_tried import add_tried
 from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.past import Pick
 from promptlab.tui.session import Session
@@ -59,8 +60,8 @@ class EvalsScreen(Page):
     PROSE: ClassVar[dict[str, str]] = {
         "": "Evals: what prompts are tried on, and what better means.",
         "examples": "The examples of one eval set, as its file has them. = asks the same as another example, ◼ is "
-        "marked. Enter opens one to change it, a adds one, D deletes, u takes the last change back. What the file "
-        "has besides, comments too, stays as it is.",
+        "marked. Enter opens one to change it, a adds one, f one of the last trial, D deletes, u takes the last "
+        "change back. What the file has besides, comments too, stays as it is.",
         "filter": "All words must be there. tag:late, split:dev, group:g1 and id:s0 look at one field, is:duplicate "
         "at examples that ask the same, -word leaves out. Enter goes to the table, Esc takes the filter away.",
         "example": "All of the example under the cursor.",
@@ -228,7 +229,7 @@ class EvalsScreen(Page):
                 return self.has_class("-narrow")
             case "all":
                 return self.has_class("-filtering") or bool(self.marked)
-            case "add" | "filter" | "twins" | "delete" | "tags" | "split" | "guardrail":
+            case "add" | "trial" | "filter" | "twins" | "delete" | "tags" | "split" | "guardrail":
                 return self.examples is not None
             case "commit":
                 return super().check_action(action, parameters) if self.session.evalset else False
@@ -361,6 +362,10 @@ class EvalsScreen(Page):
     def action_import(self) -> None:
         """Add the examples of a file, after a preview."""
         self._do(self.changes.take_in)
+
+    def action_trial(self) -> None:
+        """Make an example of an input that was tried, and of its answer."""
+        self._do(partial(add_tried, self, self.changes))
 
     def action_new(self) -> None:
         """Create an eval set."""

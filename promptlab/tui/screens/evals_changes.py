@@ -17,7 +17,7 @@ from promptlab.tui.safe import one_line
 from promptlab.tui.screens.evals_rows import example_pieces, import_pieces
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Answer, Ask, Question
-from promptlab.tui.widgets.form import Field, Form, Save
+from promptlab.tui.widgets.form import NOTHING, Field, Form, Save
 from promptlab.tui.widgets.wrapping import Piece
 from promptlab.workspace.example_files import ExampleEdits
 from promptlab.workspace.values import Example
@@ -64,8 +64,12 @@ class Changes:
         if problem := await self._write(edits, title):
             self._screen.session.say(problem, bad=True)
 
-    async def edit(self, example: Example) -> None:
-        """Change an example in a form."""
+    async def edit(self, example: Example, typed: Mapping[str, str] = NOTHING) -> None:
+        """Change an example in a form.
+
+        Args:
+            typed: What some fields say instead, as if it had been typed.
+        """
         from promptlab.tui.screens.evals_form import example_of
 
         async def save(texts: Mapping[str, str]) -> str:
@@ -77,12 +81,17 @@ class Changes:
                 return ""
             return await self._write(ExampleEdits({example.id: new}), f"changed {one_line(example.id)}")
 
-        await self._form(f"Example {one_line(example.id)}", example, example.id, save)
+        await self._form(f"Example {one_line(example.id)}", example, example.id, save, typed)
 
-    async def add(self) -> None:
-        """Add an example in a form; without an eval set, say how to begin one."""
+    async def add(self, like: Example | None = None, typed: Mapping[str, str] = NOTHING) -> None:
+        """Add an example in a form; without an eval set, say how to begin one.
+
+        Args:
+            like: Whose variables it begins with.
+            typed: What other fields say, as if it had been typed.
+        """
         from promptlab.lab.examples import free_ids
-        from promptlab.tui.screens.evals_form import example_of
+        from promptlab.tui.screens.evals_form import example_of, texts_of
 
         screen, examples = self._screen, self._screen.examples
         if examples is None:
@@ -100,15 +109,18 @@ class Changes:
                 screen.table.select(new.id)
             return problem
 
-        await self._form(f"New example of {one_line(screen.session.evalset)}", start, "", save)
+        await self._form(
+            f"New example of {one_line(screen.session.evalset)}", start, "", save, texts_of(like) | dict(typed)
+        )
 
-    async def _form(self, title: str, example: Example, id: str, save: Save) -> None:
+    async def _form(self, title: str, example: Example, id: str, save: Save, typed: Mapping[str, str]) -> None:
         """Show the form of an example with what was typed into it before; ``id`` is "" for a new one."""
         from promptlab.tui.screens.evals_form import fields_of, variables_of
 
         keeping = self._screen.session.keeping
         place: Place = ("example", self._screen.session.evalset, id)
-        typed = keeping.forms[place].fields if place in keeping.forms else {}
+        kept = keeping.forms[place].fields if place in keeping.forms else {}
+        typed = {**kept, **typed}
         fields = fields_of(self._screen.examples, example, variables_of(typed))
         form = Form(title, fields, save, typed, partial(keeping.typed, place))
         await app_of(self._screen).push_screen_wait(form)

@@ -14,7 +14,8 @@ from promptlab.tui.widgets.form import Field
 from promptlab.workspace.example_files import raw_example
 from promptlab.workspace.values import Example
 
-_VARIABLE = "vars."
+VARIABLE = "vars."
+"""Begins the name of a field that is a variable."""
 _TEXTS = ("reference", "context", "previous", "feedback")
 _RARE = ("previous", "feedback")
 _LABELS = {"reference": "a good answer", "context": "what the answer must rest on"}
@@ -32,7 +33,7 @@ def fields_of(examples: ExampleList | None, example: Example, variables: Sequenc
     names = dict.fromkeys([*usual, *variables, *example.vars])
     there = examples.evalset.examples if examples is not None else ()
     fields = [
-        Field(f"{_VARIABLE}{name}", name, as_text(example.vars.get(name, "")), "a variable", lines=True)
+        Field(f"{VARIABLE}{name}", name, as_text(example.vars.get(name, "")), "a variable", lines=True)
         for name in names
     ]
     more = "more variables, one a line: name = text"
@@ -51,9 +52,17 @@ def fields_of(examples: ExampleList | None, example: Example, variables: Sequenc
     return [*fields, id, Field("more", "+ variable", "", more, lines=True)]
 
 
+def texts_of(example: Example | None) -> dict[str, str]:
+    """The variables of an example as the texts of fields, and what the right answer is."""
+    if example is None:
+        return {}
+    texts = {f"{VARIABLE}{name}": as_text(value) for name, value in example.vars.items()}
+    return texts | ({} if example.expected is None else {"expected": as_text(example.expected)})
+
+
 def variables_of(typed: Mapping[str, str]) -> list[str]:
     """The variables among the names of fields."""
-    return [name.removeprefix(_VARIABLE) for name in typed if name.startswith(_VARIABLE)]
+    return [name.removeprefix(VARIABLE) for name in typed if name.startswith(VARIABLE)]
 
 
 def example_of(texts: Mapping[str, str], old: Example) -> Example:
@@ -66,9 +75,9 @@ def example_of(texts: Mapping[str, str], old: Example) -> Example:
         raise UsageFault("An example needs an id.")
     vars: dict[str, object] = {}
     for key, text in texts.items():
-        name = key.removeprefix(_VARIABLE)
+        name = key.removeprefix(VARIABLE)
         # A variable that it did not have, and that was left empty, it still does not have.
-        if key.startswith(_VARIABLE) and (text or name in old.vars):
+        if key.startswith(VARIABLE) and (text or name in old.vars):
             vars[name] = _value(text, old.vars.get(name))
     for line in texts.get("more", "").splitlines():
         name, equals, text = line.partition("=")

@@ -75,18 +75,21 @@ def best_evalset(evalsets: Sequence[EvalSet], default: str | None, used: frozens
     return min(evalsets, key=lacks, default=None)
 
 
-def preview_pieces(seen: Look, evalset: EvalSet | None, at: int) -> list[Piece]:
-    """The preview: which example, its variables, the messages as a model would get them."""
+def preview_pieces(seen: Look, evalset: EvalSet | None, at: int, input: Example | None = None) -> list[Piece]:
+    """The preview: which example or input, its variables, the messages as a model would get them."""
     if seen.problems:
         pieces = [Piece("This text does not load yet.\n\n", "bad")]
         pieces += [Piece(f"{problem}\n", "warn") for problem in seen.problems]
         return pieces
     if seen.prompt is not None and seen.prompt.judge is not None:
         return _judge_pieces(seen.prompt, seen.used)
-    if evalset is None or not evalset.examples:
-        return [Piece("There is no example to fill it with. Create evalsets/NAME.toml with [[examples]].", "dim")]
-    example = evalset.examples[at]
-    pieces = [Piece(f"{evalset.name} · {example.id}", "head"), Piece(f"  {at + 1}/{len(evalset.examples)}\n", "dim")]
+    if input is not None:
+        example, pieces = input, [Piece("your own input", "head"), Piece("  a adds it to the eval set\n", "dim")]
+    elif evalset is not None and evalset.examples:
+        example, count = evalset.examples[at], len(evalset.examples)
+        pieces = [Piece(f"{evalset.name} · {example.id}", "head"), Piece(f"  {at + 1}/{count}\n", "dim")]
+    else:
+        return [Piece("There is no example to fill it with: i types an input.", "dim")]
     for key, value in example.vars.items():
         tone = "dim" if key in seen.unused else "accent"
         pieces += [Piece(f"{key}", tone), Piece(f" = {_value(value)}\n", "dim" if tone == "dim" else "")]

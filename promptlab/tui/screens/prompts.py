@@ -21,9 +21,10 @@ from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import Buffer, wording_start
 from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.drafting import restore
+from promptlab.tui.screens.filling import Filling
 from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.pasts import Pasts
-from promptlab.tui.screens.preview import Look, best_evalset, look, preview_pieces
+from promptlab.tui.screens.preview import Look, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
 from promptlab.tui.screens.trial import no_candidate
@@ -34,13 +35,12 @@ from promptlab.tui.widgets.dialog import Ask
 from promptlab.tui.widgets.editor import Editor
 from promptlab.tui.widgets.textview import TextView
 from promptlab.tui.widgets.virtual_table import VirtualTable
-from promptlab.workspace.values import EvalSet, Example
 
 CHECK_AFTER = 0.15
 """Seconds of quiet after which a text that is being typed is checked."""
 VIEWS = ("editor", "preview", "trial")
 NO_PROMPTS = "No prompt yet: press n to create one."
-NO_EXAMPLES = "There is no example to try it on. Create evalsets/NAME.toml with [[examples]]."
+NO_EXAMPLES = "There is no example to try it on. i types an input, a then makes an eval set of it."
 
 
 class PromptsScreen(Page):
@@ -54,7 +54,8 @@ class PromptsScreen(Page):
         "! does not load. The trend is the mean score of each version that a saved run has measured.",
         "editor": "The prompt's file, as it is. What is wrong with it is said below as you type. "
         "ctrl+r tries the text as it stands, saved or not.",
-        "preview": "What a model would be sent, filled with one example's variables. [ and ] choose the example.",
+        "preview": "What a model would be sent, filled with one example's variables. [ and ] choose the example; "
+        "i types an input of your own, which the trial takes, too, and a adds it to the eval set.",
         "trial": "Outputs of the text in the editor, beside those of its last version where they differ, on five "
         "examples from the one in the preview on. Nothing of a trial is kept; R makes a run that is.",
     }
@@ -67,10 +68,7 @@ class PromptsScreen(Page):
         self.buffers: dict[str, Buffer] = {}
         self.current = ""
         self._rows: list[PromptRow] = []
-        self._evalsets: list[EvalSet] = []
-        self._default: str | None = None
-        self._evalset: EvalSet | None = None
-        self._at = 0
+        self.filling = Filling(self)
         self._seen = Look(None)
         self._complaint = ""
         self._check: Timer | None = None
@@ -108,21 +106,9 @@ class PromptsScreen(Page):
         self.run_worker(self._load, group="load")
 
     async def _load(self) -> None:
-        lab = await self.session.lab()
-        self._default = await in_thread(lab.default_evalset)
-        await self._load_evalsets()
+        await self.filling.load()
         await restore(self)
         await self._load_rows()
-
-    async def _load_evalsets(self) -> None:
-        lab = await self.session.lab()
-        found: list[EvalSet] = []
-        for name in await in_thread(lab.evalset_names):
-            try:
-                found.append(await in_thread(partial(lab.evalset, name)))
-            except PromptlabError as fault:
-                self.session.say(str(fault).partition("\n")[0], bad=True)
-        self._evalsets = found
 
     async def _load_rows(self) -> None:
         lab = await self.session.lab()
@@ -191,7 +177,8 @@ class PromptsScreen(Page):
         text = self.buffers[self.current].text
         self.editor.open_edited(text, self.buffers[self.current].saved.text)
         self.editor.move_cursor(wording_start(text))
-        self._evalset = None
+        self.filling.own = False
+        self.filling.forget()
         self._titles()
         self.look_soon(0)
 
@@ -242,21 +229,14 @@ class PromptsScreen(Page):
             return
         lab = await self.session.lab()
         name, text = self.current, buffer.text
-        if self._evalset is None:
-            first = await in_thread(partial(look, lab, name, text, None))
-            usual = first.prompt.evalset if first.prompt else None
-            self._evalset = best_evalset(self._evalsets, usual or self._default, frozenset(first.used))
-            self._at = 0
-        self._seen = await in_thread(partial(look, lab, name, text, self._example))
+        filling = self.filling
+        if filling.evalset is None:
+            filling.choose(await in_thread(partial(look, lab, name, text, None)))
+        self._seen = await in_thread(partial(look, lab, name, text, filling.example))
         preview = self.query_one("#preview", TextView)
-        preview.show(preview_pieces(self._seen, self._evalset, self._at), keep_place=True)
+        preview.show(preview_pieces(self._seen, filling.evalset, filling.at, filling.input), keep_place=True)
         self._complain(self._seen.sentence)
         self.trying.title()
-
-    @property
-    def _example(self) -> Example | None:
-        examples = self._evalset.examples if self._evalset else ()
-        return examples[self._at] if self._at < len(examples) else None
 
     def _complain(self, sentence: str) -> None:
         if app_of(self).screen is not self:
@@ -273,10 +253,11 @@ class PromptsScreen(Page):
             self.session.say(self._seen.sentence or NO_PROMPTS, bad=True)
         elif refusal := no_candidate(self._seen.prompt):
             self.session.say(refusal, bad=True)
-        elif self._evalset is None or not self._evalset.examples:
+        elif (cases := self.filling.evalset) is None or not cases.examples:
             self.session.say(NO_EXAMPLES, bad=True)
         else:
-            return Ready(self._seen.prompt, self.pasts.known.get(self.current), self._evalset, self._at, self.drafts)
+            at, own, past = self.filling.at, self.filling.input, self.pasts.known.get(self.current)
+            return Ready(self._seen.prompt, past, cases, at, self.drafts, own)
         return None
 
     # -- what the app tells -------------------------------------------------------------------------------
@@ -287,8 +268,7 @@ class PromptsScreen(Page):
 
     async def _reread(self, paths: tuple[str, ...]) -> None:
         if any(path.startswith("evalsets/") for path in paths):
-            await self._load_evalsets()
-            self._evalset = None
+            await self.filling.load()
             self.look_soon(0)
         if any(path.startswith("prompts/") for path in paths):
             await self.saving.reread(paths)
@@ -349,9 +329,19 @@ class PromptsScreen(Page):
         self._step(1)
 
     def _step(self, step: int) -> None:
-        if self._evalset is not None and self._evalset.examples:
-            self._at = (self._at + step) % len(self._evalset.examples)
-            self.look_soon(0)
+        self.filling.step(step)
+        self.look_soon(0)
+
+    def action_input(self) -> None:
+        """Type values for the variables."""
+        if self._seen.prompt is not None and self._seen.prompt.judge is None:
+            self.run_worker(partial(self.filling.ask, self._seen), group="ask", exclusive=True)
+        else:
+            self.session.say(self._seen.sentence or "A judge is filled with the answer that it grades.", bad=True)
+
+    def action_add(self) -> None:
+        """Make an example of the input that was typed."""
+        self.run_worker(self.filling.add, group="ask", exclusive=True)
 
     def action_new(self) -> None:
         """Create a prompt."""

@@ -13,7 +13,7 @@ from promptlab.tui.screens.run_dialog import RunDialog
 from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.textview import Piece
 from promptlab.tui.widgets.ticks import Option
-from promptlab.workspace.values import EvalSet, Prompt
+from promptlab.workspace.values import EvalSet, Example, Prompt
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
@@ -34,19 +34,24 @@ def no_candidate(prompt: Prompt) -> str:
     return f"{prompt.name} is a judge: it grades answers inside a run. Name it in an eval set's [[metrics]]."
 
 
-def trial_request(prompt: Prompt, past: PromptPast | None, evalset: EvalSet, at: int) -> RunRequest:
+def trial_request(
+    prompt: Prompt, past: PromptPast | None, evalset: EvalSet, at: int, input: Example | None = None
+) -> RunRequest:
     """What a trial runs: the text as it stands and, where it differs from it, the last version; five examples.
 
     Args:
         prompt: The text in the editor, parsed.
         at: The example in the preview; the trial takes it and those after it, starting over at the end.
+        input: What the person typed: the trial takes it and no example.
     """
-    examples = few_examples(evalset, at)
+    inputs = (input,) if input else ()
+    examples = () if input else few_examples(evalset, at)
     usable = [version for version in past.versions if not version.error] if past else []
     if not usable or usable[-1].content == prompt.content:
-        return RunRequest((prompt.name,), evalset=evalset.name, only=examples, trials=1)
+        return RunRequest((prompt.name,), evalset=evalset.name, only=examples, trials=1, inputs=inputs)
     before = f"{prompt.name}@{usable[-1].label}"
-    return RunRequest((before, prompt.name), evalset=evalset.name, baseline=before, only=examples, trials=1)
+    both = (before, prompt.name)
+    return RunRequest(both, evalset=evalset.name, baseline=before, only=examples, trials=1, inputs=inputs)
 
 
 def few_examples(evalset: EvalSet, at: int) -> tuple[str, ...]:

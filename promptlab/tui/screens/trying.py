@@ -14,7 +14,7 @@ from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.trial import companions, run_dialog, trial_pieces, trial_request
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView
-from promptlab.workspace.values import EvalSet, Prompt
+from promptlab.workspace.values import EvalSet, Example, Prompt
 
 if TYPE_CHECKING:
     from promptlab.tui.screens.prompts import PromptsScreen
@@ -29,6 +29,7 @@ class Ready(NamedTuple):
         prompt: The text in the editor, parsed.
         at: The example in the preview.
         drafts: Prompt name to text that is not saved.
+        input: What the person typed to try it on, in place of examples.
     """
 
     prompt: Prompt
@@ -36,6 +37,7 @@ class Ready(NamedTuple):
     evalset: EvalSet
     at: int
     drafts: dict[str, str]
+    input: Example | None = None
 
 
 def _text(screen: PromptsScreen) -> tuple[str, str]:
@@ -60,7 +62,7 @@ class Trying:
         if ready is None:
             return
         tried = _text(self._screen)
-        request = trial_request(ready.prompt, ready.past, ready.evalset, ready.at)
+        request = trial_request(ready.prompt, ready.past, ready.evalset, ready.at, ready.input)
         job = await self._screen.begin(request, ready.drafts, scratch=True)
         if job is not None:
             self._job, self._tried, self._painted = job, tried, (-1, 0)

@@ -25,7 +25,7 @@ from promptlab.tui.widgets.wrapping import Piece
 
 _KEYS = "^s saves · tab, ↑ ↓ move · ^g $EDITOR · Esc leaves"
 
-_NONE: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 Keep = Callable[[Mapping[str, str]], None]
 Save = Callable[[Mapping[str, str]], Awaitable[str]]
@@ -91,7 +91,7 @@ class Form(ModalScreen[bool]):
     ]
 
     def __init__(
-        self, title: str, fields: Sequence[Field], save: Save, typed: Mapping[str, str] = _NONE, keep: Keep = _lost
+        self, title: str, fields: Sequence[Field], save: Save, typed: Mapping[str, str] = NOTHING, keep: Keep = _lost
     ) -> None:
         """Lay out fields.
 
@@ -166,7 +166,7 @@ class Form(ModalScreen[bool]):
 
     def _end(self, *, saved: bool) -> None:
         self._over = True
-        self._keep(_NONE)
+        self._keep(NOTHING)
         self.dismiss(saved)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
