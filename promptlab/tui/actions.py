@@ -145,8 +145,8 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action(
             "prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35, "view"
         ),
-        Action("prompts.input", "i", "input", "Type an input of your own to try the prompt on.", 37, "examples"),
-        Action("prompts.add", "a", "", "Add your own input to the eval set, as an example.", 38, "examples"),
+        Action("prompts.input", "i", "input", "Type an input of your own to try the prompt on.", 61, "examples"),
+        Action("prompts.add", "a", "", "Add your own input to the eval set, as an example.", group="examples"),
         Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(

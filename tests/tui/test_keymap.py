@@ -24,7 +24,7 @@ def write(text: str) -> Path:
 
 async def test_own_keys_and_colours_work_and_are_shown(folder: Path) -> None:
     file = write('theme = "nord"  # blue\n[keys.prompts]\nrun_all = "f9,ctrl+y"\n[keys]\n"app.help" = "f12"\n')
-    async with sitting(folder) as here:
+    async with sitting(folder, (120, 50)) as here:
         await here.sees("v2")
         assert here.app.theme == "nord"
         assert "F9 run all" in here.lines[-1]

@@ -49,7 +49,7 @@ def test_a_judge_shows_what_it_grades_by(lab: Lab, text: str, words: str) -> Non
 
 
 def test_without_examples_it_says_what_to_do(lab: Lab) -> None:
-    assert "Create evalsets/NAME.toml" in shown(lab, places.SECOND, None)
+    assert "i types an input" in shown(lab, places.SECOND, None)
 
 
 def test_values_that_are_not_text_are_shown_as_json(lab: Lab) -> None:
