@@ -18,6 +18,7 @@ from promptlab.errors import HistoryFault, InvalidFile, NotFound, Problem, Promp
 from promptlab.history.repository import Repository
 from promptlab.history.values import RepoState, RunRecord, Version
 from promptlab.lab import checking, modelling, planning, subjects
+from promptlab.lab.evalsets import EvalSets
 from promptlab.lab.trend import trend_of
 from promptlab.lab.values import Blame, Conflict, FileText, PromptPast, PromptRow, Subject
 from promptlab.models import registry, trust
@@ -46,6 +47,7 @@ class Reader:
         self.workspace = workspace
         self._repository: Repository | None = None
         self._seen = watch.snapshot(workspace.root)
+        self._evalsets = EvalSets()
 
     @property
     def root(self) -> Path:
@@ -152,7 +154,7 @@ class Reader:
 
     def evalset(self, name: str = "") -> EvalSet:
         """An eval set by name; the default one without."""
-        return self.workspace.load_evalset(planning.evalset_name(self.workspace, name))
+        return self._evalsets.load(self.workspace, planning.evalset_name(self.workspace, name))
 
     def evalset_for(self, prompt: Prompt | None) -> str | None:
         """Name of the eval set that a prompt is run over when nothing else is said; None when nothing says one."""
