@@ -187,22 +187,6 @@ async def test_the_last_two_versions_are_shown_side_by_side_and_r_runs_both(fold
         assert here.status == "Only one model has run both versions."
 
 
-async def test_scores_and_outputs_of_stored_runs_stand_beside_it(folder: Path) -> None:
-    await finished(folder)
-    async with sitting(folder) as here:
-        await shown(here, "▲ 8 better  ▼ 0 worse  = 0 same")
-        await here.sees("api  BETTER: exact is 100.0 points higher")
-        assert "exact on api" in here.text
-        await here.press("tab")
-        assert diff(here).scores.has_focus
-        await here.press("j")
-        await here.sees("output t2  v1 → v2")
-        assert "▲ exact 0 → 1" in here.text
-        assert "- [-It is about·-]shipping[-.-]" in here.text
-        await here.press("enter")
-        assert diff(here).output.has_focus
-
-
 async def test_a_text_that_is_not_saved_is_not_what_is_compared(folder: Path) -> None:
     edit(folder)
     async with sitting(folder, SMALL) as here:
@@ -213,17 +197,6 @@ async def test_a_text_that_is_not_saved_is_not_what_is_compared(folder: Path) ->
         await shown(here, "on disk; the editor has unsaved text · pair 2/2")
         await here.press("left_square_bracket")
         await here.sees(" the editor has unsaved text · pair 1/2")
-
-
-async def test_a_small_terminal_shows_one_pane_at_a_time(folder: Path) -> None:
-    await finished(folder)
-    async with sitting(folder, SMALL) as here:
-        await shown(here, "triage  v1 → v2")
-        for pane in ("fields", "scores", "output", "fields"):
-            await here.until(lambda pane=pane: here.app.focused is not None and here.app.focused.id == pane)
-            await here.until(lambda: sum(line.startswith(("╭", "┏")) for line in here.lines) == 1)
-            assert diff(here).query_one(f"#{pane}").region.height >= 9
-            await here.press("tab")
 
 
 async def test_brackets_step_through_the_pairs_of_which_an_edited_working_copy_is_the_newest(folder: Path) -> None:
@@ -270,10 +243,10 @@ async def test_hostile_text_is_shown_and_not_obeyed(folder: Path, server) -> Non
         assert "\u202e" not in here.text
 
 
-async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
+async def test_scores_and_outputs_of_a_stored_run_stand_beside_it_at_every_size(folder: Path) -> None:
     await finished(folder)
     async with sitting(folder) as here:
-        await shown(here, "8 better")
+        await shown(here, "▲ 8 better  ▼ 0 worse  = 0 same")
         async for size in here.sizes(WIDE, NORMAL, SMALL, WIDE):
             await here.sees("8 better")
             await here.until(lambda size=size: (" │ + " in here.text) == (size == WIDE))
@@ -288,6 +261,26 @@ async def test_it_fits_terminals_of_all_sizes(folder: Path) -> None:
             await here.press("tab")
             await here.sees("▲ exact 0 → 1")
             await here.press("shift+tab", "shift+tab")
+
+        # The scores and the outputs of the stored run.
+        await here.sees("api  BETTER: exact is 100.0 points higher")
+        assert "exact on api" in here.text
+        await here.press("tab")
+        assert diff(here).scores.has_focus
+        await here.press("j")
+        await here.sees("output t2  v1 → v2")
+        assert "▲ exact 0 → 1" in here.text
+        assert "- [-It is about·-]shipping[-.-]" in here.text
+        await here.press("enter")
+        assert diff(here).output.has_focus
+
+        # A small terminal shows one pane at a time.
+        await here.pilot.resize_terminal(*SMALL)
+        for pane in ("output", "fields", "scores", "output"):
+            await here.until(lambda pane=pane: here.app.focused is not None and here.app.focused.id == pane)
+            await here.until(lambda: sum(line.startswith(("╭", "┏")) for line in here.lines) == 1)
+            assert diff(here).query_one(f"#{pane}").region.height >= 9
+            await here.press("tab")
 
 
 async def test_p_chooses_another_prompt(folder: Path) -> None:
