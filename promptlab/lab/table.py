@@ -84,7 +84,7 @@ class RunTable:
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
         self._examples = {example.id: example for example in self.examples}
         self._outcomes = Answers()
-        self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
+        self._scores: dict[tuple[str, str, int], tuple[Score, ...]] = {}
         self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
         self._traces: dict[tuple[str, str, int], Trace] = {}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
@@ -119,7 +119,8 @@ class RunTable:
         self._outcomes.put(place, event.outcome)
         if event.trace is not None:
             self._traces[place] = event.trace
-        self._scores.setdefault(place, {}).update({score.metric: score for score in event.scores})
+        scores = {score.metric: score for score in (*self._scores.get(place, ()), *event.scores)}
+        self._scores[place] = tuple(scores.values())
         self.revision += 1
 
     def keep_rows(self, column: str, example: str, trial: int, rows: Mapping[str, list[float]]) -> None:
@@ -152,7 +153,7 @@ class RunTable:
         return self._traces.get((column, example, trial))
 
     def trial_scores(self, column: str, example: str, trial: int) -> dict[str, Score]:
-        return self._scores.get((column, example, trial), {})
+        return {score.metric: score for score in self._scores.get((column, example, trial), ())}
 
     def rows_of(self, column: str, example: str, trial: int) -> dict[str, list[float]]:
         """What a cell with an answer adds to each metric of the whole column."""

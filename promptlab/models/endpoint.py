@@ -137,7 +137,7 @@ class Endpoint:
         batch.begin(self._send_all(wire, requests, batch))
         self._open.add(batch)
         try:
-            for _ in requests:
+            for _ in range(len(requests)):
                 yield await batch.next()
         finally:
             self._open.discard(batch)

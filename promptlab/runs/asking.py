@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from itertools import chain, zip_longest
+from typing import overload
 
 import msgspec
 
@@ -123,6 +124,29 @@ class Reader:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
         return None
+
+
+class Requests(Sequence[Request]):
+    """The requests of cells that have one, each made when it is looked at, and held by nobody here."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._cells = cells
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    @overload
+    def __getitem__(self, index: int) -> Request: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Request]: ...
+
+    def __getitem__(self, index: int | slice) -> Request | Sequence[Request]:
+        if isinstance(index, slice):
+            return Requests(self._cells[index])
+        request = self._cells[index].request
+        assert request is not None, "only of cells that have one"
+        return request
 
 
 async def arrived(inbox: asyncio.Queue[Outcome | None], most: int) -> list[Outcome]:

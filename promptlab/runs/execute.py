@@ -8,7 +8,7 @@ takes any time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ import msgspec
 
 from promptlab.errors import StorageFault
 from promptlab.models.values import Fault, Outcome, Preparing, Request, Written
-from promptlab.runs.asking import Reader, Turn, arrived, failed, in_order
+from promptlab.runs.asking import Reader, Requests, Turn, arrived, failed, in_order
 from promptlab.runs.control import Control, heard
 from promptlab.runs.keeping import AT_ONCE, Keeping
 from promptlab.runs.means import Means
@@ -224,7 +224,7 @@ class _Execution(Keeping):
 
     async def _look_up(self) -> None:
         """Take what the cache has."""
-        keys = iter([key for key, cells in self.waiting.items() if cells[0].request is not None])
+        keys = iter([key for key, cells in self.waiting.items() if cells[0].asks is not None])
         while not self.halted and (some := list(islice(keys, AT_ONCE))):
             found = await asyncio.to_thread(self.cache.get_many, some)
             await self._keep([found[key] for key in some if key in found])
@@ -245,46 +245,47 @@ class _Execution(Keeping):
     async def _ask(self, *names: str) -> None:
         """Ask models for what is left of their cells, one after the other."""
         for name, following in zip(names, [*names[1:], ""], strict=True):
-            requests, chains = self._requests(name), self._chains(name)
-            if not (requests or chains) or self.halted or self.spent:
+            left, chains = self._left(name), self._chains(name)
+            if not (left or chains) or self.halted or self.spent:
                 continue
             self.tally.begin_model(name)
             self.events.put_nowait((ModelLoading(name),))
             try:
-                await self._ask_one(name, requests, "" if chains else following)
+                await self._ask_one(name, left, "" if chains else following)
                 await self._walk(name, chains)
             finally:
                 self.tally.end_model(name)
 
-    async def _ask_one(self, name: str, requests: Sequence[Request], following: str) -> None:
+    async def _ask_one(self, name: str, cells: Mapping[str, Cell], following: str) -> None:
         """Ask one model; towards the end, have the following one ready."""
-        left = len(requests)
+        left = len(cells)
         kept: list[CellDone] = []
 
         def write(outcome: Outcome) -> None:
             nonlocal left
             self._take(name, kept, outcome)
             left -= 1
-            if following and left == min(_LAST, len(requests) - 1):
+            if following and left == min(_LAST, len(cells) - 1):
                 self._prepare(following)
 
-        async with aclosing(self._asked(name, requests, write)) as coming:
+        async with aclosing(self._asked(name, cells, Requests(tuple(cells.values())), write)) as coming:
             async for _ in coming:
                 done, kept[:] = kept[:], []
                 await self._written()
                 self._tell(done, name)
 
     async def _asked(
-        self, name: str, requests: Sequence[Request], write: Callable[[Outcome], None]
+        self, name: str, keys: Iterable[str], requests: Sequence[Request], write: Callable[[Outcome], None]
     ) -> AsyncGenerator[list[Outcome], None]:
         """What a model answers, as it arrives, and a fault for each answer that never came. Less when halted.
 
         Args:
+            keys: Of the requests.
             write: Journals an outcome; called for each at the moment it comes.
         """
         if not requests:
             return
-        left = dict.fromkeys(request.key for request in requests)
+        left = dict.fromkeys(keys)
         model = self.models[name]
         # A model of this machine also says when its process died, which is told in every run.
         watch = partial(self._hear, name) if self.watched or not model.capabilities.elsewhere else None
@@ -361,10 +362,10 @@ class _Execution(Keeping):
         await self._written()
         self._remember_answers(found.values(), wanted)
         yield list(found.values())
-        requests = [wanted[key][0] for key in left if key not in found]
-        if not requests or self.halted or self.spent:
+        left = [key for key in left if key not in found]
+        if not left or self.halted or self.spent:
             return
-        async with aclosing(self._asked(name, requests, write)) as coming:
+        async with aclosing(self._asked(name, left, [wanted[key][0] for key in left], write)) as coming:
             async for batch in coming:
                 await self._written()
                 self._remember_answers(batch, wanted)
@@ -373,17 +374,13 @@ class _Execution(Keeping):
 
     def _prepare(self, name: str) -> None:
         model = self.models[name]
-        if isinstance(model, Preparing) and self._requests(name):
+        if isinstance(model, Preparing) and self._left(name):
             model.prepare()
 
-    def _requests(self, name: str) -> list[Request]:
-        """What is left to ask of a model, each key once."""
+    def _left(self, name: str) -> dict[str, Cell]:
+        """What is left to ask of a model: each key once, with a cell of it."""
         cells = [cell for cell in self.cells if self.model_of[cell.column] == name and cell.key in self.waiting]
-        requests: dict[str, Request] = {}
-        for cell in in_order(cells, self.models[name]):
-            if cell.request is not None:
-                requests[cell.key] = cell.request
-        return list(requests.values())
+        return {cell.key: cell for cell in in_order(cells, self.models[name]) if cell.asks is not None}
 
     def _hear(self, name: str, news: Written) -> None:
         """A model tells how far it is."""

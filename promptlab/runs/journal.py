@@ -196,7 +196,7 @@ class Journal:
             columns=tuple(variant.label for variant in plan.variants),
             digest=plan.digest,
         )
-        bare = msgspec.structs.replace(plan, cells=tuple(map(_without_request, plan.cells)))
+        bare = msgspec.structs.replace(plan, cells=tuple(map(_without_asks, plan.cells)))
         forget(self.folder)
         state = f"running {os.getpid()} {socket.gethostname()} {int(time.time())}\n"
         replace_file(self.folder / "plan.json", _encoder.encode(bare))
@@ -262,5 +262,5 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _without_request(cell: Cell) -> Cell:
+def _without_asks(cell: Cell) -> Cell:
     return Cell(cell.column, cell.example, cell.trial, cell.key, None, cell.problem)

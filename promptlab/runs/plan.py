@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 
 import msgspec
 from msgspec import Struct
 
 from promptlab.errors import UsageFault
-from promptlab.models.values import Capabilities, Constraint, Request
+from promptlab.models.values import Capabilities, Constraint
+from promptlab.runs.asks import Asks, encoded, seed_of
 from promptlab.runs.values import Cell, Plan, Variant
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.templates import render
@@ -44,10 +46,9 @@ class ColumnSpec(Struct, frozen=True):
 
 
 class _Filled(Struct, frozen=True):
-    """A prompt filled with one example, and the same as bytes for the key; or why it could not be."""
+    """What goes into the key of a prompt that was filled with one example; and why it could not be, or ""."""
 
-    messages: tuple[Message, ...] = ()
-    encoded: bytes = b""
+    encoded: bytes
     problem: str = ""
 
 
@@ -119,8 +120,8 @@ def cell_key(
     """
     asked = {"logprobs": logprobs, "choice_probabilities": choice_probabilities or None}
     beside = {name: value for name, value in asked.items() if value is not None}
-    column = _column_part(identity, params, constraint) + (_encode(beside) if beside else b"")
-    return _key(column, _encode(tuple(messages)), params.seed, trial)
+    column = _column_part(identity, params, constraint) + (encoded(beside) if beside else b"")
+    return _key(column, encoded(tuple(messages)), params.seed, trial)
 
 
 def cell_seed(messages: Sequence[Message], seed: int, trial: int = 0) -> int:
@@ -129,7 +130,7 @@ def cell_seed(messages: Sequence[Message], seed: int, trial: int = 0) -> int:
     With one seed for all examples their first tokens would be drawn with the same random number: a hundred examples
     would be right or wrong together, and every interval would be far too narrow.
     """
-    return _seed(_encode(tuple(messages)), seed, trial)
+    return seed_of(encoded(tuple(messages)), seed, trial)
 
 
 def constraint_for(prompt: Prompt, capabilities: Capabilities) -> Constraint | None:
@@ -153,15 +154,7 @@ def _column_part(identity: str, params: Params, constraint: Constraint | None) -
     # A schema keeps its order: it is the order in which a model has to write the properties.
     fields = msgspec.structs.asdict(params)
     given = {name: value for name, value in fields.items() if name != "seed" and value is not None}
-    return _encode((_KEY_FORMAT, identity, given, constraint))
-
-
-def _encode(value: object) -> bytes:
-    return msgspec.json.encode(value) + b"\n"
-
-
-def _seed(messages: bytes, seed: int, trial: int) -> int:
-    return int.from_bytes(sha256(b"%b[%d,%d]\n" % (messages, seed, trial)).digest()[:4]) & 0x7FFF_FFFF
+    return encoded((_KEY_FORMAT, identity, given, constraint))
 
 
 def _key(column: bytes, messages: bytes, seed: int, trial: int) -> str:
@@ -218,46 +211,48 @@ def _cells(
     """Model by model, so that one at a time is resident; then version by version, which share a prompt prefix."""
     models = {column.model: place for place, column in reversed(list(enumerate(columns)))}
     pairs = sorted(zip(columns, variants, strict=True), key=lambda pair: models[pair[0].model])
-    filled: dict[str, tuple[_Filled, ...]] = {}
-    for column, variant in pairs:
-        content = column.prompt.content
-        if content not in filled:
-            filled[content] = tuple(_fill(column.prompt, example) for example in examples)
-        yield from _column_cells(column, variant.column, examples, filled[content], trials)
+    by_id = {example.id: example for example in examples}
+    of_content: dict[str, list[_Column]] = {}
+    made = [_Column(column, variant.column, by_id) for column, variant in pairs]
+    for column in made:
+        of_content.setdefault(column.prompt.content, []).append(column)
+    for alike in of_content.values():
+        for example in examples:
+            filled = _fill(alike[0].prompt, example)
+            for column in alike:
+                column.add(example.id, filled, trials)
+    return chain.from_iterable(column.cells for column in made)
 
 
 def _fill(prompt: Prompt, example: Example) -> _Filled:
     try:
         messages = render(prompt, example.vars).messages
     except TemplateFault as fault:
-        return _Filled(problem=str(fault))
+        return _Filled(encoded((prompt.content, example.id, str(fault))), str(fault))
     if prompt.steps:
         # What it will ask depends on the answers on the way: its cell is known by where it begins.
-        return _Filled(encoded=_encode((prompt.content, example.id, [example.vars[name] for name in prompt.inputs])))
-    return _Filled(messages, _encode(messages))
+        return _Filled(encoded((prompt.content, example.id, [example.vars[name] for name in prompt.inputs])))
+    return _Filled(encoded(messages))
 
 
-def _column_cells(
-    column: ColumnSpec, letter: str, examples: Sequence[Example], filled: Sequence[_Filled], trials: int
-) -> Iterator[Cell]:
-    constraint = constraint_for(column.prompt, column.capabilities)
-    part = _column_part(column.identity, column.params, constraint)
-    for example, text in zip(examples, filled, strict=True):
+class _Column:
+    """A column whose cells are being laid out, one example after the other. No text of theirs is kept."""
+
+    def __init__(self, spec: ColumnSpec, letter: str, examples: dict[str, Example]) -> None:
+        constraint = constraint_for(spec.prompt, spec.capabilities)
+        self.prompt = spec.prompt
+        self.cells: list[Cell] = []
+        self._letter = letter
+        self._seed = spec.params.seed
+        self._part = _column_part(spec.identity, spec.params, constraint)
+        self._asks = None if spec.prompt.steps else Asks(spec.prompt, spec.params, constraint, examples)
+
+    def add(self, example: str, filled: _Filled, trials: int) -> None:
+        """The cells of one example."""
+        asks = None if filled.problem else self._asks
         for trial in range(trials):
-            if text.problem:
-                key = _key(
-                    part, _encode((column.prompt.content, example.id, text.problem)), column.params.seed, trial
-                )
-                yield Cell(letter, example.id, trial, key, None, text.problem)
-                continue
-            key = _key(part, text.encoded, column.params.seed, trial)
-            if column.prompt.steps:
-                yield Cell(letter, example.id, trial, key, None)
-            else:
-                seed = _seed(text.encoded, column.params.seed, trial)
-                yield Cell(
-                    letter, example.id, trial, key, Request(key, text.messages, column.params, seed, constraint)
-                )
+            key = _key(self._part, filled.encoded, self._seed, trial)
+            self.cells.append(Cell(self._letter, example, trial, key, asks, filled.problem))
 
 
 def _baseline(asked: str, variants: Sequence[Variant]) -> str:
@@ -285,7 +280,7 @@ def _subject(columns: Sequence[ColumnSpec], evalset: EvalSet) -> str:
 def _digest(cells: Sequence[Cell], variants: Sequence[Variant], rest: tuple[object, ...]) -> str:
     # The contents of the prompts, and not only what they render to: their output contracts are scored.
     columns = [(variant.prompt, variant.content, variant.model) for variant in variants]
-    digest = sha256(_encode((_KEY_FORMAT, columns, *rest)))
+    digest = sha256(encoded((_KEY_FORMAT, columns, *rest)))
     for cell in cells:
-        digest.update(_encode((cell.column, cell.example, cell.trial, cell.key)))
+        digest.update(encoded((cell.column, cell.example, cell.trial, cell.key)))
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from promptlab.models.values import FaultKind, Outcome, Request
+from promptlab.runs.asks import Asks
 from promptlab.runs.traces import Trace
 from promptlab.workspace.values import Decision, Example, MetricSpec, Params, Prompt
 
@@ -51,11 +52,11 @@ class Variant(Struct, frozen=True):
         return " · ".join(part for part in parts if part)
 
 
-class Cell(Struct, frozen=True, gc=False):
+class Cell(Struct, frozen=True, omit_defaults=True, gc=False):
     """One variant on one example, one trial.
 
     Attributes:
-        request: None for a chain, which asks step by step, and where there is a problem.
+        asks: Of its column. None for a chain, which asks step by step, where there is a problem, and in the journal.
         problem: Why the template could not be rendered, or "".
     """
 
@@ -63,8 +64,13 @@ class Cell(Struct, frozen=True, gc=False):
     example: str
     trial: int
     key: str
-    request: Request | None
+    asks: Asks | None = None
     problem: str = ""
+
+    @property
+    def request(self) -> Request | None:
+        """What is asked, filled anew each time: all texts at once would be much. None without ``asks``."""
+        return self.asks.request(self.key, self.example, self.trial) if self.asks is not None else None
 
 
 class Sequential(Struct, frozen=True):

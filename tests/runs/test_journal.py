@@ -77,7 +77,7 @@ def test_a_run_is_on_disk_before_the_first_call(tmp_path: Path) -> None:
 def test_the_plan_comes_back_without_its_requests(tmp_path: Path) -> None:
     plan = msgspec.structs.replace(small_plan(3), sources={"prompts/triage.toml": b"\xff\x00bytes"})
     run = stopped(tmp_path, plan)
-    bare = tuple(msgspec.structs.replace(cell, request=None) for cell in plan.cells)
+    bare = tuple(msgspec.structs.replace(cell, asks=None) for cell in plan.cells)
     assert read_plan(tmp_path, run) == msgspec.structs.replace(plan, cells=bare)
 
 

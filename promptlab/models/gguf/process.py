@@ -122,7 +122,7 @@ class GgufModel:
         call = self._calls.open(requests, watch)
         self._wake()
         try:
-            for _ in requests:
+            for _ in range(len(requests)):
                 answer = await call.answers.get()
                 if isinstance(answer, Exception):
                     raise answer
