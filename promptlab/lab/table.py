@@ -21,6 +21,8 @@ from promptlab.workspace.values import Decision, Example, Message, MetricSpec, P
 RunState = Literal["running", "complete", "partial", "cancelled"]
 Moment = tuple[int, RunState]
 """What a sum holds for: a table that ends is summed up once more, with as many draws as its numbers deserve."""
+_ALIKE = 1000
+"""Different scores of cells that are kept to be found again."""
 
 
 class RunTable:
@@ -85,6 +87,7 @@ class RunTable:
         self._examples = {example.id: example for example in self.examples}
         self._outcomes = Answers()
         self._scores: dict[tuple[str, str, int], tuple[Score, ...]] = {}
+        self._alike: dict[tuple[Score, ...], tuple[Score, ...]] = {}
         self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
         self._traces: dict[tuple[str, str, int], Trace] = {}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
@@ -119,9 +122,18 @@ class RunTable:
         self._outcomes.put(place, event.outcome)
         if event.trace is not None:
             self._traces[place] = event.trace
-        scores = {score.metric: score for score in (*self._scores.get(place, ()), *event.scores)}
-        self._scores[place] = tuple(scores.values())
+        before = self._scores.get(place)
+        if before is None:
+            self._scores[place] = self._shared(event.scores)
+        else:
+            self._scores[place] = tuple({score.metric: score for score in (*before, *event.scores)}.values())
         self.revision += 1
+
+    def _shared(self, scores: tuple[Score, ...]) -> tuple[Score, ...]:
+        """The same scores; of most cells they are those of many others, and need not be there twice."""
+        if any(score.replies for score in scores) or len(self._alike) > _ALIKE:
+            return scores
+        return self._alike.setdefault(scores, scores)
 
     def keep_rows(self, column: str, example: str, trial: int, rows: Mapping[str, list[float]]) -> None:
         """Take in what a cell adds to metrics of the whole column, where its text is not there to count it from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import msgspec
@@ -83,28 +83,41 @@ def _read_jsonl(sheet: Sheet, named: str, file: str, read: Read) -> tuple[list[E
         sheet.problem(("examples",), f"The file `{shown(named)}` cannot be read: {shown(str(fault), 200)}")
         return [], []
     lines = Sheet(file, _jsonl_place)
-    numbered: list[tuple[KeyPath, object]] = []
-    parse = msgspec.json.Decoder[object]().decode
-    # Not splitlines(): JSON strings may hold U+2028 and other line separators as they are.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line or line.isspace():
-            continue
-        try:
-            numbered.append(((number,), parse(line)))
-        except (msgspec.DecodeError, RecursionError) as fault:
-            lines.problem((number,), f"The line is not valid JSON: {fault}.", "Write one object on each line.")
-    examples = _examples(lines, numbered)
+    examples = _examples(lines, _parsed(lines, text))
     problems = lines.problems()
     if not examples and not problems:
         problems = [Problem("The file has no examples.", file, hint="Add at least one line.")]
     return examples, problems
 
 
+def _parsed(lines: Sheet, text: str) -> Iterator[tuple[KeyPath, object]]:
+    """The values of the lines, one at a time: a file may hold a hundred thousand."""
+    parse = msgspec.json.Decoder[object]().decode
+    for number, line in enumerate(_lines(text), start=1):
+        if not line or line.isspace():
+            continue
+        try:
+            value = parse(line)
+        except (msgspec.DecodeError, RecursionError) as fault:
+            lines.problem((number,), f"The line is not valid JSON: {fault}.", "Write one object on each line.")
+        else:
+            yield (number,), value
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Not splitlines(): JSON strings may hold U+2028 and other line separators as they are."""
+    at = 0
+    while (end := text.find("\n", at)) >= 0:
+        yield text[at:end]
+        at = end + 1
+    yield text[at:]
+
+
 def _jsonl_place(path: KeyPath, below: int) -> tuple[int, str]:
     return int(path[0]), show_path(path[1:])
 
 
-def _examples(sheet: Sheet, numbered: list[tuple[KeyPath, object]]) -> list[Example]:
+def _examples(sheet: Sheet, numbered: Iterable[tuple[KeyPath, object]]) -> list[Example]:
     examples: list[Example] = []
     first: dict[str, KeyPath] = {}
     for path, item in numbered:

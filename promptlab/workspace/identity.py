@@ -17,6 +17,7 @@ DOCUMENTATION = frozenset({"description", "owner", "labels", "notes", "id", "eva
 # The first part of what is hashed names the rule: a new rule gets a new number, and can live beside the old one.
 _PROMPT_RULE = "promptlab-prompt-1\0"
 _EXAMPLES_RULE = "promptlab-examples-1\0"
+_AT_ONCE = 500
 
 
 def content_hash(parsed: Mapping[str, object]) -> str:
@@ -31,12 +32,22 @@ def content_hash(parsed: Mapping[str, object]) -> str:
 def examples_hash(examples: Iterable[Example]) -> str:
     """The hash of a set of examples: 12 hex digits. Their order does not count: it is the same set of cases."""
     ordered = sorted(examples, key=lambda example: example.id)
-    return _digest(_EXAMPLES_RULE, msgspec.to_builtins(ordered))
+    # Some at a time, as one list: a hundred thousand examples are not written down three times over in memory.
+    parts = (_canonical(msgspec.to_builtins(ordered[at : at + _AT_ONCE])) for at in range(0, len(ordered), _AT_ONCE))
+    digest = hashlib.sha256(_EXAMPLES_RULE.encode() + b"[")
+    for index, part in enumerate(parts):
+        digest.update((b"," if index else b"") + part[1:-1])
+    digest.update(b"]")
+    return digest.hexdigest()[:12]
 
 
 def _digest(rule: str, content: object) -> str:
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_date_text)
-    return hashlib.sha256((rule + canonical).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hashlib.sha256(rule.encode() + _canonical(content)).hexdigest()[:12]
+
+
+def _canonical(content: object) -> bytes:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_date_text)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _date_text(value: object) -> str:

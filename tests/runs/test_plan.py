@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 
 import msgspec
 import pytest
@@ -260,3 +261,19 @@ def test_what_is_asked_beside_the_text_is_part_of_the_key_only_then() -> None:
     asked = [key(), key(logprobs=0), key(logprobs=5), key(choice_probabilities=True)]
     assert len(set(asked)) == 4
     assert key(logprobs=None, choice_probabilities=False) == asked[0]
+
+
+def test_no_text_of_what_is_asked_is_held_by_a_plan() -> None:
+    text = "A ticket of many words. " * 400
+    prompt = make_prompt(text + "{{ ticket }}")
+    evalset = make_evalset(100)
+    columns = [make_column(prompt), make_column(prompt, "nano")]
+    tracemalloc.start()
+    try:
+        plan = make_plan(evalset, evalset.examples, columns)
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 100 * len(text) / 2, "half a text an example"
+    assert most < 100 * len(text) / 2
+    assert [cell.request.messages[-1].content[: len(text)] for cell in plan.cells if cell.request] == [text] * 200
