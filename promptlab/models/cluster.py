@@ -180,7 +180,7 @@ def _connected(executor: str) -> ModuleType:
 
 def _shards(requests: Sequence[Request], nodes: int) -> deque[bytes]:
     size = max(1, min(SHARD, -(-len(requests) // (4 * max(1, nodes)))))
-    return deque(msgspec.msgpack.encode(requests[at : at + size]) for at in range(0, len(requests), size))
+    return deque(msgspec.msgpack.encode(list(requests[at : at + size])) for at in range(0, len(requests), size))
 
 
 def _outcomes(data: bytes) -> list[Outcome]:
