@@ -86,8 +86,8 @@ class RunTable:
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
         self._examples = {example.id: example for example in self.examples}
         self._outcomes = Answers()
-        self._scores: dict[tuple[str, str, int], tuple[Score, ...]] = {}
-        self._alike: dict[tuple[Score, ...], tuple[Score, ...]] = {}
+        self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
+        self._alike: dict[tuple[Score, ...], dict[str, Score]] = {}
         self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
         self._traces: dict[tuple[str, str, int], Trace] = {}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
@@ -123,17 +123,15 @@ class RunTable:
         if event.trace is not None:
             self._traces[place] = event.trace
         before = self._scores.get(place)
-        if before is None:
-            self._scores[place] = self._shared(event.scores)
-        else:
-            self._scores[place] = tuple({score.metric: score for score in (*before, *event.scores)}.values())
+        scores = {score.metric: score for score in event.scores}
+        self._scores[place] = {**before, **scores} if before else self._shared(event.scores, scores)
         self.revision += 1
 
-    def _shared(self, scores: tuple[Score, ...]) -> tuple[Score, ...]:
+    def _shared(self, scores: tuple[Score, ...], by_metric: dict[str, Score]) -> dict[str, Score]:
         """The same scores; of most cells they are those of many others, and need not be there twice."""
-        if any(score.replies for score in scores) or len(self._alike) > _ALIKE:
-            return scores
-        return self._alike.setdefault(scores, scores)
+        if len(self._alike) > _ALIKE or any(score.replies for score in scores):
+            return by_metric
+        return self._alike.setdefault(scores, by_metric)
 
     def keep_rows(self, column: str, example: str, trial: int, rows: Mapping[str, list[float]]) -> None:
         """Take in what a cell adds to metrics of the whole column, where its text is not there to count it from."""
@@ -165,7 +163,7 @@ class RunTable:
         return self._traces.get((column, example, trial))
 
     def trial_scores(self, column: str, example: str, trial: int) -> dict[str, Score]:
-        return {score.metric: score for score in self._scores.get((column, example, trial), ())}
+        return self._scores.get((column, example, trial), {})
 
     def rows_of(self, column: str, example: str, trial: int) -> dict[str, list[float]]:
         """What a cell with an answer adds to each metric of the whole column."""
