@@ -71,7 +71,7 @@ class Weighing:
             raise Missing("a chain has no single question whose answer could be weighed")
         if self._models is not None:
             model = self._models[variant.model]
-            if not model.capabilities.choice_probabilities:
+            if not (model.capabilities.choice_probabilities or model.capabilities.logprobs):
                 raise Missing(f"{model.name} gives no probabilities of choices")
         constraint = Constraint(choices=choices_of(self._case(table, cell)))
         messages = table.rendered(cell.column, cell.example.id)

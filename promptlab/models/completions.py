@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from promptlab.models.dialect import PLAIN, Dialect
 from promptlab.models.http_faults import one_line
-from promptlab.models.values import Alternative, Request, TokenLogprob, Usage
+from promptlab.models.values import Alternative, Outcome, Request, TokenLogprob, Usage
 from promptlab.workspace.values import Message
 
 TOOL = "answer"
@@ -180,6 +180,22 @@ def reply_of(
         reasoning=reasoning,
         first=first,
         logprobs=logprobs,
+    )
+
+
+def outcome_of(request: Request, reply: Reply, latency: float, cost: float | None) -> Outcome:
+    """What a reply is as the outcome of its request."""
+    return Outcome(
+        key=request.key,
+        text=reply.text,
+        finish=reply.finish,
+        usage=reply.usage or Usage(),
+        latency=latency,
+        cost=cost,
+        fingerprint=reply.fingerprint,
+        reasoning=reply.reasoning,
+        first=reply.first,
+        logprobs=reply.logprobs if request.logprobs is not None else (),
     )
 
 

@@ -22,8 +22,9 @@ from promptlab.models.addresses import (
 )
 from promptlab.models.batch import Answers, Batch
 from promptlab.models.cache import default_folder
-from promptlab.models.completions import Reply, body_of, read_replies
+from promptlab.models.completions import Reply, body_of, outcome_of, read_replies
 from promptlab.models.dialect import ONE_SAMPLE, PLAIN, Dialect, adapted, recall, remember
+from promptlab.models.first_token import MOST, for_first_token, weighed
 from promptlab.models.hedge import Hedge
 from promptlab.models.http_faults import Failure, broken, party_of, without_key
 from promptlab.models.limit import Slot
@@ -33,7 +34,7 @@ from promptlab.models.retry import RetryPolicy
 from promptlab.models.samples import at_once, together
 from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
-from promptlab.models.values import FATAL_FAULTS, Capabilities, Fault, Outcome, Request, Traffic, Usage, Watch
+from promptlab.models.values import FATAL_FAULTS, Capabilities, Outcome, Request, Traffic, Watch
 from promptlab.workspace.values import ModelEntry
 
 if TYPE_CHECKING:
@@ -193,10 +194,7 @@ class Endpoint:
         """Send requests in order, each as soon as the pace allows; samples of one answer together, where wanted."""
         waiting = self._groups(requests)
         for group in waiting:
-            if group[0].choice_probabilities:
-                words = "probabilities of choices are read from models in GGUF files only"
-                batch.fail(group, Fault("rejected", f"{self.name}: {words}."))
-            elif (slot := await batch.idle(self._pace.acquire())) is None:
+            if (slot := await batch.idle(self._pace.acquire())) is None:
                 for unsent in (group, *waiting):
                     batch.fail(unsent, batch.fatal)
             else:
@@ -240,12 +238,14 @@ class Endpoint:
             batch.answers.put_nowait(ModelFault(fault.message if fault else f"{self.name} gave no answer."))
 
     def _question(self, group: tuple[Request, ...], batch: Answers) -> _Question[list[Reply]]:
-        def body(dialect: Dialect) -> dict[str, object]:
-            samples = len(group) if dialect.samples else 1
-            return body_of(self._model, group[0], dialect, stream=self._entry.stream, samples=samples)
+        choices = group[0].choice_probabilities
+        asked = for_first_token(group[0]) if choices else group[0]
+        stream = self._entry.stream and not choices
 
-        send = partial(self._stream, group[0].key, batch) if self._entry.stream else self._chat
-        return _Question(group[0].key, body, send)
+        def body(dialect: Dialect) -> dict[str, object]:
+            return body_of(self._model, asked, dialect, stream=stream, samples=len(group) if dialect.samples else 1)
+
+        return _Question(asked.key, body, partial(self._stream, asked.key, batch) if stream else self._chat)
 
     async def _asked(
         self, wire: Wire, question: _Question[_T], batch: Batch[_A], slot: Slot
@@ -375,15 +375,14 @@ class Endpoint:
         return structs.replace(reply, **parts, logprobs=())  # whose tokens spell it
 
     def _success(self, request: Request, reply: Reply, latency: float) -> Outcome:
-        return Outcome(
-            key=request.key,
-            text=reply.text,
-            finish=reply.finish,
-            usage=reply.usage or Usage(),
-            latency=latency,
-            cost=cost_of(self._entry.price, reply.usage),
-            fingerprint=reply.fingerprint,
-            reasoning=reply.reasoning,
-            first=reply.first,
-            logprobs=reply.logprobs if request.logprobs is not None else (),
-        )
+        outcome = outcome_of(request, reply, latency, cost_of(self._entry.price, reply.usage))
+        if not request.choice_probabilities:
+            return outcome
+        found = weighed(request, outcome, reply.logprobs, f"{self.name}: {self._party.place}")
+        if found.choices is not None and not all(found.choices.of.values()):
+            self._tell(f"{self.name}: a choice that is not among the {MOST} most probable first tokens counts as 0.")
+        return found
+
+    def _tell(self, notice: str) -> None:
+        if notice not in self._notices:
+            self._notices.append(notice)

@@ -55,7 +55,8 @@ class Request(Struct, frozen=True, gc=False):
         logprobs: Give the log probability of every token of the answer, and of so many of the most probable ones in
             its place (0 for none). None asks for nothing, and costs nothing. Only of a model with ``logprobs``.
         choice_probabilities: Do not write an answer: give the probability of each choice of the constraint, which
-            must have some. Only of a model with ``choice_probabilities``; parameters and seed do not matter then.
+            must have some. Of a model with ``choice_probabilities``, or of an endpoint with ``logprobs``, which tells
+            them by their first tokens; parameters and seed do not matter then.
     """
 
     key: str

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 
 import pytest
 from loopback import Answer, LoopbackServer, completion, drop, hang, raw, status
-from msgspec import structs
 
 from promptlab.errors import ModelFault
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
-from promptlab.models.values import Constraint, Fault, Outcome, Request, Usage
+from promptlab.models.values import Constraint, Outcome, Request, Usage
 from promptlab.workspace.values import Message, ModelEntry, Params, Price
 
 KEY = "sk-secret-0123456789abcdef"
@@ -134,14 +133,6 @@ async def test_choices_are_not_sent_and_not_claimed(server: LoopbackServer) -> N
     assert model.capabilities.json_schema
     await answer(model, request("hello", constraint=Constraint(choices=("a", "b"))))
     assert "response_format" not in server.asked[0].body
-
-
-async def test_probabilities_of_choices_are_refused_and_nothing_is_sent(server: LoopbackServer) -> None:
-    asked = [structs.replace(request("b"), choice_probabilities=True)]
-    for outcome in (await answers(Endpoint(entry(server)), asked)).values():
-        words = "gpt: probabilities of choices are read from models in GGUF files only."
-        assert outcome.fault == Fault("rejected", words)
-    assert server.count == {}
 
 
 async def test_no_more_in_flight_than_the_entry_allows_and_connections_are_used_again(server: LoopbackServer) -> None:

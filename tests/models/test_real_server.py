@@ -107,6 +107,19 @@ async def test_a_schema_is_kept_to_and_log_probabilities_come(base_url: str) -> 
     assert all(token.logprob <= 0 and len(token.top) == 3 for token in one.logprobs)
 
 
+async def test_choices_are_weighed_by_the_first_tokens_of_an_answer(base_url: str) -> None:
+    choices = ("billing", "shipping", "technical")
+    held = structs.replace(request(TICKETS[0]), constraint=Constraint(choices=choices), choice_probabilities=True)
+    (one,), _ = await ask(base_url, held)
+    (free,), _ = await ask(base_url, structs.replace(request(TICKETS[0], temperature=1.0, max_tokens=1), logprobs=20))
+    assert one.choices is not None
+    assert math.fsum(one.choices.of.values()) == pytest.approx(1)
+    top = {token.text.strip(): math.exp(token.logprob) for token in free.logprobs[0].top}
+    begin = {choice: sum(p for text, p in top.items() if text and choice.startswith(text)) for choice in choices}
+    assert one.choices.of == pytest.approx({choice: p / sum(begin.values()) for choice, p in begin.items()}, rel=1e-3)
+    assert one.choices.mass == pytest.approx(sum(begin.values()), rel=1e-3)
+
+
 async def test_trials_come_in_one_request_or_each_in_its_own(base_url: str) -> None:
     trials = [request(TICKETS[2], number, temperature=0.8) for number in range(4)]
     found, notices = await ask(base_url, *trials, samples=4)
