@@ -32,10 +32,10 @@ class Measure(NamedTuple):
         return f"{self.plain(value)}, which matters" if self.ratio else f"the {self.plain(value)} that matter"
 
     def signed(self, value: float) -> str:
-        """``+5.0``, ``−0.42``, ``× 0.80``: without a unit."""
+        """``+5.0``, ``-0.42``, ``× 0.80``: without a unit."""
         if self.ratio:
             return f"× {three_digits(math.exp(value))}"
-        sign = "−" if value < 0 else "+"
+        sign = "-" if value < 0 else "+"
         return f"{sign}{self.number(abs(value))}"
 
     def apart(self, value: float) -> str:

@@ -12,7 +12,7 @@ from promptlab.lab.table import RunTable
 
 
 def title(table: RunTable) -> str:
-    """Such as ``run triage on support: exact 74.2 % triage@v3 · mini, BETTER by +70.8 points``."""
+    """Such as ``run triage on support: exact 74.2 % triage@v3 · mini, BETTER by +70.8 points; 1 more column``."""
     prompts = ", ".join(dict.fromkeys(variant.prompt for variant in table.variants))
     head = f"run {prompts} on {table.evalset}"
     best = table.candidate
@@ -22,7 +22,10 @@ def title(table: RunTable) -> str:
     info = table.infos[table.primary]
     text = f"{head}: {table.primary} {wording.number(mean.mean, info)} {table.variant(best).label}"
     verdict = table.verdict(best)
-    return f"{text}, {_outcome(verdict, wording.effect(verdict.effect, info, verdict.scale))}" if verdict else text
+    if verdict:
+        text = f"{text}, {_outcome(verdict, wording.effect(verdict.effect, info, verdict.scale))}"
+    more = len(table.variants) - len({best, table.baseline})
+    return f"{text}; {wording.plural(more, 'more column')}" if more else text
 
 
 def _outcome(verdict: Verdict, effect: str) -> str:

@@ -50,7 +50,7 @@ def shares(lost: int, gained: int, n: int) -> tuple[Scores, Scores]:
 def test_a_margin_in_points() -> None:
     verdict = check_guardrail(*shares(3, 5, 120), Guardrail("polite", margin=0.05), "max", "binary", DECISION)
     assert verdict.sentence == (
-        "HELD: polite changes by +1.7 points, at worst by −2.6 points (95 % one-sided, limit −5.0 points, n = 120): "
+        "HELD: polite changes by +1.7 points, at worst by -2.6 points (95 % one-sided, limit -5.0 points, n = 120): "
         "the data exclude a loss beyond the limit."
     )
 

@@ -67,13 +67,13 @@ def test_better_says_effect_interval_n_flips_and_p() -> None:
 def test_worse() -> None:
     verdict = exact(flips(10, 1, 30, 30))
     assert verdict.status == "WORSE"
-    assert verdict.sentence.startswith("WORSE: exact is 12.7 points lower (95 % interval −21.6 to −3.1, n = 71,")
+    assert verdict.sentence.startswith("WORSE: exact is 12.7 points lower (95 % interval -21.6 to -3.1, n = 71,")
 
 
 def test_inconclusive_says_what_would_have_shown_and_what_it_takes() -> None:
     verdict = exact(flips(3, 5, 40, 12))
     assert verdict.sentence == (
-        "INCONCLUSIVE: exact is 3.3 points higher, which may be chance (95 % interval −6.7 to +13.2, n = 60, "
+        "INCONCLUSIVE: exact is 3.3 points higher, which may be chance (95 % interval -6.7 to +13.2, n = 60, "
         "5 better, 3 worse, McNemar mid-p = 0.508). A difference of 14.2 points would probably have shown. "
         "To see one of 5.0 points takes about 487 examples."
     )
@@ -83,7 +83,7 @@ def test_equivalent() -> None:
     verdict = exact(flips(2, 2, 500, 100))
     assert verdict.sentence == (
         "EQUIVALENT: exact is the same on average, and any true difference is smaller than 5.0 points "
-        "(90 % interval −0.7 to +0.7, n = 604, 2 better, 2 worse, McNemar mid-p = 0.812)."
+        "(90 % interval -0.7 to +0.7, n = 604, 2 better, 2 worse, McNemar mid-p = 0.812)."
     )
 
 
@@ -119,7 +119,7 @@ def test_less_is_better_for_a_metric_such_as_latency() -> None:
     assert verdict.effect < 0
     assert verdict.better > 70
     assert verdict.sentence.startswith("BETTER: latency is 0.1")
-    assert " s lower (95 % interval −0.2" in verdict.sentence
+    assert " s lower (95 % interval -0.2" in verdict.sentence
     assert "sign-flip p < 0.001" in verdict.sentence
     assert all((delta.delta or 0) * ((delta.candidate or 0) - (delta.baseline or 0)) <= 0 for delta in verdict.deltas)
 

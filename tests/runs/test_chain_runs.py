@@ -24,7 +24,7 @@ from runs.scripted import make_column, make_evalset
 
 from promptlab.models.cache import Cache
 from promptlab.models.values import Fault, Outcome, Request, Watch, Written
-from promptlab.runs.chains.calls import Calls
+from promptlab.runs.chains.calls import Calls, calls_of
 from promptlab.runs.chains.under_way import UnderWay
 from promptlab.runs.chains.waves import Wanted, walk, walks_of
 from promptlab.runs.chains.work import Counted, Lookup, NotEmbedded
@@ -108,6 +108,13 @@ def test_the_time_left_is_that_of_the_calls_that_are_left() -> None:
     for cell in plan.cells:
         calls.end((cell.column, cell.example, cell.trial))
     assert calls.left == 0
+
+
+@pytest.mark.parametrize(("limit", "calls"), [(1, 3), (2, 4), (5, 4)])
+def test_a_critique_counts_as_one_revision_and_a_second_look_where_there_is_one(limit: int, calls: int) -> None:
+    asks = f"critic = {P('C {{ answer }}')}, revise = {P('R {{ answer }} {{ critique }}')}, accept = 'ok'"
+    critique = step("c", f"critique = {{ step = 'a', {asks}, limit = {limit} }}")
+    assert calls_of(chain(step("a", f"prompt = {P('A {{ ticket }}')}", TICKET) + critique)) == calls
 
 
 async def test_a_wave_is_one_batch(tmp_path: Path) -> None:

@@ -99,6 +99,12 @@ async def test_grades_notes_and_the_judge_only_afterwards(folder: Path, server: 
         await here.type("odd")
         await here.press("enter")
         await here.sees("note stored: odd")
+        await here.press("e")
+        await here.sees("The right answer")
+        await here.press("enter")
+        await here.type("or so")
+        await here.press("ctrl+s")
+        await here.sees("correction stored")
         await here.press("9")  # no grade of this scale, and no screen either
         for done in range(16):
             await answered(here, done, 16)
@@ -107,7 +113,8 @@ async def test_grades_notes_and_the_judge_only_afterwards(folder: Path, server: 
         await here.sees("All 16 are answered.")
         await here.sees("the same on 94% of 16")
     kinds = [one["kind"] for one in reviews(folder)]
-    assert kinds == ["note", *["grade"] * 16]
+    assert kinds == ["note", "correction", *["grade"] * 16]
+    assert reviews(folder)[1]["text"].endswith("\nor so")
     assert {one["metric"] for one in reviews(folder)} == {"judge"}
 
 

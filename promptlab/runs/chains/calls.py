@@ -50,7 +50,7 @@ def _calls(step: Step) -> int:
             return n
         case BestOf(n=n, judge=judge):
             return n if judge is None else 2 * n
-        case Critique():
-            return 3
+        case Critique(limit=limit):
+            return min(2 * limit, 3)  # the critic looks at a revision only where another one could follow
         case _:
             return 0

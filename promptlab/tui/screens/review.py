@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -25,16 +25,20 @@ from promptlab.tui.screens.review_modes import (
     done_pieces,
     modes_of,
     seed_of,
+    waiting_pieces,
 )
 from promptlab.tui.screens.runs_dialog import RunsDialog
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Ask
+from promptlab.tui.widgets.form import Field, Form
 from promptlab.tui.widgets.textview import Piece, TextView, diff_pieces
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab, RunTable
     from promptlab.lab.reviewing import Task
+    from promptlab.runs.values import Progress
+    from promptlab.tui.job import Job
     from promptlab.workspace.reviews import Review
 
 NO_RUN = "No run to review. R on the Prompts screen makes one; o opens a past one."
@@ -71,6 +75,7 @@ class ReviewScreen(Page):
         self._total = 0
         self._said: list[Said] = []
         self._words = False
+        self._seen = -1
 
     def panes(self) -> Iterable[Widget]:
         """The case, and the answers."""
@@ -91,6 +96,30 @@ class ReviewScreen(Page):
             self.run_worker(partial(self._open, "last", quiet=True), group="open", exclusive=True)
         elif self.session.table is not self._table:
             self.run_worker(partial(self._begin, self.session.table), group="open", exclusive=True)
+
+    def on_mount(self) -> None:
+        """Look for more to ask while the run goes on."""
+        super().on_mount()
+        self.set_interval(1.0, self._look_for_more)
+
+    def _look_for_more(self) -> None:
+        table = self._table
+        if table is None or self._case is not None or app_of(self).screen is not self:
+            return
+        if self._progress is not None and table.revision != self._seen:
+            self._seen = table.revision
+            self.run_worker(self._ask, group="open", exclusive=True)
+
+    def job_ended(self, job: Job) -> None:
+        """The last answers are there."""
+        if job.table is self._table and self._case is None:
+            self.run_worker(self._ask, group="open", exclusive=True)
+
+    @property
+    def _progress(self) -> Progress | None:
+        """How far the run is, None when it is over."""
+        job = self.session.job
+        return job.progress if job is not None and job.active and job.table is self._table else None
 
     async def _open(self, ref: str, *, quiet: bool = False) -> None:
         lab = await self.session.lab()
@@ -157,7 +186,8 @@ class ReviewScreen(Page):
             rates = await in_thread(partial(responses, table, said))
             agreed = await in_thread(partial(people_of, lab, table))
             case.border_title = plain("Review")
-            case.show(done_pieces(mode, done, rates, agreed))
+            judged = done_pieces(mode, rates, agreed) if done else []
+            case.show([*waiting_pieces(mode, done, self._progress), *judged])
             left.show([])
             right.show([])
             self._ready()
@@ -281,25 +311,38 @@ class ReviewScreen(Page):
         """Write what the answer should have been."""
         self.run_worker(partial(self._written, "correction"), group="write")
 
-    async def _written(self, kind: str) -> None:
+    async def _written(self, kind: Literal["note", "correction"]) -> None:
+        task = self._case
+        if task is None:
+            return
+        id = one_line(task.example.id)
+        if kind == "note":
+            ask = Ask(f"Note ({id})", "Enter stores it, Esc leaves.", lambda _: "")
+            if text := await app_of(self).push_screen_wait(ask):
+                self.session.say(await self._write_down(task, kind, text) or f"note stored: {one_line(text)}")
+            return
+
+        async def save(texts: Mapping[str, str]) -> str:
+            return await self._write_down(task, kind, texts["text"]) if texts["text"].strip() else "It says nothing."
+
+        field = Field("text", "answer", task.left, "what it should have been", lines=True)
+        if await app_of(self).push_screen_wait(Form(f"The right answer ({id})", [field], save)):
+            self.session.say("correction stored")
+
+    async def _write_down(self, task: Task, kind: Literal["note", "correction"], text: str) -> str:
+        """Store a text. Gives the sentence that says why it could not be, or ""."""
         from promptlab.lab.reviewing import add
 
-        task, mode, table = self._case, self._mode, self._table
-        if task is None or mode is None or table is None:
-            return
-        title, start = ("Note", "") if kind == "note" else ("The right answer", " ".join(task.left.split()))
-        ask = Ask(f"{title} ({one_line(task.example.id)})", "Enter stores it, Esc leaves.", lambda _: "", value=start)
-        text = await app_of(self).push_screen_wait(ask)
-        if not text:
-            return
-        review = task.review("note" if kind == "note" else "correction", self._by, metric=mode.metric, text=text)
+        mode, table = self._mode, self._table
+        if mode is None or table is None:
+            return "There is no run to write about."
+        review = task.review(kind, self._by, metric=mode.metric, text=text)
         lab = await self.session.lab()
         try:
             await in_thread(partial(add, lab, table.evalset, [review]))
         except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-        else:
-            self.session.say(f"{kind} stored: {one_line(text)}")
+            return str(fault)
+        return ""
 
     # -- what is asked ------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from promptlab.tui.widgets.wrapping import Piece
 
 if TYPE_CHECKING:
     from promptlab.lab import RunTable
+    from promptlab.runs.values import Progress
 
 LEFT, RIGHT, EVEN = 0.0, 1.0, 0.5
 _BAR = 20
@@ -83,9 +84,33 @@ def case_pieces(mode: Mode, task: Task) -> list[Piece]:
     return pieces
 
 
-def done_pieces(mode: Mode, done: int, rates: Sequence[Response], found: Sequence[People]) -> list[Piece]:
+def waiting_pieces(mode: Mode, done: int, run: Progress | None) -> list[Piece]:
+    """Why nothing is asked: no answer is there that could be, or no more of them.
+
+    Args:
+        mode: The question.
+        done: How many were asked, and answered.
+        run: How far the run is that these are the answers of; None when it has ended.
+    """
+    if run is not None:
+        there = f"{run.done} of {run.total} cells are done"
+        said = f"All {done} so far are answered: {there}" if done else f"Nothing can be asked yet: {there}"
+        return [Piece(f"{said}. ", "strong"), Piece("More comes by itself while the run goes on.\n")]
+    if done:
+        return [
+            Piece(f"All {done} are answered. ", "good"),
+            Piece("m asks another question, u takes the last back.\n"),
+        ]
+    why = "no example has two different answers" if mode.kind == "pairwise" else "no cell has an answer"
+    return [
+        Piece(f"Nothing can be asked: {why}. ", "strong"),
+        Piece("m asks another question, o opens another run.\n"),
+    ]
+
+
+def done_pieces(mode: Mode, rates: Sequence[Response], found: Sequence[People]) -> list[Piece]:
     """All is answered: what people said and how far the judges agree, now that it cannot sway anybody."""
-    pieces = [Piece(f"All {done} are answered. ", "good"), Piece("m asks another question, u takes the last back.\n")]
+    pieces: list[Piece] = []
     pieces += [Piece(f"{rate.sentence}\n") for rate in rates if (rate.kind, rate.metric) == (mode.kind, mode.metric)]
     if not found:
         return [*pieces, Piece("No judge of this run was asked the same.", "dim")]

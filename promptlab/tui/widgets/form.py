@@ -131,7 +131,7 @@ class Form(ModalScreen[bool]):
         self.on_text_area_changed()
         first = self.query(FieldArea).first()
         first.focus()
-        if len(self._fields) == 1:
+        if len(self._fields) == 1 and not first.field.lines:
             first.select_all()  # to be typed over
 
     def on_field_area_entered(self) -> None:
