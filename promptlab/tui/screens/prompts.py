@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
@@ -284,6 +285,12 @@ class PromptsScreen(Page):
             self.editor.swap(buffer.text)  # it was edited on another screen
             self.look_soon(0)
         self._complain(self._complaint)
+        self.call_after_refresh(self.pasts.look)
+
+    def on_resize(self, event: Resize) -> None:
+        """Other rows of the list may be seen."""
+        super().on_resize(event)
+        self.call_after_refresh(self.pasts.look)
 
     def history_changed(self) -> None:
         """Versions and trends may be others now."""
