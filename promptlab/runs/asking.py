@@ -149,6 +149,22 @@ class Requests(Sequence[Request]):
         return request
 
 
+async def requests_of(cells: Sequence[Cell], model: Model) -> Sequence[Request]:
+    """The requests of cells that have one, as the model looks at them: one after the other, or all at once.
+
+    Those that are needed all at once are made here, with turns for other tasks in between.
+    """
+    requests = Requests(cells)
+    if isinstance(model, Paced) and model.traffic.samples == 1:
+        return requests
+    made: list[Request] = []
+    turn = Turn()
+    for request in requests:
+        made.append(request)
+        await turn.take()
+    return made
+
+
 async def arrived(inbox: asyncio.Queue[Outcome | None], most: int) -> list[Outcome]:
     """What arrived since the last time, at least one and not too many; empty when nothing more will come."""
     outcome = await inbox.get()

@@ -18,7 +18,7 @@ import msgspec
 
 from promptlab.errors import StorageFault
 from promptlab.models.values import Fault, Outcome, Preparing, Request, Written
-from promptlab.runs.asking import Reader, Requests, Turn, arrived, failed, in_order
+from promptlab.runs.asking import Reader, Turn, arrived, failed, in_order, requests_of
 from promptlab.runs.control import Control, heard
 from promptlab.runs.keeping import AT_ONCE, Keeping
 from promptlab.runs.means import Means
@@ -268,7 +268,8 @@ class _Execution(Keeping):
             if following and left == min(_LAST, len(cells) - 1):
                 self._prepare(following)
 
-        async with aclosing(self._asked(name, cells, Requests(tuple(cells.values())), write)) as coming:
+        requests = await requests_of(tuple(cells.values()), self.models[name])
+        async with aclosing(self._asked(name, cells, requests, write)) as coming:
             async for _ in coming:
                 done, kept[:] = kept[:], []
                 await self._written()
@@ -283,7 +284,7 @@ class _Execution(Keeping):
             keys: Of the requests.
             write: Journals an outcome; called for each at the moment it comes.
         """
-        if not requests:
+        if not requests or self.halted:
             return
         left = dict.fromkeys(keys)
         model = self.models[name]
