@@ -77,7 +77,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.evals", "6", "", "Go to Evals.", group="go", does="go('evals')"),
         Action("app.models", "7", "", "Go to Models.", group="go", does="go('models')"),
         Action("app.review", "8", "", "Go to Review.", group="go", does="go('review')"),
-        Action("app.back", "q", "", "Go back one level; on the first screen, quit.", group="go", does="out"),
+        Action("app.back", "q", "", "Go back one level; from Prompts, quit.", group="go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
         Action("app.interrupt", "ctrl+c", "", "Say how to stop the run and how to quit.", group=""),
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),
@@ -135,18 +135,14 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
             does="run_all(True)",
         ),
         Action(
-            "prompts.previous_example",
-            "left_square_bracket",
-            "",
-            "Fill the preview from the example before.",
-            50,
-            "view",
+            "prompts.previous_example", "left_square_bracket", "", "Preview it with the example before.", 50, "view"
         ),
         Action(
-            "prompts.next_example", "right_square_bracket", "example", "Fill it from the next example.", 35, "view"
+            "prompts.next_example", "right_square_bracket", "example", "Preview it with the next one.", 35, "view"
         ),
         Action("prompts.input", "i", "input", "Type an input of your own to try the prompt on.", 61, "examples"),
         Action("prompts.add", "a", "", "Add your own input to the eval set, as an example.", group="examples"),
+        Action("prompts.save", "ctrl+s", "", "Save the file.", group="prompt"),
         Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(

@@ -103,6 +103,7 @@ class PromptlabApp(App[int]):
         self.session.opened(lab, sitting)
         self.session.say(problem, bad=bool(problem))
         if there != "prompts":
+            self._visited.append("prompts")
             self.switch_mode(there)
         await self.session.listed.wait()
         await self._look_at_git(lab)
@@ -233,7 +234,9 @@ class PromptlabApp(App[int]):
     def action_go(self, mode: str) -> None:
         """Go to another screen."""
         if mode != self.current_mode:
-            self._visited.append(self.current_mode)
+            way = [*self._visited, self.current_mode]
+            # Back to where one came from: q goes on from there, not round in circles.
+            self._visited = way[: way.index(mode)] if mode in way else way
             self._switch(mode)
 
     def _switch(self, mode: str) -> None:

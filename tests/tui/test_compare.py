@@ -83,8 +83,6 @@ async def test_a_prompt_is_edited_beside_its_answer_and_only_what_changed_is_ask
         await here.press("escape", "right_square_bracket")
         await here.until(lambda: "It is about shipping." in column(here, 0))
         assert column(here, 1) == "not asked yet: r runs this example\n"
-        await here.press("c")
-        assert here.status == "triage has text that is not saved: ctrl+s saves it, then commit."
         await here.press("1")
         await here.until(lambda: here.prompts.editor.text.count("Labels! ") == 1)
         assert here.app.session.unsaved == {"triage"}

@@ -47,6 +47,9 @@ async def test_a_commit_is_shown_made_and_taken_back_by_keys(folder: Path) -> No
         await here.type(", shorter")
         await here.press("ctrl+s")
         await here.until(lambda: here.status.startswith("committed "))
+        made = places.git(folder, "rev-parse", "HEAD")[:8]
+        known = "No run compares it with the version before yet."
+        assert here.status == f"committed {made} as triage@v1. {known} u takes it back."
         assert places.git(folder, "log", "-1", "--format=%B").strip() == "triage: reword the user message, shorter"
         assert places.git(folder, "status", "--porcelain") == "A  notes.txt\n"
         await here.sees("main*1")
@@ -84,14 +87,15 @@ async def test_a_refused_commit_keeps_the_message_and_shows_what_was_said(folder
         await here.until(lambda: here.status.startswith("committed "))
         await here.press("c")
         await here.until(lambda: here.status == "triage is as it was committed: there is nothing to commit.")
-        await here.press("e", "#", "escape", "c")
-        await here.until(lambda: here.status == "triage has text that is not saved: ctrl+s saves it, then commit.")
         await here.press("at")
         await here.sees("git commit --quiet --only '--message=triage: reword the user message!' --")
         await here.press("escape", "ctrl+p")
         await here.type("git:")
         await here.sees("git: undo")
         await here.sees("git: commit")
+        await here.press("escape", "e", "#", "escape", "c")
+        await here.sees("^s commits")
+        assert places.git(folder, "status", "--porcelain") == f" M {TRIAGE}\n", "what is not saved is saved first"
 
 
 async def test_versions_are_named_blamed_and_filtered_from_history(folder: Path) -> None:

@@ -13,7 +13,7 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line
 from promptlab.tui.screens.commit_dialog import CommitDialog, Typed
 from promptlab.tui.screens.history_rows import ago
-from promptlab.tui.typed import app_of
+from promptlab.tui.typed import app_of, prompts_screen
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.wrapping import Piece
 
@@ -28,9 +28,8 @@ _TERMINAL = Answer("terminal", "T", "Try again in the terminal")
 async def commit_prompt(page: Page, name: str) -> None:
     """Show what committing a prompt would hold, let the message be edited, and commit."""
     session = page.session
-    if name in session.unsaved:
-        session.say(f"{name} has text that is not saved: ctrl+s saves it, then commit.", bad=True)
-        return
+    if name in session.unsaved and not await prompts_screen(page).saving.save(name):
+        return  # it was said why, or the person goes on editing
     lab = await session.lab()
     while True:
         try:
@@ -48,10 +47,23 @@ async def commit_prompt(page: Page, name: str) -> None:
         made, again = await _try(page, lab, proposal, typed)
         if made is not None:
             session.messages.pop(name, None)
-            session.say(" ".join([f"committed {made.commit[:8]} {made.title}.", *made.notes, "u takes it back."]))
+            told = await in_thread(partial(_told, lab, proposal, made))
+            session.say(" ".join([told, *made.notes, "u takes it back."]))
             session.saved()
         if not again:
             return
+
+
+def _told(lab: Lab, proposal: Proposal, made: Committed) -> str:
+    """What a commit has made of the prompts, and what is known of the change. Asks git: called in a thread."""
+    prompts = [each for each in proposal.edits if each.path.startswith("prompts/") and each.kind != "deleted"]
+    versions = [f"{each.name}@{lab.past(each.name).current}" for each in prompts]
+    # Of a verdict what comes before its figures: they are in the message of the commit.
+    known = [said.partition(" (")[0] for each in prompts for said in each.verdicts]
+    if not known and any(each.kind == "changed" for each in prompts):
+        known = ["No run compares it with the version before yet"]
+    what = f"as {', '.join(versions)}" if versions else made.title
+    return " ".join([f"committed {made.commit[:8]} {what}.", *(f"{said}." for said in known)])
 
 
 async def _try(page: Page, lab: Lab, proposal: Proposal, typed: Typed) -> tuple[Committed | None, bool]:

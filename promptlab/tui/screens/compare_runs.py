@@ -11,11 +11,10 @@ from promptlab.lab.values import RunRequest
 from promptlab.runs.values import Variant
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
-from promptlab.tui.screens.past import prompts_screen
 from promptlab.tui.screens.sheet import Sheet
 from promptlab.tui.screens.trial import few_examples, no_candidate, run_dialog
 from promptlab.tui.screens.trying import Ready
-from promptlab.tui.typed import app_of
+from promptlab.tui.typed import app_of, prompts_screen
 
 if TYPE_CHECKING:
     from promptlab.tui.screens.compare import CompareScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,7 +19,7 @@ from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.preview import best_evalset
-from promptlab.tui.screens.prompts import NO_EXAMPLES, PromptsScreen
+from promptlab.tui.screens.prompts import NO_EXAMPLES
 from promptlab.tui.screens.run_dialog import RunDialog
 from promptlab.tui.screens.trial import model_options, no_candidate
 from promptlab.tui.typed import app_of
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
     from promptlab.workspace.values import EvalSet
 
 NO_PROMPTS = "No prompt yet: press 1, then n, to create one."
-
-
-def prompts_screen(page: Page) -> PromptsScreen:
-    """The screen with the editor: it is the first that is made, and stays."""
-    stack = app_of(page).get_screen_stack("prompts")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # Screen[Unknown]
-    return cast("PromptsScreen", stack[0])
 
 
 class PastPage(Page):
@@ -199,4 +193,4 @@ class Pick(ModalScreen[str]):
         self.dismiss("")
 
 
-__all__ = ["NO_PROMPTS", "PastPage", "Pick", "pane", "prompts_screen"]
+__all__ = ["NO_PROMPTS", "PastPage", "Pick", "pane"]

@@ -302,7 +302,7 @@ class PromptsScreen(Page):
         """Do what a key of the editor asked for."""
         match event.what:
             case "save":
-                self.run_worker(partial(self.saving.save, self.current), group="save", exclusive=True)
+                self.action_save()
             case "run":
                 self.action_run()
             case "external":
@@ -323,6 +323,10 @@ class PromptsScreen(Page):
     def action_run_all(self, until_clear: bool = False) -> None:
         """Ask what to run, and run it."""
         self.run_worker(partial(self.trying.ask, until_clear), group="ask", exclusive=True)
+
+    def action_save(self) -> None:
+        """Write the text to its file."""
+        self.run_worker(partial(self.saving.save, self.current), group="save", exclusive=True)
 
     def action_commit(self) -> None:
         """Commit the prompt, after showing what changed and a message."""
@@ -356,11 +360,10 @@ class PromptsScreen(Page):
 
     async def _new(self) -> None:
         lab = await self.session.lab()
-        taken = {row.name for row in self._rows}
         hint = "Letters, digits, - and _; / makes a folder, such as judges/tone."
 
         def check(name: str) -> str:
-            return f"There is already a prompt “{name}”." if name in taken else ""
+            return f"There is already a prompt “{name}”." if name in {row.name for row in self._rows} else ""
 
         name = await app_of(self).push_screen_wait(Ask("Name of the new prompt", hint, check))
         if not name:

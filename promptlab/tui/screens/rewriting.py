@@ -12,9 +12,8 @@ from promptlab.runs.values import Variant
 from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.buffers import wording_start
-from promptlab.tui.screens.past import prompts_screen
 from promptlab.tui.screens.preview import look
-from promptlab.tui.typed import app_of
+from promptlab.tui.typed import app_of, prompts_screen
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.editor import Editor
 from promptlab.tui.widgets.textview import Piece

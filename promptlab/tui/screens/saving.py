@@ -23,15 +23,15 @@ class Saving:
     def __init__(self, screen: PromptsScreen) -> None:
         self._screen = screen
 
-    async def save(self, name: str) -> None:
-        """Write a prompt's text; on a conflict ask which of the two texts to go on with."""
+    async def save(self, name: str) -> bool:
+        """Write a prompt's text; on a conflict ask which of the two texts to go on with. Whether it is written."""
         screen = self._screen
         buffer = screen.buffers.get(name)
         if buffer is None:
-            return
+            return False
         if not buffer.edited:
             screen.session.say("nothing to save")
-            return
+            return False
         lab = await screen.session.lab()
         stamp = buffer.saved.stamp
         while True:
@@ -40,14 +40,14 @@ class Saving:
                 answer = await in_thread(partial(lab.save_file, name, text, stamp))
             except PromptlabError as fault:
                 screen.session.say(str(fault), bad=True)
-                return
+                return False
             if isinstance(answer, FileText):
                 buffer.saved = answer
                 screen.show_row_marks()
                 screen.session.say(f"saved {answer.path}")
-                return
+                return True
             if not await self._mine(name, answer):
-                return
+                return False
             stamp = answer.theirs.stamp
 
     async def _mine(self, name: str, conflict: Conflict) -> bool:
