@@ -287,14 +287,15 @@ class Page(Screen[None]):
     def _help_pieces(self) -> list[Piece]:
         where = self.focused.id if self.focused and self.focused.id else ""
         width = min(_HELP_WIDTH, self.size.width - 4)
+        indent = " " * _KEY_WIDTH
         pieces = [Piece(self.PROSE.get(where) or self.PROSE.get("", "")), Piece("\n\n")]
         app = app_of(self)
         for action, active in live_actions(self.active_bindings).items():
             known = [each.binding for each in self.active_bindings.values() if each.binding.id == action.id]
             other = [app.get_key_display(each) for each in known if each.key != active.binding.key]
             keys = " ".join([app.get_key_display(active.binding), *(key for key in other if not key.startswith("^"))])
-            text = textwrap.fill(action.help, width - _KEY_WIDTH, subsequent_indent=" " * _KEY_WIDTH)
-            pieces += [Piece(f"{keys:<{_KEY_WIDTH}}", "accent"), Piece(f"{text}\n")]
+            text = textwrap.fill(action.help, width, initial_indent=indent, subsequent_indent=indent)
+            pieces += [Piece(f"{keys:<{_KEY_WIDTH}}", "accent"), Piece(f"{text[_KEY_WIDTH:]}\n")]
         return pieces
 
 
