@@ -13,6 +13,7 @@ from click.shell_completion import get_completion_class
 from promptlab.cli.output import confirm, say
 from promptlab.errors import ExitCode, UsageFault
 
+_GREETING = "This copy of the demo is yours, and nothing leaves this machine. r tries the prompt that you see."
 folder = click.Path(path_type=Path, file_okay=False)
 
 
@@ -26,8 +27,8 @@ def open_command(ctx: click.Context, path: Path | None) -> int:
     return open_screen(start)
 
 
-def open_screen(path: Path) -> int:
-    """Start the terminal program, if this is a terminal that can show it."""
+def open_screen(path: Path, greeting: str = "") -> int:
+    """Start the terminal program, if this is a terminal that can show it; ``greeting`` is what it says first."""
     in_browser = "WebDriver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageFault("The terminal program needs a terminal. For scripts use `promptlab run`, `show` and others.")
@@ -35,7 +36,7 @@ def open_screen(path: Path) -> int:
         raise UsageFault("This terminal (TERM=dumb) cannot show screens. Use the commands, or set TERM.")
     from promptlab.tui import main
 
-    return main(path)
+    return main(path, greeting)
 
 
 @click.command("demo")
@@ -59,7 +60,7 @@ def demo_command(path: Path | None, fresh: bool, yes: bool) -> int:
     else:
         demo.create(target)
     say(f"The example is in {target}.")
-    return open_screen(target)
+    return open_screen(target, _GREETING)
 
 
 @click.command("init")

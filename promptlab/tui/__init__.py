@@ -10,8 +10,12 @@ SWITCH = 0.0005
 and a key takes about ten turns: with Python's own 5 ms every key would be late while a big grid is summed up."""
 
 
-def main(path: Path) -> int:
+def main(path: Path, greeting: str = "") -> int:
     """Open the terminal program on the workspace that ``path`` lies in, and answer with an exit code.
+
+    Args:
+        path: The workspace, or a place in it.
+        greeting: What the status line says when it is open.
 
     Raises:
         PromptlabError: The workspace does not open.
@@ -19,4 +23,4 @@ def main(path: Path) -> int:
     from promptlab.tui.app import run
 
     sys.setswitchinterval(SWITCH)
-    return run(path)
+    return run(path, greeting)

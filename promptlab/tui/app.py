@@ -101,7 +101,7 @@ class PromptlabApp(App[int]):
         await in_thread(partial(screen_class, there))
         self.switch_mode("prompts")
         self.session.opened(lab, sitting)
-        self.session.say(problem, bad=bool(problem))
+        self.session.say(problem or self.session.greeting, bad=bool(problem))
         if there != "prompts":
             self._visited.append("prompts")
             self.switch_mode(there)
@@ -388,8 +388,8 @@ async def _undo(page: Page) -> None:
     await undo_last(page)
 
 
-def run(path: Path) -> int:
-    """Open the program on the workspace that ``path`` lies in, and answer with an exit code."""
+def run(path: Path, greeting: str = "") -> int:
+    """Open the program on the workspace that ``path`` lies in, say ``greeting``, and answer with an exit code."""
 
     def open_lab() -> Lab:
         from promptlab.lab import Lab
@@ -397,6 +397,7 @@ def run(path: Path) -> int:
         return Lab.open(path)
 
     app = PromptlabApp(open_lab)
+    app.session.greeting = greeting
     code = app.run()
     if app.fault is not None:
         raise app.fault

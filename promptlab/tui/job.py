@@ -159,9 +159,9 @@ class Job:
         """What to say when it has ended."""
         progress = self.progress
         word = {"complete": "done", "cancelled": "stopped", "partial": "ended early"}.get(self.table.state, "ended")
-        text = f"{word}: {progress.done}/{progress.total} cells in {seconds(self._took)}"
+        text = f"{word}: {progress.done}/{progress.total} answers in {seconds(self._took)}"
         if progress.cached:
-            text += f", {progress.cached} from the cache"
+            text += f", {progress.cached} known before"
         if progress.failed:
             text += f", {progress.failed} failed"
         if self.notices:

@@ -33,6 +33,7 @@ class Session:
         evalset: Name of the eval set that Evals shows, "" before one is chosen.
         limits: What the runs that are begun from now on may take.
         listed: Set when the prompts are on the screen: what a person does not wait for may be done now.
+        greeting: What is said as soon as the workspace is open.
     """
 
     def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
@@ -59,6 +60,7 @@ class Session:
         self.keeping = Keeping(self._not_kept)
         self.evalset = ""
         self.limits = Limits()
+        self.greeting = ""
         self.said = ""
         self.bad = False
         self._changed = changed

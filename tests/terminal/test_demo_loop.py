@@ -1,10 +1,9 @@
-"""The loop of the demo with the keyboard only, as a newcomer does it: edit, run, read, commit, find."""
+"""The first minutes with the demo, by the keys that docs/first-minutes.md names: try, edit, run, read, commit."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import places
@@ -17,58 +16,57 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"),
 ]
 PROMPTLAB = [sys.executable, "-m", "promptlab"]
+RULE = "If there is no order number, answer none. "
 
 
-@pytest.fixture
-def pane(tmp_path: Path) -> Iterator[Pane]:
-    with Pane([*PROMPTLAB, "demo", "demo"], tmp_path) as opened:
-        yield opened
-
-
-def test_edit_run_read_commit_find(pane: Pane, tmp_path: Path) -> None:
+def test_from_the_demo_to_a_better_prompt_that_is_committed(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    pane.sees("prompts/triage.toml", "support · s001", "v4")
+    with Pane([*PROMPTLAB, "demo", "demo"], tmp_path) as pane:
+        pane.sees(
+            "prompts/order.toml", "orders · o001", "nothing leaves this machine. r tries the prompt", "R  runs all"
+        )
 
-    pane.keys("e")
-    pane.sees("esc leave")
-    pane.type("Please read the ticket. ")
-    pane.sees("Please read the ticket. Classify")
-    pane.keys("C-s")
-    pane.sees("saved prompts/triage.toml")
-    assert "Please read the ticket." in (folder / "prompts" / "triage.toml").read_text()
-    pane.keys("Escape")
-    pane.loses("esc leave")
-    before = places.fingerprint(folder)
-    assert before["status"], "the edit is not committed, and stays so"
+        pane.keys("r")
+        pane.sees("a order@v2 · mini  exact ", " of 5", "o005  expected #807227", "done: 5/5 answers")
 
-    pane.sees("R run all")
-    pane.keys("R")
-    pane.sees("Run triage", "[x] v4", "[x] working copy", "[ ] nano")
-    pane.keys("Up", "Up", "Down", "Space")
-    pane.sees("[x] nano", "2 versions × 2 models × 120 on support = 480 cells; baseline triage@v4")
-    pane.keys("R")
-    pane.sees("triage@v4 · mini", "triage* · nano", "done: 480/480 cells", seconds=90)
+        pane.keys("e")
+        pane.sees("esc leave")
+        pane.type(RULE)
+        pane.sees("If there is no order number, answer")
+        pane.keys("C-r")
+        pane.sees("b order* · mini  exact ", "done: 10/10 answers")
+        pane.keys("Escape")
+        pane.loses("esc leave")
+        before = places.fingerprint(folder)
+        assert not before["status"], "nothing is on disk yet"
 
-    pane.keys("v")
-    screen = pane.sees("Verdict", "Baseline: a triage@v4 · mini", "95 % interval")
-    assert any(word in screen for word in ("BETTER", "WORSE", "EQUIVALENT", "INCONCLUSIVE"))
-    pane.keys("Escape")
-    pane.loses("Verdict")
+        pane.keys("R")
+        pane.sees("Run order", "[x] v2", "[x] working copy", "= 160 answers, against order@v2")
+        pane.keys("Enter")
+        pane.sees("order@v2 · mini", "order* · mini", "done: 160/160 answers", seconds=90)
+        pane.keys("v")
+        screen = pane.sees("Verdict", "Baseline: a order@v2 · mini", " % interval")
+        assert any(word in screen for word in ("BETTER", "WORSE", "EQUIVALENT", "INCONCLUSIVE"))
+        pane.keys("Escape")
+        pane.loses("Verdict")
 
-    pane.keys("c")
-    screen = pane.sees("run/triage/", "HEAD, index and working tree stay as they are")
-    pane.keys("C")
-    pane.sees("saved as run/triage/")
-    (line,) = places.git(folder, "tag", "-n").splitlines()
-    assert line.startswith("run/triage/")
-    assert "run triage on support: exact" in line
-    assert places.fingerprint(folder) == before
-    tag = line.split()[0]
-    shown = places.git(folder, "show", tag)
-    assert "Please read the ticket. Classify" in shown
-    assert '"text":"billing"' in shown
+        pane.keys("c")
+        pane.sees("run/order/", "HEAD, index and working tree stay as they are")
+        pane.keys("C")
+        pane.sees("saved as run/order/", "The text of order is not committed yet: 1, then c.")
+        assert places.fingerprint(folder) == before
+        (line,) = places.git(folder, "tag", "-n").splitlines()
+        assert "run order on orders: exact" in line
+        shown = places.git(folder, "show", line.split()[0])
+        assert f"{RULE}Extract" in shown
+        assert '"text":"11476"' in shown
 
-    pane.keys("5")
-    pane.sees("triage", tag.rpartition("-")[2])
-    pane.keys("C-q")
-    pane.sees("exit code 0")
+        pane.keys("1", "c")
+        pane.sees("Commit order", "order: reword the user message", "On mini: ")
+        pane.keys("C-s")
+        pane.sees("as order@v3. mini: ", "u takes it back")
+        assert RULE in places.git(folder, "show", "HEAD:prompts/order.toml")
+        assert places.git(folder, "status", "--porcelain") == ""
+
+        pane.keys("q")
+        pane.sees("exit code 0")

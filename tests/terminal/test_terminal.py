@@ -136,7 +136,7 @@ def test_ctrl_c_during_a_run_and_quitting_it(
     pane.keys("x")
     pane.sees("stopped: ")
     pane.keys("R")
-    pane.sees("16 cells; baseline", "Cancel")
+    pane.sees("16 answers, against", "Cancel")
     pane.keys("Enter")
     pane.sees("0/16")
     pane.keys("C-c", "C-q")
@@ -201,9 +201,9 @@ def test_hostile_answers_of_a_megabyte_are_text(
     pane.keys("2")
     pane.sees("tickets · t1", "[INST] [/] [/red] ␛[2J␛]0;owned␇␛[31m 漢字")
     pane.keys("R")
-    pane.sees("16 cells; baseline", "Cancel")
+    pane.sees("16 answers, against", "Cancel")
     pane.keys("Enter")
-    pane.sees("done: 16/16 cells")
+    pane.sees("done: 16/16 answers")
     screen = pane.sees("[INST] [/] [/re")
     assert "3 Results" in screen.splitlines()[0]  # nothing has cleared or scrolled the terminal
     assert pane.told("pane_title") == title

@@ -103,7 +103,7 @@ async def test_running(folder: Path, server: LoopbackServer, golden: Golden) -> 
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("R")
-        await here.sees("16 cells; baseline triage@v1")
+        await here.sees("16 answers, against triage@v1")
         await here.press("enter")
         await here.sees("0/16")
         await pictured(here, golden, "running")

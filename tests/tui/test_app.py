@@ -151,7 +151,7 @@ async def test_quitting_during_a_run_ends_it_at_once_and_keeps_what_is_done(
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("R")
-        await here.sees("16 cells")
+        await here.sees("16 answers")
         await here.press("enter")
         await here.sees("2/16")
         await here.press("ctrl+q")
@@ -189,7 +189,7 @@ async def test_a_run_until_clear_stops_on_its_way(folder: Path, server: Loopback
         await here.press("U")
         await here.sees("it stops as soon as the verdict is clear")
         await here.press("u")
-        await here.sees("96 cells; baseline triage@v1")
+        await here.sees("96 answers, against triage@v1")
         assert "as soon as" not in here.text
         await here.press("u", "enter")
         await here.sees("Clear after 16 of 48 examples")
@@ -244,7 +244,7 @@ async def test_a_dear_run_is_asked_about_first(folder: Path, server: LoopbackSer
         await here.press("R", "enter")
         await here.sees("Spend this?")
         await here.press("S")
-        await here.sees("done: 96/96 cells")
+        await here.sees("done: 96/96 answers")
     assert server.count.total() == 96
 
 

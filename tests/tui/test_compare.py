@@ -74,7 +74,7 @@ async def test_a_prompt_is_edited_beside_its_answer_and_only_what_changed_is_ask
         await here.type("Labels! ")
         await here.sees("b triage@v2 · api · of an earlier text")
         await here.press("ctrl+r")
-        await here.until(lambda: here.status.startswith("done: 2/2 cells") and "1 from the cache" in here.status)
+        await here.until(lambda: here.status.startswith("done: 2/2 answers") and "1 known before" in here.status)
         assert [asked.text for asked in server.asked] == [
             "Labels! Label this as billing, shipping or other: I was charged twice."
         ]
@@ -120,7 +120,7 @@ async def test_an_old_version_stays_and_its_text_can_be_a_start(folder: Path, se
         editor.swap(places.FIRST.replace("What", "Say what"))
         await here.until(lambda: not here.status)
         await here.press("ctrl+r")
-        await here.until(lambda: here.status.startswith("done: 3/3 cells"))
+        await here.until(lambda: here.status.startswith("done: 3/3 answers"))
         assert compare(here).sheet.columns == ("a", "b", "c")  # v1 stays the baseline
         (folder / "prompts" / "triage.toml").write_text("# theirs\n" + places.SECOND)
         await here.until(lambda: "changed on disk too" in here.status)
@@ -134,18 +134,18 @@ async def test_without_a_run_it_says_what_to_do_and_does_it(folder: Path, server
         await here.sees("Nothing to compare yet.")
         assert "r  runs the prompt as it stands" in here.text
         await here.press("h", "l", "e", "space", "n", "d", "v", "z", "right_square_bracket", "c", "q", "2", "a")
-        await here.sees("2 versions × 1 model × 1 on tickets = 2 cells")
+        await here.sees("2 versions × 1 model × 1 on tickets = 2 answers")
         await here.press("escape", "r")
-        await here.until(lambda: here.status.startswith("done: 10/10 cells"))
+        await here.until(lambda: here.status.startswith("done: 10/10 answers"))
         await here.until(lambda: "[-It is about -]billing[-.-]" in column(here, 1))
         await here.press("a")
         await here.sees("Compare triage")
         await here.press("up", "up", "up", "space", "enter")
         await here.until(lambda: compare(here).seats == ("a",))
         await here.press("R")
-        await here.sees("2 versions × 1 model × 8 on tickets = 16 cells")
+        await here.sees("2 versions × 1 model × 8 on tickets = 16 answers")
         await here.press("enter")
-        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        await here.until(lambda: here.status.startswith("done: 16/16 answers"))
         assert compare(here).sheet.top is here.app.session.table
         await here.press("o")
         await here.sees("unsaved")
@@ -178,7 +178,7 @@ async def test_pins_are_run_with_what_is_shown_and_kept(folder: Path, server: Lo
         await here.press("right_square_bracket", "right_square_bracket", "space", "left_square_bracket")
         await here.sees("1 pinned · 2/8")
         await here.press("r")
-        await here.until(lambda: here.status.startswith("done: 4/4 cells"))
+        await here.until(lambda: here.status.startswith("done: 4/4 answers"))
         await here.press("n")
         await here.sees("tickets · t3  ● pinned")
         await here.until(lambda: "[-It is about -]billing[-.-]" in column(here, 1))

@@ -177,9 +177,9 @@ async def test_the_last_two_versions_are_shown_side_by_side_and_r_runs_both(fold
         await here.press("m")
         assert here.status == NO_OUTPUTS
         await here.press("r")
-        await here.sees("16 cells; baseline triage@v1")
+        await here.sees("16 answers, against triage@v1")
         await here.press("enter")
-        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        await here.until(lambda: here.status.startswith("done: 16/16 answers"))
         assert here.app.current_mode == "results"
         # Not saved yet, and compared all the same.
         await shown(here, "▲ 8 better")

@@ -237,9 +237,9 @@ async def test_r_runs_an_old_version_beside_the_working_copy(folder: Path) -> No
     async with sitting(folder) as here:
         await opened(here, "2 versions")
         await here.press("j", "r")
-        await here.sees("16 cells; baseline triage@v1")
+        await here.sees("16 answers, against triage@v1")
         await here.press("enter")
-        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        await here.until(lambda: here.status.startswith("done: 16/16 answers"))
         assert here.app.current_mode == "results"
         await here.press("5")
         await here.sees("not saved · api 100.0 %")

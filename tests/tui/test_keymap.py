@@ -30,11 +30,11 @@ async def test_own_keys_and_colours_work_and_are_shown(folder: Path) -> None:
         assert "F9 run all" in here.lines[-1]
         assert "F12 help" in here.lines[-1]
         await here.press("R")
-        assert "16 cells" not in here.text
+        assert "16 answers" not in here.text
         await here.press("f12")
         await here.sees("F9          Choose versions")
         await here.press("f12", "f9")
-        await here.sees("16 cells")
+        await here.sees("16 answers")
         await here.press("escape")
         here.app.theme = "gruvbox"
         await here.until(lambda: "gruvbox from now on" in here.status)
@@ -46,7 +46,7 @@ async def test_a_file_that_says_nonsense_is_told_and_changes_nothing(folder: Pat
     async with sitting(folder) as here:
         await here.until(lambda: "Did you mean `nord`?" in here.status)
         await here.press("R")
-        await here.sees("16 cells")
+        await here.sees("16 answers")
 
 
 @pytest.mark.parametrize(

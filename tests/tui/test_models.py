@@ -71,7 +71,7 @@ async def test_r_runs_the_prompt_on_every_model_and_the_table_fills(folder: Path
         await here.press("7")
         await here.until(lambda: "no run yet" in row_of(here, "api"))
         await here.press("r")
-        await here.sees("1 version × 1 model × 8 on tickets = 8 cells")
+        await here.sees("1 version × 1 model × 8 on tickets = 8 answers")
         await here.press("enter")
         await here.sees("done: 8/8")
         await here.press("7")

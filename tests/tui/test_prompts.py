@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from contextlib import nullcontext
 from pathlib import Path
@@ -169,18 +170,20 @@ async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Pat
         await opened(here)
         here.prompts.editor.swap(places.FIRST.replace("What is", "Tell me what is"))
         await here.press("e", "ctrl+r")
-        await here.until(lambda: here.status.startswith("done: 10/10 cells"))
+        await here.until(lambda: here.status.startswith("done: 10/10 answers"))
         await here.sees("b triage* · api")
-        assert "a triage@v2 · api  exact 100.0 %" in here.text
-        assert "a ✓ billing" in here.text
-        assert "b ✗ It is about billing." in here.text
+        assert "a triage@v2 · api  exact 5 of 5 · 100.0 %" in here.text
+        assert "b triage* · api  exact 0 of 5 · 0.0 %" in here.text
+        # Short answers stand beside each other: all five examples are seen at once.
+        assert re.search(r"t1  expected billing +a ✓ billing +b ✗ It is about billing\.", here.text), here.text
+        assert "t5  expected " in here.text
         assert len(server.asked) == 10
         assert triage(folder).read_text() == places.SECOND
         tried = here.prompts.editor.text
         here.prompts.editor.swap(places.SECOND)
-        await here.sees("trial of an earlier text: done: 10/10 cells")
+        await here.sees("─ trial of an earlier text ─")
         here.prompts.editor.swap(tried)
-        await here.sees("trial: done: 10/10 cells")
+        await here.sees("─ trial ─")
 
 
 async def test_a_judge_is_not_run_by_itself_and_the_whole_sentence_says_why(folder: Path) -> None:
@@ -216,7 +219,7 @@ async def test_a_trial_of_a_committed_text_keeps_nothing_and_the_dialogs_say_wha
     async with sitting(folder) as here:
         await opened(here)
         await here.press("r")
-        await here.until(lambda: here.status.startswith("done: 5/5 cells"))
+        await here.until(lambda: here.status.startswith("done: 5/5 answers"))
         lab = here.app.session.lab_now
         assert lab is not None
         assert lab.runs() == []
@@ -229,7 +232,7 @@ async def test_a_trial_of_a_committed_text_keeps_nothing_and_the_dialogs_say_wha
         assert here.prompts.editor.text == places.SECOND
         await here.until(lambda: not here.app.session.unsaved)
         await here.press("escape", "R")
-        await here.sees("2 versions × 1 model × 8 on tickets = 16 cells; baseline triage@v1")
+        await here.sees("2 versions × 1 model × 8 on tickets = 16 answers, against triage@v1")
         assert "working copy  = v2" in here.text
         await here.press("shift+tab", "shift+tab", "shift+tab", "space", "up", "up", "space")
         await here.press("escape")
@@ -290,7 +293,7 @@ async def test_every_pane_can_be_reached_at_every_size(folder: Path) -> None:
             assert here.app.focused is not None
             assert here.app.focused.id == "preview"
             await here.press("v")
-            await here.sees("r tries the text on five")
+            await here.sees("r  tries the text on five")
             # Round to the editor, which e goes into: the next v is not typed into the prompt.
             await here.press("v")
             assert here.prompts.list.has_focus

@@ -39,9 +39,9 @@ async def test_the_loop_edit_run_verdict_commit(folder: Path) -> None:
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("R")
-        await here.sees("16 cells; baseline triage@v1")
+        await here.sees("16 answers, against triage@v1")
         await here.press("up", "up", "enter")  # from the lists too it runs what is ticked
-        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        await here.until(lambda: here.status.startswith("done: 16/16 answers"))
         await here.sees("▲ +100.0 BETTER")
         assert "b ▲ better 8" in here.text
         before = places.fingerprint(folder)
@@ -72,7 +72,7 @@ async def test_a_past_run_is_shown_with_its_detail_and_diff_and_enter_does_not_c
         await here.until(lambda: "It is about billing." in detail(here))
         assert "triage@v1 · api" in detail(here)
         await here.press("c")
-        await here.sees("Commit this run?")
+        await here.sees("Keep this run in git?")
         await here.press("enter")
         assert places.git(folder, "tag") == ""
 
@@ -146,7 +146,7 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("R")
-        await here.sees("16 cells")
+        await here.sees("16 answers")
         await here.press("enter")
         await here.sees("to come")
         await here.sees("0/8 done")
@@ -187,7 +187,7 @@ async def test_a_run_is_left_running_and_watched_and_stopped_by_the_next_sitting
     async with sitting(folder) as here:
         await here.sees("v2")
         await here.press("R")
-        await here.sees("16 cells")
+        await here.sees("16 answers")
         await here.press("enter")
         await here.until(lambda: len(server.asked) >= 2)
         await here.press("ctrl+q")
@@ -267,7 +267,7 @@ async def test_without_git_no_commit_is_promised(folder: Path) -> None:
         await here.sees("not saved: in the journal only")
         assert "c commit" not in here.lines[-1]
         await here.press("c")
-        assert "Commit this run?" not in here.text
+        assert "Keep this run in git?" not in here.text
 
 
 async def test_all_pairs_of_three_columns(folder: Path) -> None:

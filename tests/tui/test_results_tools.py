@@ -105,7 +105,7 @@ async def test_failed_cells_are_asked_again_and_the_rest_stays(folder: Path, ser
         await past(here)
         await here.sees("! error 1")
         await here.press("r")
-        await here.until(lambda: here.status.startswith("done: 16/16 cells"))
+        await here.until(lambda: here.status.startswith("done: 16/16 answers"))
         assert {asked.text[-15:] for asked in server.asked} == {"like your logo."}
         assert results(here)._table.run == run
         await here.sees("! error 0")

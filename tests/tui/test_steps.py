@@ -59,7 +59,7 @@ async def test_a_chain_runs_beside_a_prompt_and_its_failed_step_is_three_keys_aw
         assert "judges/good  another" not in here.text
         assert "written  another" not in here.text, "the examples have no letter"
         await here.press("tab", "G", "space", "enter")
-        await here.until(lambda: here.status.startswith("done: 24/24 cells"))
+        await here.until(lambda: here.status.startswith("done: 24/24 answers"))
         await here.press("1")
         # From the first screen: Results, only errors, steps.
         await here.press("3", "exclamation_mark")

@@ -28,7 +28,7 @@ from promptlab.tui.screens.pasts import Pasts
 from promptlab.tui.screens.preview import Look, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
-from promptlab.tui.screens.trial import no_candidate
+from promptlab.tui.screens.trial import LOOP, no_candidate
 from promptlab.tui.screens.trying import Ready, Trying
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
@@ -82,7 +82,7 @@ class PromptsScreen(Page):
                 Horizontal(
                     pane(Editor(id="editor"), "editor"), pane(TextView(id="preview"), "preview"), id="writing"
                 ),
-                pane(TextView(id="trial", empty="r tries the text on five examples; R runs all of them."), "trial"),
+                pane(TextView(id="trial", empty=LOOP), "trial"),
                 id="work",
             ),
         )

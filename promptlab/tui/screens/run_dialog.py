@@ -66,19 +66,18 @@ class RunDialog(ModalScreen[RunRequest | None]):
         with Vertical(id="dialog") as dialog:
             dialog.styles.width = min(84, app_of(self).size.width - 4)
             yield Static(plain(self._title, "bold"), id="title")
-            for name, options in (("subjects", self._subjects), ("models", self._models)):
-                yield Static(plain(name, "$foreground-muted"), classes="label")
+            for name, label, options in (
+                ("subjects", "what to run, oldest first", self._subjects),
+                ("models", "on which models", self._models),
+            ):
+                yield Static(plain(label, "$foreground-muted"), classes="label")
                 ticks = TickList(options, id=name)
                 ticks.styles.height = max(1, min(len(options), room // 2))
                 yield ticks
             yield Static("", id="count")
-            yield Static(
-                plain(
-                    f"↑ ↓ move · space ticks · {'' if self._only else 'u until clear · '}Enter runs · Esc leaves",
-                    "$foreground-muted",
-                ),
-                id="keys",
-            )
+            clear = "" if self._only else "u stops when clear · "
+            keys = f"↑ ↓ move · space ticks · {clear}Enter runs · Esc leaves"
+            yield Static(plain(keys, "$foreground-muted"), id="keys")
             with Horizontal(id="answers"):
                 yield Button(plain("Cancel"), id="cancel", compact=True)
                 yield Button(plain("R Run"), id="run", compact=True)
@@ -100,10 +99,10 @@ class RunDialog(ModalScreen[RunRequest | None]):
         cells = len(subjects) * len(models) * self._examples
         text = (
             f"{plural(len(subjects), 'version')} × {plural(len(models), 'model')} × {self._examples} on "
-            f"{self._evalset} = {plural(cells, 'cell')}"
+            f"{self._evalset} = {plural(cells, 'answer')}"
         )
         if len(subjects) > 1:
-            text += f"; baseline {subjects[0]}"
+            text += f", against {subjects[0]}"
         if self._until_clear and len(subjects) * len(models) > 1:
             text += "; at most, since it stops as soon as the verdict is clear"
         if not self._models:

@@ -15,7 +15,7 @@ from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.dialog import Answer, Ask, Question
 
 if TYPE_CHECKING:
-    from promptlab.lab import RunTable
+    from promptlab.lab import Lab, RunTable
     from promptlab.tui.screens.page import Page
 
 
@@ -43,12 +43,21 @@ async def commit_run(page: Page, table: RunTable) -> bool:
     session.say("saving …")
     try:
         saved = await in_thread(partial(lab.save, table.run))
+        left = await in_thread(partial(_not_committed, lab, table))
     except PromptlabError as fault:
         session.say(str(fault), bad=True)
         return False
-    session.say(f"saved as {saved_note(saved)}".rstrip("."), bad=bool(saved.unpublished))
+    said = f"saved as {saved_note(saved)}"
+    session.say(f"{said} {left}" if left else said.rstrip("."), bad=bool(saved.unpublished))
     session.saved()
     return True
+
+
+def _not_committed(lab: Lab, table: RunTable) -> str:
+    """What of the run's texts is no version yet, and how to make it one, as a sentence; "" of none."""
+    edited = {variant.prompt: variant.content for variant in table.variants if variant.version == "*"}
+    left = [n for n, content in edited.items() if content not in {v.content for v in lab.past(n).versions}]
+    return f"The text of {', '.join(left)} is not committed yet: 1, then c." if left else ""
 
 
 async def show_figures(page: Page, table: RunTable, metric: str) -> None:

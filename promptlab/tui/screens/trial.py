@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from promptlab.errors import PromptlabError
 from promptlab.lab import wording
@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from promptlab.models.values import ModelInfo
     from promptlab.tui.screens.trying import Ready
 
+LOOP = """r  tries the text on five examples
+e  edits it; ctrl+r tries what you see, Esc leaves the text
+R  runs all examples beside the last version, and says whether it got better
+c  commits it"""
+"""What the pane says before the first trial: the way from here to a better prompt."""
 EXAMPLES = 5
 _VERSIONS = 8
 """Committed versions that the run dialog offers."""
+_SHORT = 24
+"""Characters of an output that can stand beside others in one line."""
 _LONGEST = 600
 """Characters of an output that the trial shows; the whole of it is in Results."""
 
@@ -60,39 +67,85 @@ def few_examples(evalset: EvalSet, at: int) -> tuple[str, ...]:
     return tuple(evalset.examples[(at + step) % count].id for step in range(min(EXAMPLES, count)))
 
 
+class _Answer(NamedTuple):
+    """What one column said to one example, as it is shown."""
+
+    column: str
+    mark: Piece
+    text: str
+    tone: Tone = ""
+
+
 def trial_pieces(job: Job) -> list[Piece]:
-    """Outputs and scores of a trial, example by example, as far as they have arrived or are written."""
+    """Outputs and scores of a trial, example by example, as far as they have arrived or are written.
+
+    What decides is said first, what else is measured last: it would push the answers out of sight.
+    """
     table = job.table
+    columns = [variant.column for variant in table.variants]
     pieces: list[Piece] = []
     for variant in table.variants:
-        means = table.summary(variant.column).means
-        shown = "  ".join(
-            f"{metric} {wording.mean(means[metric], table.infos[metric])}"
-            for metric in table.infos
-            if metric in means
-        )
-        pieces += [Piece(f"{variant.column} {variant.label}", "head"), Piece(f"  {shown or '…'}\n")]
+        figures = _means(table, variant.column, [table.primary])
+        pieces += [Piece(f"{variant.column} {variant.label}", "head"), Piece(f"  {figures or '…'}\n")]
     if job.reason:
         pieces.append(Piece(f"{job.reason}\n", "bad"))
-    for example in table.examples:
-        pieces.append(Piece(f"\n{example.id}", "accent"))
-        if example.expected is not None:
-            pieces.append(Piece(f"  expected {example.expected}", "dim"))
-        pieces.append(Piece("\n"))
-        for variant in table.variants:
-            pieces += _cell(job, variant.column, example.id)
+    answers = {each.id: [_answer(job, column, each.id) for column in columns] for each in table.examples}
+    expected = {each.id: f"expected {each.expected}" for each in table.examples if each.expected is not None}
+    texts = [*expected.values(), *(answer.text for row in answers.values() for answer in row)]
+    short = all(len(text) <= _SHORT and "\n" not in text for text in texts)
+    pieces += [Piece("\n"), *(_beside(answers, expected) if short else _below(answers, expected))]
+    others = [metric for metric in table.infos if metric != table.primary]
+    for column in columns if others else ():
+        pieces.append(Piece(f"\n{column}  {_means(table, column, others)}", "dim"))
     return pieces
 
 
-def _cell(job: Job, column: str, example: str) -> Sequence[Piece]:
-    table = job.table
-    outcome = table.outcome(column, example)
+def _means(table: RunTable, column: str, metrics: Sequence[str]) -> str:
+    """Means with their intervals; of a metric that is met or not, how often it is."""
+    means = table.summary(column).means
+    parts: list[str] = []
+    for metric in metrics:
+        if metric in means:
+            info = table.infos[metric]
+            values = [table.value(column, example.id, metric) for example in table.examples]
+            known = [value for value in values if value is not None]
+            count = f"{sum(1 for value in known if value)} of {len(known)} · " if info.kind == "binary" else ""
+            parts.append(f"{metric} {count}{wording.mean(means[metric], info)}")
+    return "  ".join(parts)
+
+
+def _beside(answers: Mapping[str, Sequence[_Answer]], expected: Mapping[str, str]) -> list[Piece]:
+    """A line for each example: short answers stand beside each other, so that all are seen at once."""
+    wide = max((len(text) for text in expected.values()), default=-2) + 2
+    rooms = [max(len(answer.text) for answer in column) + 2 for column in zip(*answers.values(), strict=True)]
+    pieces: list[Piece] = []
+    for example, row in answers.items():
+        pieces += [Piece(example, "accent"), Piece(f"  {expected.get(example, ''):<{wide}}", "dim")]
+        for answer, room in zip(row, rooms, strict=True):
+            pieces += [Piece(f"{answer.column} "), answer.mark, Piece(f" {answer.text:<{room}}", answer.tone)]
+        pieces.append(Piece("\n"))
+    return pieces
+
+
+def _below(answers: Mapping[str, Sequence[_Answer]], expected: Mapping[str, str]) -> list[Piece]:
+    """Long answers one below the other, under the example and what is expected of it."""
+    pieces: list[Piece] = []
+    for number, (example, row) in enumerate(answers.items()):
+        wanted = f"  {expected[example]}\n" if example in expected else "\n"
+        pieces += [Piece("\n" if number else ""), Piece(example, "accent"), Piece(wanted, "dim")]
+        for answer in row:
+            pieces += [Piece(f"{answer.column} "), answer.mark, Piece(f" {answer.text}\n", answer.tone)]
+    return pieces
+
+
+def _answer(job: Job, column: str, example: str) -> _Answer:
+    outcome = job.table.outcome(column, example)
     if outcome is None:
         so_far = _cut(job.texts.get((column, example, 0), ""))
-        return [Piece(f"{column}  "), Piece(f"{so_far}…\n" if job.active else "not run\n", "dim")]
+        return _Answer(column, Piece(" "), f"{so_far}…" if job.active else "not run", "dim")
     if outcome.fault is not None:
-        return [Piece(f"{column} "), Piece(f"! {outcome.fault.message}\n", "bad")]
-    return [Piece(f"{column} "), *_mark(table, column, example), Piece(f" {_cut(outcome.text)}\n")]
+        return _Answer(column, Piece("!", "bad"), outcome.fault.message, "bad")
+    return _Answer(column, _mark(job.table, column, example), _cut(outcome.text))
 
 
 def _cut(text: str) -> str:
@@ -100,16 +153,15 @@ def _cut(text: str) -> str:
     return text[:_LONGEST] + (" …" if len(text) > _LONGEST else "")
 
 
-def _mark(table: RunTable, column: str, example: str) -> Sequence[Piece]:
+def _mark(table: RunTable, column: str, example: str) -> Piece:
     """✓ or ✗ for a binary primary metric, its number for another."""
     value = table.value(column, example)
     if value is None:
-        return [Piece("·", "dim")]
+        return Piece("·", "dim")
     info = table.infos[table.primary]
     if info.kind == "binary":
-        tone: Tone = "good" if value else "bad"
-        return [Piece("✓" if value else "✗", tone)]
-    return [Piece(wording.number(value, info), "strong")]
+        return Piece("✓", "good") if value else Piece("✗", "bad")
+    return Piece(wording.number(value, info), "strong")
 
 
 def run_dialog(

@@ -92,9 +92,7 @@ class Trying:
         of = "" if (name, text) == self._tried else " of an earlier text"
         if name != self._tried[0]:
             of = f" of {one_line(self._tried[0])}"
-        self._screen.query_one("#trial", TextView).border_title = plain(
-            f"trial{of}" if job.active else f"trial{of}: {job.result}"
-        )
+        self._screen.query_one("#trial", TextView).border_title = plain(f"trial{of}")
 
     async def ask(self, until_clear: bool = False) -> None:
         """Ask what to run, run it, and go to Results."""
