@@ -23,7 +23,7 @@ async def test_a_text_is_shown_while_it_is_written_and_gives_way_to_the_answer(f
 
         for so_far in ("bi", "billi"):
             job._take(CellText("a", example, 0, so_far))
-            assert f"a  {so_far}…\n" in shown()
+            assert f"a   {so_far}…" in shown()
         assert job.heard == 2
         event = CellScored("a", example, 0, Outcome("k", "shipping"), ())
         job.table.add(event)
@@ -33,7 +33,7 @@ async def test_a_text_is_shown_while_it_is_written_and_gives_way_to_the_answer(f
         job._take(Progress(total=8, done=1, rate=2.0, token_rate=1234.5))
         assert job.line.endswith("1/8 · 2/s · 1,234 tokens/s")
         job._take(CellText("a", job.table.examples[1].id, 0, "Hel", "draft"))
-        assert "a  draft: Hel…\n" in shown()
+        assert "a   draft: Hel…\n" in shown()
         job._take(Progress(total=8, steps=(StepProgress("draft", 3, 8), StepProgress("vote", 0, 24))))
         assert job.line.endswith("0/8 · draft 3/8 · vote 0/24")
     finally:

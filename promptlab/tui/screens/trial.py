@@ -95,9 +95,8 @@ def trial_pieces(job: Job) -> list[Piece]:
     short = all(len(text) <= _SHORT and "\n" not in text for text in texts)
     pieces += [Piece("\n"), *(_beside(answers, expected) if short else _below(answers, expected))]
     others = [metric for metric in table.infos if metric != table.primary]
-    for column in columns if others else ():
-        pieces.append(Piece(f"\n{column}  {_means(table, column, others)}", "dim"))
-    return pieces
+    means = {column: _means(table, column, others) for column in columns}
+    return [*pieces, *(Piece(f"\n{column}  {said}", "dim") for column, said in means.items() if said)]
 
 
 def _means(table: RunTable, column: str, metrics: Sequence[str]) -> str:
@@ -118,6 +117,7 @@ def _beside(answers: Mapping[str, Sequence[_Answer]], expected: Mapping[str, str
     """A line for each example: short answers stand beside each other, so that all are seen at once."""
     wide = max((len(text) for text in expected.values()), default=-2) + 2
     rooms = [max(len(answer.text) for answer in column) + 2 for column in zip(*answers.values(), strict=True)]
+    rooms[-1:] = [0]
     pieces: list[Piece] = []
     for example, row in answers.items():
         pieces += [Piece(example, "accent"), Piece(f"  {expected.get(example, ''):<{wide}}", "dim")]
