@@ -84,6 +84,13 @@ def said(reply: Reply) -> str:
     return f"{reply.model}{about}: {value}{f' — {text}' if text != value else ''}"
 
 
+def headline(sentence: str) -> tuple[str, str]:
+    """What a verdict says, and what that rests on: ``BETTER: exact is 27.5 points higher``, and its figures."""
+    said, _, rest = sentence.partition(" (")
+    figures, _, more = rest.partition(")")
+    return said.removesuffix("."), "\n".join(part for part in (figures, more.lstrip(".: ")) if part)
+
+
 def seconds(value: float) -> str:
     """A duration at a glance: ``7 ms``, ``1.24 s``, ``3 min 20 s``."""
     if abs(value) < 0.9995:

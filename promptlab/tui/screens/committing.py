@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import CommitRefused, PromptlabError
 from promptlab.history.values import Committed
+from promptlab.lab import wording
 from promptlab.lab.committing import Proposal
 from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line
@@ -58,8 +59,8 @@ def _told(lab: Lab, proposal: Proposal, made: Committed) -> str:
     """What a commit has made of the prompts, and what is known of the change. Asks git: called in a thread."""
     prompts = [each for each in proposal.edits if each.path.startswith("prompts/") and each.kind != "deleted"]
     versions = [f"{each.name}@{lab.past(each.name).current}" for each in prompts]
-    # Of a verdict what comes before its figures: they are in the message of the commit.
-    known = [said.partition(" (")[0] for each in prompts for said in each.verdicts]
+    # The figures are in the message of the commit.
+    known = [wording.headline(said)[0] for each in prompts for said in each.verdicts]
     if not known and any(each.kind == "changed" for each in prompts):
         known = ["No run compares it with the version before yet"]
     what = f"as {', '.join(versions)}" if versions else made.title

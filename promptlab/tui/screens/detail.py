@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from promptlab.lab import RunTable
     from promptlab.workspace.values import Results
 
+_SHORT = 80
+"""Characters of two answers that have no word in common and are shown one below the other."""
+
 
 def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> list[Piece]:
     """The detail of a cell. May take the time of a word diff: called in a thread.
@@ -64,8 +67,17 @@ def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) 
         return [Piece(f"── {title} ──", "head"), Piece(f" the same as {against}\n", "dim"), *pieces]
     from promptlab.compare.words import word_diff
 
-    pieces = [*diff_pieces(word_diff(base.text, outcome.text)), Piece("\n")]
-    return [Piece(f"── {title} ──", "head"), Piece(f" [-{against}-]{{+{column}+}}\n", "dim"), *pieces]
+    spans = word_diff(base.text, outcome.text)
+    if all(span.op != "same" for span in spans) and len(base.text) + len(outcome.text) <= _SHORT:
+        # Nothing in common: two answers are read faster than one text with marks.
+        both = [
+            Piece(f"{base_column}  {base.text}\n", "dim"),
+            Piece(f"{column}  "),
+            Piece(f"{outcome.text}\n", "strong"),
+        ]
+        return [Piece(f"── {title} ──\n", "head"), *both]
+    legend = f" [-only in {against}-] {{+only in {column}+}}\n"
+    return [Piece(f"── {title} ──", "head"), Piece(legend, "dim"), *diff_pieces(spans), Piece("\n")]
 
 
 def score_pieces(table: RunTable, column: str, example: str) -> list[Piece]:

@@ -37,7 +37,7 @@ async def commit_run(page: Page, table: RunTable) -> bool:
     lab = await session.lab()
     note = size_note(await in_thread(partial(lab.size_of, table.run)))
     pieces = save_pieces(table, await in_thread(partial(title, table)), lab.settings.results, note)
-    question = Question("Commit this run?", pieces, [Answer("commit", "C", "Commit")])
+    question = Question("Keep this run in git?", pieces, [Answer("commit", "C", "Commit")])
     if await app_of(page).push_screen_wait(question) != "commit":
         return False
     session.say("saving …")
