@@ -10,11 +10,9 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-from textual.pilot import Pilot
 
 from promptlab import demo
 from promptlab.lab import Lab
@@ -36,9 +34,9 @@ RULE = "If there is no order number, answer none. "
 class Camera:
     """A program that is used by keys, and pictures of it."""
 
-    def __init__(self, app: PromptlabApp, pilot: Pilot[int]) -> None:
+    def __init__(self, app: PromptlabApp, press: Callable[..., Awaitable[None]]) -> None:
         self._app = app
-        self._pilot = pilot
+        self._press = press
 
     async def press(self, *keys: str, until: str) -> None:
         """Press keys and wait for words to be seen.
@@ -46,13 +44,13 @@ class Camera:
         Raises:
             TimeoutError: They never were. The message holds the screen.
         """
-        await self._pilot.press(*keys)
+        await self._press(*keys)
         deadline = time.monotonic() + PATIENCE
         while until not in self._seen():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"“{until}” was never on the screen after {keys}:\n{self._seen()}")
-            await self._pilot.pause(0.05)
-        await self._pilot.pause(0.5)
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
 
     def _seen(self) -> str:
         strips = self._app.screen._compositor.render_strips(self._app.size)  # pyright: ignore[reportPrivateUsage]  # no public way to the text
@@ -60,7 +58,7 @@ class Camera:
 
     async def type(self, text: str) -> None:
         """Type as a person does."""
-        await self._pilot.press(*("space" if letter == " " else letter for letter in text))
+        await self._press(*("space" if letter == " " else letter for letter in text))
 
     def keep(self, name: str) -> None:
         """Write the picture."""
@@ -73,7 +71,7 @@ async def opened(folder: Path) -> AsyncGenerator[Camera]:
     """The program on a workspace."""
     app = PromptlabApp(lambda: Lab.open(folder))
     async with app.run_test(size=SIZE) as pilot:
-        yield Camera(app, pilot)
+        yield Camera(app, pilot.press)
 
 
 async def first_minutes(folder: Path) -> None:
@@ -122,7 +120,7 @@ async def screens(folder: Path) -> None:
         await camera.press("j", "enter", until="triage on support")
         await camera.press("g", until="changed and failing first")
         camera.keep("results")
-        await camera.press("4", until="the verdict rests on")
+        await camera.press("4", until="how the verdict was reached")
         camera.keep("diff")
         await camera.press("6", until="s028")
         camera.keep("evals")

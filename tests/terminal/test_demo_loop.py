@@ -64,7 +64,7 @@ def test_from_the_demo_to_a_better_prompt_that_is_committed(tmp_path: Path) -> N
         pane.keys("1", "c")
         pane.sees("Commit order", "order: reword the user message", "On mini: ")
         pane.keys("C-s")
-        pane.sees("as order@v3. mini: ", "u takes it back")
+        pane.sees("as order@v3. mini: ", "u takes it")
         assert RULE in places.git(folder, "show", "HEAD:prompts/order.toml")
         assert places.git(folder, "status", "--porcelain") == ""
 

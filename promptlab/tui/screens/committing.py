@@ -59,8 +59,8 @@ def _told(lab: Lab, proposal: Proposal, made: Committed) -> str:
     """What a commit has made of the prompts, and what is known of the change. Asks git: called in a thread."""
     prompts = [each for each in proposal.edits if each.path.startswith("prompts/") and each.kind != "deleted"]
     versions = [f"{each.name}@{lab.past(each.name).current}" for each in prompts]
-    # The figures are in the message of the commit.
-    known = [wording.headline(said)[0] for each in prompts for said in each.verdicts]
+    # The rest of a verdict is in the message of the commit.
+    known = [wording.headline(said) for each in prompts for said in each.verdicts]
     if not known and any(each.kind == "changed" for each in prompts):
         known = ["No run compares it with the version before yet"]
     what = f"as {', '.join(versions)}" if versions else made.title

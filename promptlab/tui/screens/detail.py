@@ -76,7 +76,7 @@ def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) 
             Piece(f"{outcome.text}\n", "strong"),
         ]
         return [Piece(f"── {title} ──\n", "head"), *both]
-    legend = f" [-only in {against}-] {{+only in {column}+}}\n"
+    legend = f" [-only {base_column}-] {{+only {column}+}}\n"
     return [Piece(f"── {title} ──", "head"), Piece(legend, "dim"), *diff_pieces(spans), Piece("\n")]
 
 

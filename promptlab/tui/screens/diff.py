@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from promptlab.errors import PromptlabError
 from promptlab.lab.values import PromptPast, Subject, SubjectDiff
-from promptlab.lab.wording import headline, plural
+from promptlab.lab.wording import plural
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.safe import one_line, plain
@@ -65,7 +65,7 @@ class DiffScreen(PastPage):
         "[ and ] choose the pair of versions.",
         "scores": "Every example that both versions ran, the largest change first. ▲ better, ▼ worse, = same, ? one "
         "side has no score; ≠ the output has other words. The line below says what a test makes of it.",
-        "output": "Scores and output of the example under the cursor, then what the verdict below rests on.",
+        "output": "Scores and output of the example under the cursor, then how the verdict below was reached.",
     }
 
     def __init__(self, session: Session) -> None:
@@ -212,7 +212,7 @@ class DiffScreen(PastPage):
         if verdict is None:
             line = line.append(plain("The eval set has no metric that could decide."))
         else:
-            status, colon, rest = headline(verdict.sentence)[0].partition(":")
+            status, colon, rest = verdict.sentence.partition(":")
             line = Content.assemble(line, plain(status, _STYLES.get(verdict.status, "bold")), plain(colon + rest))
         self.query_one("#verdict", Static).update(line)
         self._show_output()

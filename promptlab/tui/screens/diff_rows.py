@@ -127,7 +127,7 @@ def counts(verdict: Verdict | None, changes: Sequence[Change]) -> str:
 
 
 def output_pieces(change: Change, verdict: Verdict | None, before: str, after: str) -> list[Piece]:
-    """Scores and word diff of one example's outputs, and below them what the verdict rests on."""
+    """Scores and word diff of one example's outputs, and below them how the verdict was reached."""
     pieces: list[Piece] = []
     if change.output is None:
         pieces += [
@@ -145,8 +145,8 @@ def output_pieces(change: Change, verdict: Verdict | None, before: str, after: s
         pieces.append(Piece("\n"))
         pieces += change_pieces(change.output.spans)
     if verdict is not None:
-        pieces.append(Piece("\n── the verdict rests on ──\n", "head"))
-        pieces += [Piece(f"{said}\n") for said in (wording.headline(verdict.sentence)[1], *verdict.notes) if said]
+        pieces.append(Piece("\n── how the verdict was reached ──\n", "head"))
+        pieces += [Piece(f"{note}\n") for note in verdict.notes]
         pieces.append(Piece(f"{verdict.method}\n", "dim"))
     return pieces
 
