@@ -101,10 +101,8 @@ class PromptlabApp(App[int]):
         await in_thread(partial(screen_class, there))
         self.switch_mode("prompts")
         self.session.opened(lab, sitting)
+        self.action_go(there)
         self.session.say(problem or self.session.greeting, bad=bool(problem))
-        if there != "prompts":
-            self._visited.append("prompts")
-            self.switch_mode(there)
         await self.session.listed.wait()
         await self._look_at_git(lab)
         await in_thread(all_screens)  # so that none has to be waited for when it is gone to
@@ -232,10 +230,9 @@ class PromptlabApp(App[int]):
         return super().check_action(action, parameters)
 
     def action_go(self, mode: str) -> None:
-        """Go to another screen."""
+        """Go to another screen. Where one came by it, q goes on back from there, not round in circles."""
         if mode != self.current_mode:
             way = [*self._visited, self.current_mode]
-            # Back to where one came from: q goes on from there, not round in circles.
             self._visited = way[: way.index(mode)] if mode in way else way
             self._switch(mode)
 
