@@ -90,7 +90,8 @@ async def first_minutes(folder: Path) -> None:
         camera.keep("first-2-verdict")
         await camera.press("escape", "c", until="Keep this run")
         await camera.press("C", until="saved as run/order/")
-        await camera.press("1", "c", until="Commit order")
+        await camera.press("1", until="prompts/order.toml")
+        await camera.press("c", until="Commit order")
         camera.keep("first-3-commit")
         await camera.press("ctrl+s", until="as order@v3")
 

@@ -55,6 +55,8 @@ class Pasts:
             while names := self._wanted():
                 self._read.update(names)
                 found = await in_thread(partial(_some, lab, names))
+                if not self._screen.is_attached:
+                    return  # the program ended meanwhile
                 self._read.difference_update(names[len(found) :])
                 self.known |= found
                 self._screen.show_row_marks()
