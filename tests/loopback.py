@@ -47,6 +47,7 @@ class Answer:
         cut: Send only so many bytes of the body, then close. -1: close without a word. None: send it all.
         delay: Seconds to wait before it.
         pause: Seconds between two pieces of an event stream; 0 sends all of it at once.
+        halt: With a pause: after so many pieces the others wait until the server is told to let go.
     """
 
     status: int = 200
@@ -55,6 +56,7 @@ class Answer:
     cut: int | None = None
     delay: float = 0.0
     pause: float = 0.0
+    halt: int | None = None
 
 
 def echo(text: str) -> str:
@@ -85,13 +87,13 @@ def raw(body: bytes | Mapping[str, Any] | list[Any], *, cut: int | None = None) 
     return Answer(body=body if isinstance(body, bytes) else json.dumps(body).encode(), cut=cut)
 
 
-def written(*pieces: str, pause: float = 0.0, cut: int | None = None) -> Answer:
+def written(*pieces: str, pause: float = 0.0, cut: int | None = None, halt: int | None = None) -> Answer:
     """An answer as an event stream, a token a piece."""
     choices = [{"delta": {"content": piece}} for piece in pieces] + [{"delta": {}, "finish_reason": "stop"}]
     chunks: list[Mapping[str, Any]] = [{"choices": [one]} for one in choices]
     chunks.append({"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": len(pieces)}})
     lines = [*(json.dumps(one) for one in chunks), "[DONE]"]
-    return Answer(body="".join(f"data: {line}\n\n" for line in lines).encode(), cut=cut, pause=pause)
+    return Answer(body="".join(f"data: {line}\n\n" for line in lines).encode(), cut=cut, pause=pause, halt=halt)
 
 
 def embeddings(texts: list[str]) -> Answer:
@@ -150,6 +152,7 @@ class LoopbackServer:
         self.base_url = ""
         self._script: deque[Answer | None] = deque()
         self._held: list[Callable[[], None]] | None = None
+        self._halted: list[Callable[[], None]] | None = []
         self._transports: set[asyncio.BaseTransport] = set()
 
     def next(self, *answers: Answer | None) -> None:
@@ -162,7 +165,8 @@ class LoopbackServer:
 
     def let_go(self) -> None:
         """Send what was kept back, and answer as usual from now on."""
-        held, self._held = self._held or [], None
+        held, self._held = [*(self._held or []), *(self._halted or [])], None
+        self._halted = None
         for send in held:
             self._loop.call_soon_threadsafe(send)
 
@@ -278,17 +282,20 @@ class _Connection(asyncio.Protocol):
         body = answer.body[: answer.cut]
         if answer.pause:
             self._transport.write(head.encode() + b"\r\n")
-            self._write_slowly(body, answer)
+            self._write_slowly(body, answer, 0)
         else:
             self._transport.write(head.encode() + b"\r\n" + body)
             self._done(answer.cut is None)
 
-    def _write_slowly(self, body: bytes, answer: Answer) -> None:
-        """Piece by piece, until all is written or nobody listens any more."""
+    def _write_slowly(self, body: bytes, answer: Answer, count: int) -> None:
+        """Piece by piece, until all is written or nobody listens any more; so many were written before."""
+        if count == answer.halt and self._server._halted is not None:
+            self._server._halted.append(partial(self._write_slowly, body, answer, count))
+            return
         piece, end, rest = body.partition(b"\n\n")
         self._transport.write(piece + end)
         if rest and not self._transport.is_closing():
-            self._server._loop.call_later(answer.pause, self._write_slowly, rest, answer)
+            self._server._loop.call_later(answer.pause, self._write_slowly, rest, answer, count + 1)
         else:
             self._done(answer.cut is None)
 

@@ -192,7 +192,7 @@ async def test_pins_are_run_with_what_is_shown_and_kept(folder: Path, server: Lo
 
 
 async def test_texts_stream_in_and_errors_are_said_in_their_column(folder: Path, server: LoopbackServer) -> None:
-    slow = written(HOSTILE + "word " * 3000, "the end", *[""] * 60, pause=0.025)
+    slow = written(HOSTILE + "word " * 3000, "the end", pause=0.01, halt=2)
     server.latency = 0.5
     server.rule = lambda asked: status(400, "no [/] \x1b[2J") if asked.text.startswith("What") else slow
     settings = folder / "promptlab.toml"
@@ -207,6 +207,7 @@ async def test_texts_stream_in_and_errors_are_said_in_their_column(folder: Path,
         await here.until(lambda: "! " in column(here, 0) and "400" in column(here, 0))
         assert "a triage@v1 · api !" in here.text
         assert "\x1b" not in here.text
+        server.let_go()
         await here.until(lambda: here.status.startswith("done: 10/10"))
         await here.until(lambda: "the end" in column(here, 1) and "▌" not in column(here, 1))
 
