@@ -149,7 +149,7 @@ def _fields(example: Example) -> list[Field]:
     hints = {"expected": "the right answer, if you know it"}
     names = [f"{VARIABLE}{name}" for name in example.vars]
     return [
-        Field(name, name.removeprefix(VARIABLE), texts[name], hints.get(name, "a variable"), lines=True)
+        Field(name, name.removeprefix(VARIABLE), texts[name], hints.get(name, "a variable"), lines=True, over=True)
         for name in [*names, "expected"]
     ]
 

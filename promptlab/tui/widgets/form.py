@@ -42,6 +42,7 @@ class Field(NamedTuple):
     Attributes:
         hint: What to type, shown while the field has the focus.
         lines: It may have more than one line; otherwise Enter goes to the next field.
+        over: Its text is an example of what to type: as the first field it is selected, to be typed over.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Field(NamedTuple):
     text: str = ""
     hint: str = ""
     lines: bool = False
+    over: bool = False
 
 
 class FieldArea(TextArea):
@@ -131,8 +133,9 @@ class Form(ModalScreen[bool]):
         self.on_text_area_changed()
         first = self.query(FieldArea).first()
         first.focus()
-        if len(self._fields) == 1 and not first.field.lines:
-            first.select_all()  # to be typed over
+        over = first.field.over or (len(self._fields) == 1 and not first.field.lines)
+        if over and first.text == first.field.text:
+            first.select_all()
 
     def on_field_area_entered(self) -> None:
         """Enter goes to the next field; in the only one it saves."""
