@@ -58,7 +58,10 @@ async def commit_prompt(page: Page, name: str) -> None:
 def _told(lab: Lab, proposal: Proposal, made: Committed) -> str:
     """What a commit has made of the prompts, and what is known of the change. Asks git: called in a thread."""
     prompts = [each for each in proposal.edits if each.path.startswith("prompts/") and each.kind != "deleted"]
-    versions = [f"{each.name}@{lab.past(each.name).current}" for each in prompts]
+    try:
+        versions = [f"{each.name}@{lab.past(each.name).current}" for each in prompts]
+    except PromptlabError:
+        versions = []  # it is committed, and that is said whatever can be read after it
     # The rest of a verdict is in the message of the commit.
     known = [wording.headline(said) for each in prompts for said in each.verdicts]
     if not known and any(each.kind == "changed" for each in prompts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,11 @@ async def commit_run(page: Page, table: RunTable) -> bool:
 
 def _not_committed(lab: Lab, table: RunTable) -> str:
     """What of the run's texts is no version yet, and how to make it one, as a sentence; "" of none."""
-    edited = {variant.prompt: variant.content for variant in table.variants if variant.version == "*"}
-    left = [n for n, content in edited.items() if content not in {v.content for v in lab.past(n).versions}]
+    left: list[str] = []
+    for name, content in {each.prompt: each.content for each in table.variants if each.version == "*"}.items():
+        with suppress(PromptlabError):  # a prompt that is gone: the run is kept, and there is nothing to commit
+            if content not in {version.content for version in lab.past(name).versions}:
+                left.append(name)
     return f"The text of {', '.join(left)} is not committed yet: 1, then c." if left else ""
 
 
