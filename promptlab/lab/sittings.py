@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from promptlab.errors import StorageFault
 from promptlab.models.trust import state_folder
-from promptlab.runs.storage import faults_of, lock_file, replace_file
+from promptlab.runs.storage import faults_of, lock_file, replace_file, unfinished
 
 if TYPE_CHECKING:
     from promptlab.lab.reading import Reader
@@ -101,7 +101,8 @@ class Sitting:
         """
         found: dict[Place, Draft] = {}
         with faults_of(self._folder):
-            for file in sorted(self._folder.glob("*.drafts")):
+            names = {path.name.removesuffix(".new") for path in self._folder.glob("*.drafts*")}
+            for file in sorted(self._folder / name for name in names):
                 lock = lock_file(file.with_suffix(".lock"))
                 if lock is None:
                     continue  # that program is running
@@ -114,7 +115,7 @@ class Sitting:
                     if strange:
                         replace_file(file, msgspec.json.encode(strange))
                     else:
-                        file.unlink()
+                        _remove(file)
                 finally:
                     os.close(lock)
                 if not file.exists():
@@ -130,7 +131,7 @@ class Sitting:
         file = self._folder / f"{self._id}.drafts"
         with faults_of(self._folder):
             if not drafts:
-                file.unlink(missing_ok=True)
+                _remove(file)
                 return
             self._hold()
             replace_file(file, msgspec.json.encode(list(drafts)))
@@ -168,7 +169,13 @@ class Sitting:
 
 
 def _read(file: Path) -> list[Draft]:
-    try:
-        return _DRAFTS.decode(file.read_bytes())
-    except msgspec.MsgspecError:
-        return []  # cut short by a full disk: nothing of it can be told
+    """What was written last, though the program was killed before it had its name; else what was written before."""
+    for written in (unfinished(file), file):
+        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):  # not there, or cut short
+            return _DRAFTS.decode(written.read_bytes())
+    return []
+
+
+def _remove(file: Path) -> None:
+    for written in (unfinished(file), file):
+        written.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def write_all(file: int, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that, after a crash at any moment, it has its old content or the new one."""
-    draft = path.with_name(path.name + ".new")
+    draft = unfinished(path)
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         write_all(file, data)
@@ -56,6 +56,11 @@ def replace_file(path: Path, data: bytes) -> None:
         os.close(file)
     os.replace(draft, path)
     sync_folder(path.parent)
+
+
+def unfinished(path: Path) -> Path:
+    """Where ``replace_file`` writes first: what a kill before its end leaves, complete or cut short."""
+    return path.with_name(path.name + ".new")
 
 
 def sync_folder(folder: Path) -> None:

@@ -40,13 +40,23 @@ def test_a_killed_program_leaves_its_texts(lab: Lab) -> None:
         from promptlab.lab import Lab
         from promptlab.lab.sittings import Draft, Sitting
         sitting = Sitting(Lab.open(Path({str(lab.root)!r})))
+        sitting.keep([Draft("triage", "half", "s", 1900000000)])
+        os.replace = lambda *_: os.kill(os.getpid(), 9)  # at the worst moment: the new text has not its name yet
         sitting.keep([Draft("triage", "half a sent\\u00e9nce", "s", 1900000000)])
-        os.kill(os.getpid(), 9)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)
     assert done.returncode == -9
-    (found,) = Sitting(lab).left(known)
-    assert found == Draft("triage", "half a senténce", "s", 1900000000)
+    heir = Sitting(lab)
+    assert heir.left(known) == [Draft("triage", "half a senténce", "s", 1900000000)]
+    assert files() == [".drafts", ".lock"]
+    heir.close()
+    (file,) = state_folder().rglob("*.drafts")
+    file.with_name(f"{file.name}.new").write_bytes(file.read_bytes()[:-1])
+    heir = Sitting(lab)
+    assert [one.text for one in heir.left(known)] == ["half a senténce"]
+    heir.keep([])
+    heir.close()
+    assert files() == []
 
 
 def test_texts_are_taken_over_once_and_never_from_a_program_that_runs(lab: Lab) -> None:
