@@ -37,7 +37,7 @@ COMMANDS = {
     "show": Entry("results", "Show a run, one of its examples, or a version of a prompt."),
     "steps": Entry("steps", "How a chain came to an answer, step by step; of two columns, what differs."),
     "tokens": Entry("tokens", "How sure a model is of each token of an answer."),
-    "score": Entry("run", "Score the stored outputs of a run with other metrics."),
+    "score": Entry("rescoring", "Score the stored outputs of a run with other metrics."),
     "commit": Entry("committing", "Commit edited prompts, diff and message shown first."),
     "undo": Entry("committing", "Undo the last thing that promptlab did here."),
     "tag": Entry("stages", "Pin the number of a version for good."),

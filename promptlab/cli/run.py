@@ -1,11 +1,10 @@
-"""Running and scoring."""
+"""Running prompts over an eval set."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import signal
-import time
 from contextlib import aclosing
 from typing import Literal, NamedTuple
 
@@ -14,7 +13,8 @@ import click
 from promptlab.cli import completing as complete
 from promptlab.cli.detaching import Detached
 from promptlab.cli.detaching import detach as hand_over
-from promptlab.cli.output import closing, data, is_terminal, json_option, line, open_lab, run_async, say
+from promptlab.cli.narrating import Narrator
+from promptlab.cli.output import closing, data, json_option, line, open_lab, run_async, say
 from promptlab.cli.spending import agree, budget_of, finite, tell_estimate
 from promptlab.cli.text import print_run
 from promptlab.errors import ExitCode, HistoryFault, PromptlabError, UsageFault
@@ -22,13 +22,11 @@ from promptlab.lab import Lab, RunTable
 from promptlab.lab.report import Gate, gates, run_report
 from promptlab.lab.storing import saved_note, size_note
 from promptlab.lab.values import RunRequest
-from promptlab.lab.wording import plural, seconds
 from promptlab.models.cache import Cache
 from promptlab.models.cluster import check_executor
 from promptlab.runs.journal import Journal
-from promptlab.runs.values import Budget, Ended, ModelDied, ModelLoading, Noticed, Plan, Progress, Started
+from promptlab.runs.values import Budget, Plan
 from promptlab.scoring.catalogue import describe
-from promptlab.workspace.values import MetricSpec
 
 FAILED_SHARE = 0.05  # more failed cells than this in a column, and the run counts as failed
 
@@ -295,115 +293,3 @@ def _tell(table: RunTable, broken: list[Gate], as_json: bool) -> None:
     print_run(table)
     for gate in broken:
         line(f"Gate failed: {gate.sentence}")
-
-
-class Narrator:
-    """Progress on stderr: one line that is rewritten on a terminal, else a line every few seconds."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.live = is_terminal()
-        self.last = 0.0
-        self.width = 0
-
-    def tell(self, event: object) -> None:
-        match event:
-            case Started():
-                columns = plural(len(self.plan.variants), "column")
-                again = f", {event.resumed} answered before" if event.resumed else ""
-                self._say(
-                    f"{plural(len(self.plan.examples), 'example')} × {columns}: {len(self.plan.cells)} cells{again}."
-                )
-            case ModelLoading():
-                self._progress(f"starting {event.model} …", now=True)
-            case ModelDied(model, reason):
-                self._say(f"{model}: its process died ({reason}). What it was at work on is asked once more.")
-            case Progress():
-                self._progress(progress_text(event))
-            case Noticed(message=message):
-                self._say(message)
-            case Ended():
-                self._say(ended_text(event))
-            case _:
-                pass
-
-    def _say(self, text: str) -> None:
-        self._clear()
-        say(text)
-
-    def _progress(self, text: str, *, now: bool = False) -> None:
-        if not self.live:
-            if now or time.monotonic() - self.last > 5:
-                self.last = time.monotonic()
-                say(text)
-            return
-        self._clear()
-        self.width = len(text)
-        click.echo(text, err=True, nl=False)
-
-    def _clear(self) -> None:
-        if self.width:
-            click.echo("\r" + " " * self.width + "\r", err=True, nl=False)
-            self.width = 0
-
-
-def progress_text(progress: Progress) -> str:
-    """Such as ``37/360 · 14.2 cells/s · 1,240 tokens/s · ETA 23 s · 2 failed · mini``; of chains ``draft 2/60``."""
-    parts = [f"{progress.done}/{progress.total}"]
-    parts += [f"{one.step} {one.done}/{one.total}" for one in progress.steps]
-    if progress.rate:
-        parts.append(f"{progress.rate:.1f} cells/s")
-    if progress.token_rate:
-        parts.append(f"{progress.token_rate:,.0f} tokens/s")
-    if progress.eta is not None:
-        parts.append(f"ETA {seconds(progress.eta)}")
-    if progress.failed:
-        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in progress.faults.items())
-        parts.append(f"{progress.failed} failed ({kinds})")
-    if progress.retried:
-        parts.append(f"{progress.retried} retried")
-    if progress.limit:
-        parts.append(f"{progress.in_flight} of {progress.limit} in flight")
-    parts += [f"{cost:.4g} {currency}" for currency, cost in progress.cost.items()]
-    return " · ".join([*parts, progress.model] if progress.model else parts)
-
-
-def ended_text(event: Ended) -> str:
-    progress = event.progress
-    text = f"{progress.done} of {progress.total} cells in {seconds(progress.elapsed)}"
-    text += f", {progress.cached} from the cache" if progress.cached else ""
-    text += f", {progress.failed} failed" if progress.failed else ""
-    return f"{text}. {event.reason}".rstrip()
-
-
-@click.command("score")
-@click.argument("run", shell_complete=complete.runs)
-@click.option("-M", "--metric", "metrics", multiple=True, metavar="METRIC", help="Metric to score; may be repeated.")
-@json_option
-@click.pass_context
-def score_command(ctx: click.Context, run: str, metrics: tuple[str, ...], as_json: bool) -> int:
-    """Score the stored outputs of RUN with other METRICs, of its eval set or bare ones. No candidate is asked."""
-    lab = open_lab(ctx)
-    specs = _specs(lab, lab.open_run(run), metrics)
-
-    async def work() -> RunTable:
-        async with closing(lab):
-            return await lab.score(run, specs)
-
-    table = run_async(work)
-    if table.unstored:
-        say(f"{plural(table.unstored, 'output')} of this run were not stored: only the scores it has are known.")
-    if as_json:
-        data({"run": run_report(table)})
-    else:
-        print_run(table)
-    return ExitCode.DONE
-
-
-def _specs(lab: Lab, table: RunTable, names: tuple[str, ...]) -> list[MetricSpec]:
-    """Metrics by name: those of the eval set as it is now, else bare ones of the catalogue."""
-    now = (lab.evalset(table.evalset).metrics if table.evalset in lab.evalset_names() else ()) or table.metrics
-    declared = {spec.name: spec for spec in now}
-    if not names:
-        return list(declared.values())
-    return [declared.get(name) or MetricSpec(id=name, name=name) for name in names]
