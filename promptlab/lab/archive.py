@@ -19,7 +19,8 @@ from promptlab.runs.traces import Trace
 from promptlab.runs.values import JournalLine, Plan, Sequential, Variant
 from promptlab.scoring.values import MetricInfo, Reply, Score
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt, StoreOutputs
+from promptlab.workspace.settings_values import StoreOutputs
+from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
 
 FORMAT = 1
 Line = TypeVar("Line")

@@ -31,7 +31,7 @@ from promptlab.runs.values import Cell, Plan, Variant
 from promptlab.scoring.catalogue import jurors
 from promptlab.scoring.values import Reply
 from promptlab.workspace.corpora import Corpora
-from promptlab.workspace.values import Price
+from promptlab.workspace.settings_values import Price
 
 if TYPE_CHECKING:
     from promptlab.lab.lab import Lab

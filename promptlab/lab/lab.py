@@ -33,7 +33,8 @@ from promptlab.runs.stored import keep_metrics, remove
 from promptlab.runs.values import UNLIMITED, Budget, Plan
 from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.folder import Workspace
-from promptlab.workspace.values import MetricSpec, ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import MetricSpec
 
 if TYPE_CHECKING:
     from promptlab.lab.audits import Audit

@@ -26,7 +26,8 @@ from promptlab.runs.values import Plan, StepProgress
 from promptlab.workspace.corpora import Corpora, Corpus, Document
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings import parse_settings
-from promptlab.workspace.values import EvalSet, Example, Message, ModelEntry, Prompt, Retrieve
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import EvalSet, Example, Message, Prompt, Retrieve
 
 _EXAMPLE = "call"
 _MOST_CHARACTERS = 2_000_000  # of a corpus in an exported file

@@ -19,7 +19,7 @@ from promptlab.models.speed import Speed
 if TYPE_CHECKING:
     from promptlab.lab.reading import Reader
     from promptlab.models.values import ModelDetails
-    from promptlab.workspace.values import ModelEntry
+    from promptlab.workspace.settings_values import ModelEntry
 
 
 class SpeedStep(Struct, frozen=True):

@@ -29,7 +29,8 @@ from promptlab.workspace.faults import FileChanged
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.names import CORPUS, is_name
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.values import EvalSet, ModelEntry, Prompt, Rendered, Settings, Variables
+from promptlab.workspace.settings_values import ModelEntry, Settings
+from promptlab.workspace.values import EvalSet, Prompt, Rendered, Variables
 
 if TYPE_CHECKING:
     from promptlab.history.actions import What

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct
 
 from promptlab.errors import ModelFault
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 OPENAI = "https://api.openai.com/v1"
 _OPENAI_KEY = "OPENAI_API_KEY"

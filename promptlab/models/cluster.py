@@ -21,7 +21,7 @@ from msgspec import structs
 
 from promptlab.errors import ModelFault, UsageFault
 from promptlab.models.values import Embedding, Model, Outcome, Request, Watch
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 SHARD = 32
 """Requests that go to an actor at once, at most."""

@@ -35,7 +35,7 @@ from promptlab.models.samples import at_once, together
 from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
 from promptlab.models.values import FATAL_FAULTS, Capabilities, Outcome, Request, Traffic, Watch
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 if TYPE_CHECKING:
     from promptlab.models.transport import Wire

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from promptlab.models.addresses import Address, key_variable
 from promptlab.models.values import Fault, FaultKind
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 QUOTE_LENGTH = 200
 SECRET_LENGTH = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptlab.models.values import Usage
-from promptlab.workspace.values import Price
+from promptlab.workspace.settings_values import Price
 
 
 def cost_of(price: Price | None, usage: Usage | None) -> float | None:

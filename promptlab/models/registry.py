@@ -18,8 +18,8 @@ from promptlab.models.pricing import price_label
 from promptlab.models.speed import Speed
 from promptlab.models.trust import is_trusted, trust, trust_problem
 from promptlab.models.values import Model, ModelDetails, ModelInfo
+from promptlab.workspace.settings_values import ModelEntry
 from promptlab.workspace.toml import did_you_mean, shown
-from promptlab.workspace.values import ModelEntry
 
 __all__ = [
     "context_of",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.models.values import Request
-from promptlab.workspace.values import Message, ModelEntry, Params
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Message, Params
 
 
 def at_once(entry: ModelEntry) -> int:

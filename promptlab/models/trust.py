@@ -13,7 +13,7 @@ from pathlib import Path
 
 from promptlab.errors import StorageFault
 from promptlab.models.addresses import address_of, needs_trust
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 
 def state_folder() -> Path:

@@ -14,8 +14,9 @@ from promptlab.workspace.names import CORPUS, SUFFIX, is_name
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.reviews import file_of, parse_reviews
 from promptlab.workspace.settings import parse_settings
+from promptlab.workspace.settings_values import Settings
 from promptlab.workspace.toml import line_of, nearest, shown
-from promptlab.workspace.values import EvalSet, Prompt, Settings
+from promptlab.workspace.values import EvalSet, Prompt
 
 SETTINGS_FILE = "promptlab.toml"
 PROMPTS = "prompts"

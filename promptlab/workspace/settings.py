@@ -11,9 +11,9 @@ import msgspec
 from promptlab.workspace import sheet as check
 from promptlab.workspace.names import is_name
 from promptlab.workspace.scan import KeyPath
+from promptlab.workspace.settings_values import Defaults, ModelEntry, Results, Settings
 from promptlab.workspace.sheet import Check, Expected, Sheet, toml_sheet
 from promptlab.workspace.toml import did_you_mean, shown
-from promptlab.workspace.values import Defaults, ModelEntry, Results, Settings
 
 _SECRET_KEYS = re.compile(
     r"(openai|client|my)?(api|access|auth|bearer|secret)?(key|token|secret|password|passwd|bearer|credentials?)"

@@ -24,7 +24,7 @@ from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import CellDone, Plan
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.local]
 EXAMPLES = 64

@@ -15,7 +15,8 @@ from promptlab.models.registry import open_model
 from promptlab.models.values import Model
 from promptlab.scoring.judge import judge_outcomes
 from promptlab.scoring.values import JudgeItem
-from promptlab.workspace.values import Example, Judge, Message, ModelEntry, Params, Prompt
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Example, Judge, Message, Params, Prompt
 
 pytestmark = pytest.mark.benchmark
 JUDGES = {

@@ -22,8 +22,9 @@ from promptlab.scoring.questions import questions
 from promptlab.scoring.values import JudgeItem
 from promptlab.workspace.folder import Workspace, check
 from promptlab.workspace.prompts import parse_prompt
+from promptlab.workspace.settings_values import ModelEntry
 from promptlab.workspace.templates import render, variables_of
-from promptlab.workspace.values import Example, ModelEntry, Prompt
+from promptlab.workspace.values import Example, Prompt
 
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = REPOSITORY / "tools" / "demo_model"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from promptlab.errors import ModelFault
 from promptlab.models.addresses import address_of, key_problem, key_variable, needs_trust
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 
 def entry(base_url: str | None = None, api_key_env: str | None = "MY_KEY") -> ModelEntry:

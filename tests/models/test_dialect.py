@@ -13,7 +13,8 @@ from promptlab.models.dialect import FILE_NAME
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Alternative, Constraint, Outcome, Request
-from promptlab.workspace.values import Message, ModelEntry, Params
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Message, Params
 
 SCHEMA: dict[str, object] = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
 

@@ -17,7 +17,8 @@ from promptlab.models.drafts import EVERY
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Outcome, Request, Written
-from promptlab.workspace.values import Message, ModelEntry, Params
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Message, Params
 
 KEY = "sk-loopback-secret"
 WORDS = [f"word{number} " for number in range(40)]

@@ -16,7 +16,8 @@ from promptlab.errors import ModelFault
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Constraint, Outcome, Request, Usage
-from promptlab.workspace.values import Message, ModelEntry, Params, Price
+from promptlab.workspace.settings_values import ModelEntry, Price
+from promptlab.workspace.values import Message, Params
 
 KEY = "sk-secret-0123456789abcdef"
 QUICK = RetryPolicy(first=0.001, longest=0.01)

@@ -18,7 +18,8 @@ from promptlab.errors import ExitCode, ModelFault
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Fault, Request
-from promptlab.workspace.values import Message, ModelEntry, Params
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Message, Params
 
 ONCE = RetryPolicy(retries=0)
 QUICK = RetryPolicy(first=0.001, longest=0.01)

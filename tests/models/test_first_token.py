@@ -12,7 +12,8 @@ from loopback import Answer, LoopbackServer, completion, status
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.first_token import for_first_token, weighed
 from promptlab.models.values import Alternative, Constraint, Outcome, Request, TokenLogprob
-from promptlab.workspace.values import Message, ModelEntry, Params
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Message, Params
 
 
 def asked(*choices: str) -> Request:

@@ -4,7 +4,7 @@ import pytest
 
 from promptlab.models.pricing import cost_of, price_label
 from promptlab.models.values import Usage
-from promptlab.workspace.values import Price
+from promptlab.workspace.settings_values import Price
 
 
 def test_cost_is_tokens_times_price() -> None:

@@ -24,7 +24,8 @@ from msgspec import structs
 
 from promptlab.models.endpoint import Endpoint
 from promptlab.models.values import Constraint, Outcome, Request
-from promptlab.workspace.values import Message, ModelEntry, Params
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Message, Params
 
 SERVER = os.environ.get("PROMPTLAB_TEST_LLAMA_SERVER") or shutil.which("llama-server")
 

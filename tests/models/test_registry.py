@@ -12,7 +12,8 @@ from promptlab.models.endpoint import Endpoint
 from promptlab.models.gguf.process import GgufModel
 from promptlab.models.registry import info, open_model, resolve_gguf
 from promptlab.models.values import Request
-from promptlab.workspace.values import Message, ModelEntry, Params, Price
+from promptlab.workspace.settings_values import ModelEntry, Price
+from promptlab.workspace.values import Message, Params
 
 REMOTE = ModelEntry(name="gpt", model="m", base_url="https://example.invalid/v1", api_key_env="MY_KEY")
 

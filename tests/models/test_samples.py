@@ -17,7 +17,8 @@ from promptlab.models.hedge import ENOUGH, Hedge
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.samples import together
 from promptlab.models.values import Outcome, Request
-from promptlab.workspace.values import Message, ModelEntry, Params, Price
+from promptlab.workspace.settings_values import ModelEntry, Price
+from promptlab.workspace.values import Message, Params
 
 
 def trial(number: int, text: str = "roll", temperature: float = 0.8) -> Request:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from promptlab.errors import StorageFault
 from promptlab.models.trust import is_trusted, state_folder, trust
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 ENTRY = ModelEntry(name="gpt", model="m", base_url="https://example.com/v1", api_key_env="MY_KEY")
 

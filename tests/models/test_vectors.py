@@ -15,7 +15,7 @@ from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Embedding
 from promptlab.models.vectors import TEXTS, read_vectors
-from promptlab.workspace.values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry
 
 QUICK = RetryPolicy(retries=1, first=0.001, longest=0.01)
 

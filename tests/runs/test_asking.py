@@ -21,7 +21,7 @@ from promptlab.runs.means import Means
 from promptlab.runs.plan import make_plan
 from promptlab.runs.progress import Meter
 from promptlab.runs.values import UNLIMITED, Budget, CellDone, Ended, ModelLoading, Noticed, Plan, RunEvent
-from promptlab.workspace.values import ModelEntry, Price
+from promptlab.workspace.settings_values import ModelEntry, Price
 
 
 @pytest.fixture

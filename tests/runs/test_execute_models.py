@@ -19,7 +19,8 @@ from promptlab.runs.journal import open_journal
 from promptlab.runs.means import Means
 from promptlab.runs.plan import ColumnSpec, make_plan
 from promptlab.runs.values import CellDone, CellText, Ended, Plan, Progress, RunEvent
-from promptlab.workspace.values import EvalSet, ModelEntry, Output, Params, Price
+from promptlab.workspace.settings_values import ModelEntry, Price
+from promptlab.workspace.values import EvalSet, Output, Params
 
 CHOICES = ("billing", "shipping", "technical", "account", "other")
 

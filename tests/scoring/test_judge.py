@@ -23,7 +23,8 @@ from promptlab.scoring.questions import NotAsked, Question, claims_of, constrain
 from promptlab.scoring.replies import is_inconsistent
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.faults import TemplateFault
-from promptlab.workspace.values import Example, Judge, Message, ModelEntry, Params, Prompt
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Example, Judge, Message, Params, Prompt
 
 TEXT = "{{ criterion }} From {{ scale_low }} to {{ scale_high }}. Ticket: {{ ticket }} Reply: {{ answer }}"
 QUICK = RetryPolicy(first=0.001, longest=0.01)

@@ -15,7 +15,8 @@ from promptlab.scoring.judge import Judged, judge_outcomes
 from promptlab.scoring.questions import constraint_for, questions, table_of
 from promptlab.scoring.values import JudgeItem, Score
 from promptlab.workspace.prompts import parse_prompt
-from promptlab.workspace.values import Example, MetricSpec, ModelEntry, Prompt
+from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.values import Example, MetricSpec, Prompt
 
 YES_NO = "choices = { yes = 1.0, no = 0.0 }"
 WHOLE = Example(

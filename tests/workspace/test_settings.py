@@ -6,7 +6,7 @@ import pytest
 
 from promptlab.errors import InvalidFile
 from promptlab.workspace.settings import parse_settings
-from promptlab.workspace.values import Defaults, ModelEntry, Price, Results, Settings
+from promptlab.workspace.settings_values import Defaults, ModelEntry, Price, Results, Settings
 
 SETTINGS = """\
 [models.mini]

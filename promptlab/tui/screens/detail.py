@@ -15,7 +15,7 @@ from promptlab.tui.widgets.textview import Piece, diff_pieces
 
 if TYPE_CHECKING:
     from promptlab.lab import RunTable
-    from promptlab.workspace.values import Results
+    from promptlab.workspace.settings_values import Results
 
 _SHORT = 80
 """Characters of two answers that have no word in common and are shown one below the other."""
