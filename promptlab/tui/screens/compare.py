@@ -15,13 +15,13 @@ from textual.widget import Widget
 from textual.widgets import TextArea
 
 from promptlab.errors import NotFound, PromptlabError
-from promptlab.lab.pinning import pin, pinned
 from promptlab.tui.actions import bindings
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
 from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.compare_layout import SLOTS, seats
 from promptlab.tui.screens.compare_painting import Painting
+from promptlab.tui.screens.compare_pins import Pins
 from promptlab.tui.screens.compare_runs import Running
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.past import pane
@@ -55,7 +55,6 @@ class CompareScreen(Page):
         sheet: What there is to see, None before there is a run.
         column: Letter of the chosen column.
         example: Id of the example that is shown.
-        pins: Ids of the pinned examples of this eval set.
         seats: The columns that are shown, pane by pane.
         job: The run that was begun last, as far as it was taken in.
     """
@@ -75,12 +74,12 @@ class CompareScreen(Page):
         self.running = Running(self)
         self.rewriting = Rewriting(self)
         self.painting = Painting(self)
+        self.pins = Pins(self)
         self.sheet: Sheet | None = None
         self.column = ""
         self.example = ""
         self.job: Job | None = None
         self._table: RunTable | None = None
-        self.pins: tuple[str, ...] = ()
         self.seats: tuple[str, ...] = ()
         self._stacked = False
         self._tick: Timer | None = None
@@ -96,13 +95,6 @@ class CompareScreen(Page):
     def views(self) -> list[AnswerView]:
         """The panes of the columns, from left to right."""
         return [self.query_one(f"#slot{slot}", AnswerView) for slot in range(SLOTS)]
-
-    @property
-    def chosen_examples(self) -> tuple[str, ...]:
-        """What r runs: the example that is shown, and the pinned ones."""
-        sheet = self.sheet
-        pins = [one for one in self.pins if sheet is not None and one in sheet.examples]
-        return tuple(dict.fromkeys([self.example, *pins])) if self.example else ()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a run there is nothing to look at, step through or edit."""
@@ -158,7 +150,7 @@ class CompareScreen(Page):
         else:
             lab = await self.session.lab()
             read = await in_thread(partial(sheet_of, lab, table))
-            self.pins = await in_thread(partial(pinned, lab, table.evalset))
+            await self.pins.read(lab, table.evalset)
             self.sheet = read  # no key may meet it before its column is chosen
         first = next(iter(table.examples), None)
         if first is not None and self.example not in {example.id for example in table.examples}:
@@ -278,7 +270,7 @@ class CompareScreen(Page):
 
     def action_pinned(self, step: int) -> None:
         """The next pinned example, or the one before."""
-        pins = set(self.chosen_examples) & set(self.pins)
+        pins = set(self.pins.chosen) & set(self.pins.ids)
         if not pins:
             self.session.say("No example is pinned: space pins the one that is shown.")
         self._step(step, [example for example in self.sheet.examples if example in pins] if self.sheet else ())
@@ -296,18 +288,7 @@ class CompareScreen(Page):
 
     def action_pin(self) -> None:
         """Pin the example that is shown, or take the pin away."""
-        if self.sheet is not None:
-            rest = tuple(one for one in self.pins if one != self.example)
-            self.pins = rest if len(rest) < len(self.pins) else (*rest, self.example)
-            self.painting.case()
-            self.run_worker(partial(self._keep_pins, self.sheet.top.evalset, self.pins), group="pins")
-
-    async def _keep_pins(self, evalset: str, pins: tuple[str, ...]) -> None:
-        lab = await self.session.lab()
-        try:
-            await in_thread(partial(pin, lab, evalset, pins))
-        except PromptlabError as fault:
-            self.session.say(f"{fault} The pins are kept until the program ends.", bad=True)
+        self.pins.turn()
 
     def action_look(self, part: str) -> None:
         """Show or hide the words that changed, the scores, or the messages that were sent."""

@@ -84,8 +84,8 @@ class Painting:
         if sheet is None or screen.example not in sheet.examples:
             return
         case = screen.query_one("#case", AnswerView)
-        pinned = "  ● pinned" if screen.example in screen.pins else ""
+        pinned = "  ● pinned" if screen.example in screen.pins.ids else ""
         case.border_title = plain(one_line(f"{sheet.top.evalset} · {screen.example}{pinned}"))
-        pins = f"{len(screen.pins)} pinned · " if screen.pins else ""
+        pins = f"{len(screen.pins.ids)} pinned · " if screen.pins.ids else ""
         case.border_subtitle = plain(f"{pins}{sheet.examples[screen.example] + 1}/{len(sheet.examples)}")
         case.show(case_pieces(sheet.example(screen.example), sheet.top))

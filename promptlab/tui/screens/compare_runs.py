@@ -86,14 +86,14 @@ class Running:
             if ready is None:
                 return None
             return await self._begin(first_request(ready), scratch=True)
-        return await self._begin(request_of(screen.sheet, screen.chosen_examples, rewritten), scratch=True)
+        return await self._begin(request_of(screen.sheet, screen.pins.chosen, rewritten), scratch=True)
 
     async def choose(self) -> None:
         """Ask for versions and models, and run them on the example that is shown and the pinned ones."""
         ready = await self._ready()
         if ready is None:
             return
-        examples = self._screen.chosen_examples or (ready.evalset.examples[ready.at].id,)
+        examples = self._screen.pins.chosen or (ready.evalset.examples[ready.at].id,)
         request = await self._ask(ready, examples)
         if request is not None:
             await self._begin(request, scratch=True)
