@@ -38,9 +38,6 @@ class Answers:
         self._file: int | None = None
         self._end = 0
 
-    def __contains__(self, place: CellId) -> bool:
-        return place in self._facts
-
     def __len__(self) -> int:
         return len(self._facts)
 
@@ -63,6 +60,10 @@ class Answers:
             return self._facts.get(place)
         at, length = spot
         return _decoder.decode(os.pread(self._file, length, at))
+
+    def fact(self, place: CellId) -> Outcome | None:
+        """The outcome, without its text where that lies on disk, or None where there is none yet."""
+        return self._facts.get(place)
 
     def facts(self) -> Iterator[tuple[CellId, Outcome]]:
         """Every outcome, without a text where that lies on disk; cells that arrive meanwhile are not in it."""

@@ -90,6 +90,7 @@ class RunTable:
         self._alike: dict[tuple[Score, ...], dict[str, Score]] = {}
         self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
         self._traces: dict[tuple[str, str, int], Trace] = {}
+        self._revisions: dict[str, int] = {variant.column: 0 for variant in self.variants}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
         self._verdicts: dict[str, tuple[Moment, dict[str, Verdict]]] = {}
 
@@ -125,6 +126,7 @@ class RunTable:
         before = self._scores.get(place)
         scores = {score.metric: score for score in event.scores}
         self._scores[place] = {**before, **scores} if before else self._shared(event.scores, scores)
+        self._revisions[event.column] += 1
         self.revision += 1
 
     def _shared(self, scores: tuple[Score, ...], by_metric: dict[str, Score]) -> dict[str, Score]:
@@ -265,12 +267,12 @@ class RunTable:
 
     def values(self, column: str, metric: str) -> dict[str, float | None]:
         """Example id to value for every example that has an outcome in the column."""
-        there = (example.id for example in self.examples if (column, example.id, 0) in self._outcomes)
+        metric, known = metric or self.primary, self._scores
+        places = ((example.id, known.get((column, example.id, 0))) for example in self.examples)
         if self.trials > 1 or self._together:
-            return {example: self.value(column, example, metric) for example in there}
-        metric, known, none = metric or self.primary, self._scores, dict[str, Score]()
-        found = ((example, known.get((column, example, 0), none).get(metric)) for example in there)
-        return {example: score.value if score else None for example, score in found}
+            return {id: self.value(column, id, metric) for id, scores in places if scores is not None}
+        found = ((id, scores.get(metric)) for id, scores in places if scores is not None)
+        return {id: score.value if score else None for id, score in found}
 
     def base_values(self, column: str, metric: str) -> dict[str, float | None]:
         """Example id to what the column's values of a metric are held against."""
@@ -337,15 +339,16 @@ class RunTable:
         return structs.replace(verdict, status="UNCLEAR", sentence=f"{why}: {verdict.sentence}")
 
     def summary(self, column: str) -> ColumnSummary:
-        seen = self._summaries.get(column)
-        if seen is None or seen[0] != self._now:
-            seen = (self._now, self._summarise(column))
+        seen, now = self._summaries.get(column), (self._revisions[column], self.state)
+        if seen is None or seen[0] != now:
+            seen = (now, self._summarise(column))
             self._summaries[column] = seen
         return seen[1]
 
     def _summarise(self, column: str) -> ColumnSummary:
         # The screens sum up in a thread while cells arrive.
-        outcomes = [outcome for (where, _, _), outcome in self._outcomes.facts() if where == column]
+        places = ((column, example.id, trial) for example in self.examples for trial in range(self.trials))
+        outcomes = [outcome for place in places if (outcome := self._outcomes.fact(place)) is not None]
         answered = [outcome for outcome in outcomes if outcome.fault is None]
         latencies = sorted(outcome.latency for outcome in answered if outcome.latency > 0)
         tokens_out = sum(outcome.usage.completion for outcome in answered)

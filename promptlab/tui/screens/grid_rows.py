@@ -133,11 +133,16 @@ class Lens:
             return Entry(example, self._without_value(self._column, example), None, None)
         if self._column == self._base:
             return Entry(example, "same", value, None)
-        base = self._table.base_value(self._column, example, self._metric)
+        base = self._base_value(example)
         if base is None:
             return Entry(example, self._without_value(self._base, example), value, None)
         delta = self._sign * (value - base)
         return Entry(example, "better" if delta > 0 else "worse" if delta < 0 else "same", value, delta)
+
+    def _base_value(self, example: str) -> float | None:
+        if self._pairs:  # what a preference is held against does not stand in a column
+            return self._table.base_value(self._column, example, self._metric)
+        return self._table.value(self._base, example, self._metric)
 
     def _without_value(self, column: str, example: str) -> Fate:
         """A fault, or a score that says why it is missing, is an error; what has not arrived yet is not."""

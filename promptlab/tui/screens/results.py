@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from promptlab.lab import RunTable
 
 REPAINT = 1 / 15
-SHARE = 8
-"""A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed."""
+SHARE = 20
+"""A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed, so that at
+most one key in twenty meets the making of one."""
 NO_RUN = "No run to show. R on the Prompts screen makes one; o opens a past one."
 
 
