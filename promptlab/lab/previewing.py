@@ -1,8 +1,9 @@
-"""What the steps of a chain would send for an example, as far as that is known before anything is asked."""
+"""What would be sent for an example, as far as that is known before anything is asked: tokens, a chain's steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,8 +26,32 @@ from promptlab.workspace.values import (
 )
 from promptlab.workspace.wiring import FIELDS
 
+if TYPE_CHECKING:
+    from promptlab.lab.table import RunTable
+
+_LETTERS = 4.0
+"""Characters of a token of English text, where no answer has said how many there are."""
 _TEXT = 60
 """Characters of a rule's pattern or schema that are shown."""
+
+
+def tokens_about(messages: Sequence[Message], tried: RunTable | None) -> int:
+    """How many tokens a model would count, about.
+
+    Every model cuts text its own way: ``tried``, a run of the same prompt, says how many there were.
+    """
+    told = letters = 0
+    for example in tried.examples if tried else ():
+        for variant in tried.variants if tried else ():
+            outcome = tried.outcome(variant.column, example.id) if tried else None
+            if outcome is not None and outcome.usage.prompt:
+                told += outcome.usage.prompt
+                letters += _letters(tried.rendered(variant.column, example.id) if tried else ())
+    return round(_letters(messages) * (told / letters if letters else 1 / _LETTERS))
+
+
+def _letters(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)
 
 
 class StepPreview(Struct, frozen=True):

@@ -339,7 +339,8 @@ class RunTable:
         return structs.replace(verdict, status="UNCLEAR", sentence=f"{why}: {verdict.sentence}")
 
     def summary(self, column: str) -> ColumnSummary:
-        seen, now = self._summaries.get(column), (self._revisions[column], self.state)
+        now: Moment = (self._revisions[column], self.state)
+        seen = self._summaries.get(column)
         if seen is None or seen[0] != now:
             seen = (now, self._summarise(column))
             self._summaries[column] = seen

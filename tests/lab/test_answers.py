@@ -41,7 +41,8 @@ def test_it_gives_back_what_was_put_last_wherever_the_text_lies(
     assert [(one.key, one.usage, one.fault) for one in facts.values()] == [
         (known[place].key, known[place].usage, known[place].fault) for place in facts
     ]
-    assert ("z", "one", 0) not in kept
+    assert [kept.fact(place) for place in facts] == list(facts.values())
+    assert kept.fact(("z", "one", 0)) is None
     assert kept.get(("z", "one", 0)) is None
 
 

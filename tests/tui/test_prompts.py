@@ -169,6 +169,7 @@ async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Pat
     async with sitting(folder) as here:
         await opened(here)
         here.prompts.editor.swap(places.FIRST.replace("What is", "Tell me what is"))
+        await here.sees("about 12 tokens")
         await here.press("e", "ctrl+r")
         await here.until(lambda: here.status.startswith("done: 10/10 answers"))
         await here.sees("b triage* · api")
@@ -177,6 +178,9 @@ async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Pat
         # Short answers stand beside each other: all five examples are seen at once.
         assert re.search(r"t1  expected billing +a ✓ billing +b ✗ It is about billing\.", here.text), here.text
         assert "t5  expected " in here.text
+        # What each column took stands below; the preview counts with what the answers said of tokens.
+        await here.sees("a  40 tokens in, ")
+        await here.sees("about 7 tokens")  # the server tells of 8 for an average one
         assert len(server.asked) == 10
         assert triage(folder).read_text() == places.SECOND
         tried = here.prompts.editor.text

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptlab.errors import InvalidFile, Problem, PromptlabError
-from promptlab.lab.previewing import StepPreview, preview_steps
+from promptlab.lab.previewing import StepPreview, preview_steps, tokens_about
 from promptlab.tui.widgets.textview import Piece
 from promptlab.workspace.values import EvalSet, Example, Prompt, Rendered
 
 if TYPE_CHECKING:
-    from promptlab.lab import Lab
+    from promptlab.lab import Lab, RunTable
 
 
 class Look(NamedTuple):
@@ -24,6 +24,7 @@ class Look(NamedTuple):
         unused: Variables of the example that the prompt does not use.
         fault: Why it could not be rendered, though it loads, or "".
         steps: What each step of a chain would send, as far as that is known.
+        tokens: Of the rendered messages, about.
     """
 
     prompt: Prompt | None
@@ -34,6 +35,7 @@ class Look(NamedTuple):
     unused: tuple[str, ...] = ()
     fault: str = ""
     steps: tuple[StepPreview, ...] = ()
+    tokens: int = 0
 
     @property
     def sentence(self) -> str:
@@ -46,8 +48,8 @@ class Look(NamedTuple):
         return self.fault
 
 
-def look(lab: Lab, name: str, text: str, example: Example | None) -> Look:
-    """Parse the text, and render it with the example's variables."""
+def look(lab: Lab, name: str, text: str, example: Example | None, tried: RunTable | None = None) -> Look:
+    """Parse the text, and render it with the example's variables. ``tried``: a run that says what its tokens are."""
     try:
         prompt = lab.parse(name, text)
     except InvalidFile as fault:
@@ -62,7 +64,8 @@ def look(lab: Lab, name: str, text: str, example: Example | None) -> Look:
     except PromptlabError as fault:
         return Look(prompt, used=tuple(sorted(used)), unused=unused, fault=str(fault))
     steps = preview_steps(prompt, example.vars) if rendered else ()
-    return Look(prompt, rendered=rendered, used=tuple(sorted(used)), missing=missing, unused=unused, steps=steps)
+    tokens = tokens_about(rendered.messages, tried) if rendered else 0
+    return Look(prompt, (), rendered, tuple(sorted(used)), missing, unused, steps=steps, tokens=tokens)
 
 
 def best_evalset(evalsets: Sequence[EvalSet], default: str | None, used: frozenset[str]) -> EvalSet | None:
@@ -104,6 +107,8 @@ def preview_pieces(seen: Look, evalset: EvalSet | None, at: int, input: Example 
         pieces.append(Piece(f"not used by the prompt: {_listed(seen.unused)}\n", "dim"))
     if seen.fault:
         pieces.append(Piece(f"\n{seen.fault}\n", "bad"))
+    if seen.tokens:
+        pieces.append(Piece(f"\nabout {seen.tokens:,} tokens\n", "dim"))
     for message in seen.rendered.messages if seen.rendered else ():
         pieces += [Piece(f"\n── {message.role} ──\n", "head"), Piece(f"{message.content}\n")]
     for step in seen.steps:

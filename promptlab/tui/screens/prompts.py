@@ -233,7 +233,7 @@ class PromptsScreen(Page):
         filling = self.filling
         if filling.evalset is None:
             filling.choose(await in_thread(partial(look, lab, name, text, None)))
-        self._seen = await in_thread(partial(look, lab, name, text, filling.example))
+        self._seen = await in_thread(partial(look, lab, name, text, filling.example, self.trying.tried(name)))
         preview = self.query_one("#preview", TextView)
         preview.show(preview_pieces(self._seen, filling.evalset, filling.at, filling.input), keep_place=True)
         self._complain(self._seen.sentence)

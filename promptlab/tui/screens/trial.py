@@ -95,8 +95,20 @@ def trial_pieces(job: Job) -> list[Piece]:
     short = all(len(text) <= _SHORT and "\n" not in text for text in texts)
     pieces += [Piece("\n"), *(_beside(answers, expected) if short else _below(answers, expected))]
     others = [metric for metric in table.infos if metric != table.primary]
-    means = {column: _means(table, column, others) for column in columns}
-    return [*pieces, *(Piece(f"\n{column}  {said}", "dim") for column, said in means.items() if said)]
+    said = {column: (_spent(table, column), _means(table, column, others)) for column in columns}
+    rest = ((column, "  ".join(part for part in parts if part)) for column, parts in said.items())
+    return [*pieces, *(Piece(f"\n{column}  {words}", "dim") for column, words in rest if words)]
+
+
+def _spent(table: RunTable, column: str) -> str:
+    """What the answers of a column took: tokens, the time of one, money where there is a price."""
+    summary = table.summary(column)
+    parts = [f"{summary.tokens_in:,} tokens in, {summary.tokens_out:,} out"] if summary.tokens_in else []
+    if summary.latency_p50 is not None:
+        parts.append(f"{wording.seconds(summary.latency_p50)} each")
+    if summary.cost is not None:
+        parts.append(f"{summary.cost:.4f} {table.currency}".rstrip())
+    return " · ".join(parts)
 
 
 def _means(table: RunTable, column: str, metrics: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from promptlab.tui.widgets.textview import TextView
 from promptlab.workspace.values import EvalSet, Example, Prompt
 
 if TYPE_CHECKING:
+    from promptlab.lab import RunTable
     from promptlab.tui.screens.prompts import PromptsScreen
 
 REPAINT = 1 / 15
@@ -71,6 +72,10 @@ class Trying:
                 self._timer = self._screen.set_interval(REPAINT, self._paint)
             self._timer.resume()
 
+    def tried(self, name: str) -> RunTable | None:
+        """The table of the last trial, where it was of this prompt."""
+        return self._job.table if self._job is not None and self._tried[0] == name else None
+
     def _paint(self) -> None:
         job = self._job
         if job is None or self._timer is None:
@@ -82,6 +87,7 @@ class Trying:
             self.title()
         if not job.active:
             self._timer.pause()
+            self._screen.look_soon(0)  # what the answers took says what tokens are
 
     def title(self) -> None:
         """Say what the pane shows, and whether that is still about the text in the editor."""
