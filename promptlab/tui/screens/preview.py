@@ -86,11 +86,15 @@ def preview_pieces(seen: Look, evalset: EvalSet | None, at: int, input: Example 
         return pieces
     if seen.prompt is not None and seen.prompt.judge is not None:
         return _judge_pieces(seen.prompt, seen.used)
+    size = f" · about {seen.tokens:,} tokens" if seen.tokens else ""
     if input is not None:
-        example, pieces = input, [Piece("your own input", "head"), Piece("  a adds it to the eval set\n", "dim")]
+        example, pieces = (
+            input,
+            [Piece("your own input", "head"), Piece(f"{size}\na adds it to the eval set\n", "dim")],
+        )
     elif evalset is not None and evalset.examples:
         example, count = evalset.examples[at], len(evalset.examples)
-        pieces = [Piece(f"{evalset.name} · {example.id}", "head"), Piece(f"  {at + 1}/{count}\n", "dim")]
+        pieces = [Piece(f"{evalset.name} · {example.id}", "head"), Piece(f"  {at + 1}/{count}{size}\n", "dim")]
     else:
         return [Piece("There is no example to fill it with: i types an input.", "dim")]
     for key, value in example.vars.items():
@@ -107,8 +111,6 @@ def preview_pieces(seen: Look, evalset: EvalSet | None, at: int, input: Example 
         pieces.append(Piece(f"not used by the prompt: {_listed(seen.unused)}\n", "dim"))
     if seen.fault:
         pieces.append(Piece(f"\n{seen.fault}\n", "bad"))
-    if seen.tokens:
-        pieces.append(Piece(f"\nabout {seen.tokens:,} tokens\n", "dim"))
     for message in seen.rendered.messages if seen.rendered else ():
         pieces += [Piece(f"\n── {message.role} ──\n", "head"), Piece(f"{message.content}\n")]
     for step in seen.steps:
