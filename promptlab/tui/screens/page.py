@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -57,7 +58,11 @@ class HelpPanel(TextView):
     """What the focused pane is for, and the keys that work in it."""
 
 
-class Page(Screen[None]):
+class _AbstractScreen(ABCMeta, type(Screen)):
+    """What screens are classes of, with abstract methods: a screen that lacks one of them cannot be made."""
+
+
+class Page(Screen[None], metaclass=_AbstractScreen):
     """A screen of the program.
 
     Attributes:
@@ -76,9 +81,9 @@ class Page(Screen[None]):
         self.session = session
         self._helped: Widget | None = None
 
+    @abstractmethod
     def panes(self) -> Iterable[Widget]:
         """The panes between header and status line."""
-        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         """Lay out the lines around the panes."""

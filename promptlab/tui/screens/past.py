@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -52,9 +53,9 @@ class PastPage(Page):
             self.session.prompt = rows[0].name if rows else ""
         await self.show_past(lab, self.session.prompt)
 
+    @abstractmethod
     async def show_past(self, lab: Lab, name: str) -> None:
         """Read and show the past of a prompt; ``name`` is "" when the workspace has none."""
-        raise NotImplementedError
 
     # -- what the app tells -------------------------------------------------------------------------------
 
