@@ -23,8 +23,7 @@ from promptlab.tui.screens.compare_layout import SLOTS, seats
 from promptlab.tui.screens.compare_painting import Painting
 from promptlab.tui.screens.compare_pins import Pins
 from promptlab.tui.screens.compare_runs import Running
-from promptlab.tui.screens.page import Page
-from promptlab.tui.screens.past import pane
+from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.rewriting import Rewriting
 from promptlab.tui.screens.runs_dialog import RunsDialog
 from promptlab.tui.screens.sheet import Sheet, sheet_of

@@ -32,7 +32,8 @@ from promptlab.tui.screens.diff_rows import (
     output_pieces,
     verdict_of,
 )
-from promptlab.tui.screens.past import NO_PROMPTS, PastPage, pane
+from promptlab.tui.screens.page import pane
+from promptlab.tui.screens.past import NO_PROMPTS, PastPage
 from promptlab.tui.session import Session
 from promptlab.tui.widgets.textview import TextView
 from promptlab.tui.widgets.ticks import Option

@@ -26,7 +26,8 @@ from promptlab.tui.screens.models_rows import (
     points,
     scales,
 )
-from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick, pane
+from promptlab.tui.screens.page import pane
+from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.plot import Plot

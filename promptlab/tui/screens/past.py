@@ -18,7 +18,7 @@ from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
 from promptlab.tui.safe import one_line, plain
 from promptlab.tui.screens.committing import commit_prompt
-from promptlab.tui.screens.page import Page, pane
+from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.preview import best_evalset
 from promptlab.tui.screens.prompts import NO_EXAMPLES
 from promptlab.tui.screens.run_dialog import RunDialog
@@ -192,6 +192,3 @@ class Pick(ModalScreen[str]):
 
     def action_cancel(self) -> None:
         self.dismiss("")
-
-
-__all__ = ["NO_PROMPTS", "PastPage", "Pick", "pane"]
