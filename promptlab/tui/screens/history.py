@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
@@ -25,6 +24,7 @@ from promptlab.tui.screens.history_detail import moment_pieces, run_pieces
 from promptlab.tui.screens.history_rows import COLUMNS, Moment, Timeline, TimelineRows, read_timeline, subject_of
 from promptlab.tui.screens.page import pane
 from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick
+from promptlab.tui.screens.past_table import TablePage
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of, prompts_screen
 from promptlab.tui.widgets.dialog import Answer, Question
@@ -36,8 +36,6 @@ from promptlab.tui.widgets.wrapping import Piece
 if TYPE_CHECKING:
     from promptlab.lab import Lab
 
-SETTLE = 0.06
-"""Seconds that the cursor rests on a row before its details are read."""
 _SPARKS = 24
 
 
@@ -47,7 +45,7 @@ class TimelineTable(VirtualTable):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("timeline")]
 
 
-class HistoryScreen(PastPage):
+class HistoryScreen(TablePage):
     """Timeline on the left, details of what the cursor stands on to the right of it or below."""
 
     MODE = "history"
@@ -71,15 +69,6 @@ class HistoryScreen(PastPage):
         """Timeline and details."""
         yield pane(TimelineTable(COLUMNS, id="timeline"), "History")
         yield pane(TextView(id="details"), "details")
-
-    def on_mount(self) -> None:
-        """The timeline has the focus."""
-        self.table.focus()
-
-    @property
-    def table(self) -> TimelineTable:
-        """The timeline."""
-        return self.query_one(TimelineTable)
 
     @property
     def details(self) -> TextView:
@@ -109,7 +98,7 @@ class HistoryScreen(PastPage):
             self.session.say(str(fault), bad=True)
             return
         self._show_rows()
-        self._detail_soon()
+        self.show_details_soon()
 
     def _show_rows(self) -> None:
         timeline = self._timeline
@@ -133,12 +122,8 @@ class HistoryScreen(PastPage):
             return None
         return self._rows.at(self.table.row)
 
-    @on(VirtualTable.Moved, "#timeline")
-    def _detail_soon(self) -> None:
-        self.run_worker(self._detail, group="detail", exclusive=True)
-
-    async def _detail(self) -> None:
-        await asyncio.sleep(SETTLE)
+    async def show_details(self) -> None:
+        """Say what the version or run under the cursor is."""
         here, timeline = self._here, self._timeline
         lab = self.session.lab_now
         if here is None or timeline is None or lab is None:
@@ -200,20 +185,11 @@ class HistoryScreen(PastPage):
             return
         moment, run = self._here
         if run is not None:
-            self.run_worker(partial(self._open_run, run.run.id), group="open", exclusive=True)
+            self.open_run(run.run.id)
         elif moment.runs:
             self.session.say("Enter on one of its runs opens that run.")
         else:
             self.session.say("No run has measured this text: r runs it.")
-
-    async def _open_run(self, run: str) -> None:
-        lab = await self.session.lab()
-        try:
-            self.session.table = await in_thread(partial(lab.open_run, run))
-        except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-            return
-        await app_of(self).run_action("app.go('results')")
 
     def action_copy(self) -> None:
         """Put the run's tag, or the version's commit, on the clipboard."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -27,7 +26,8 @@ from promptlab.tui.screens.models_rows import (
     scales,
 )
 from promptlab.tui.screens.page import pane
-from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick
+from promptlab.tui.screens.past import NO_PROMPTS, Pick
+from promptlab.tui.screens.past_table import TablePage
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.plot import Plot
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.lab.models_table import Axis, ModelRow, ModelTable
 
-SETTLE = 0.06
-"""Seconds that the cursor rests on a row before its details are read."""
-
 
 class ModelsTable(VirtualTable):
     """The table; space marks a model instead of turning the page."""
@@ -49,7 +46,7 @@ class ModelsTable(VirtualTable):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("modellist")]
 
 
-class ModelsScreen(PastPage):
+class ModelsScreen(TablePage):
     """The table above; the plot and the details of the model under the cursor below, one at a time when narrow."""
 
     MODE = "models"
@@ -79,15 +76,8 @@ class ModelsScreen(PastPage):
         yield Container(pane(Plot(id="plot"), "plot"), pane(TextView(id="facts"), "facts"), id="below")
 
     def on_mount(self) -> None:
-        """The table has the focus."""
-        super().on_mount()
+        """Where there is room for one of them, the facts are shown before the plot."""
         self.set_class(True, "-facts")
-        self.table.focus()
-
-    @property
-    def table(self) -> ModelsTable:
-        """The models."""
-        return self.query_one(ModelsTable)
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -111,7 +101,7 @@ class ModelsScreen(PastPage):
             return
         self._marked &= {row.info.name for row in self._models.rows}
         self._show()
-        self._facts_soon()
+        self.show_details_soon()
 
     def _show(self) -> None:
         models = self._models
@@ -131,12 +121,8 @@ class ModelsScreen(PastPage):
             return None
         return self._models.rows[self.table.row]
 
-    @on(VirtualTable.Moved, "#models")
-    def _facts_soon(self) -> None:
-        self.run_worker(self._facts, group="facts", exclusive=True)
-
-    async def _facts(self) -> None:
-        await asyncio.sleep(SETTLE)
+    async def show_details(self) -> None:
+        """Show the facts of the model under the cursor."""
         view, row, models, lab = self.query_one("#facts", TextView), self._here, self._models, self.session.lab_now
         if row is None or models is None or lab is None:
             view.show([Piece(NO_MODELS if models is not None else "", "dim")])
@@ -190,16 +176,7 @@ class ModelsScreen(PastPage):
         if row is not None and row.measured is None:
             self.session.say("No run has measured this model with the prompt as it is: r runs it.")
         elif row is not None and row.measured is not None:
-            self.run_worker(partial(self._open_run, row.measured.run), group="open", exclusive=True)
-
-    async def _open_run(self, run: str) -> None:
-        lab = await self.session.lab()
-        try:
-            self.session.table = await in_thread(partial(lab.open_run, run))
-        except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-            return
-        await app_of(self).run_action("app.go('results')")
+            self.open_run(row.measured.run)
 
     # -- running and timing ---------------------------------------------------------------------------------
 
