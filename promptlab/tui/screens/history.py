@@ -124,7 +124,7 @@ class HistoryScreen(TablePage):
 
     async def show_details(self) -> None:
         """Say what the version or run under the cursor is."""
-        here, timeline = self._here, self._timeline
+        view, here, timeline = self.details, self._here, self._timeline
         lab = self.session.lab_now
         if here is None or timeline is None or lab is None:
             return
@@ -133,8 +133,8 @@ class HistoryScreen(TablePage):
             pieces = await in_thread(partial(moment_pieces, lab, timeline, moment))
         else:
             pieces = await in_thread(partial(run_pieces, lab, timeline, moment, run))
-        self.details.show(pieces)
-        self.details.border_title = plain(one_line(moment.name if run is None else f"run {run.run.id[-6:]}"))
+        view.show(pieces)
+        view.border_title = plain(one_line(moment.name if run is None else f"run {run.run.id[-6:]}"))
 
     # -- marks and diff -----------------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ class TablePage(PastPage):
 
     async def _settle(self) -> None:
         await asyncio.sleep(SETTLE)
-        await self.show_details()
+        if self.query(VirtualTable):  # else the program has ended meanwhile, and its panes are gone
+            await self.show_details()
 
     @abstractmethod
     async def show_details(self) -> None:
