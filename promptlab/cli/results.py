@@ -24,6 +24,7 @@ from promptlab.cli.tracing import print_trace
 from promptlab.errors import ExitCode, NotFound, UsageFault
 from promptlab.lab import Lab, RunTable, wording
 from promptlab.lab.agreeing import people_of
+from promptlab.lab.listing import listed
 from promptlab.lab.numbering import renumbered
 from promptlab.lab.parts import Breakdown, Confusion, breakdown
 from promptlab.lab.parts import confusion as confusion_of
@@ -47,11 +48,13 @@ def when(time: int) -> str:
 def runs_command(ctx: click.Context, subject: str, as_json: bool) -> int:
     """List past runs, newest first; only those of the prompt SUBJECT when it is given."""
     lab = open_lab(ctx)
-    found = lab.runs(lab.name_of(subject) if subject else "")
+    found = listed(lab, lab.name_of(subject) if subject else "")
     if as_json:
         data({"runs": found})
     elif found:
         table(("run", "when", "state", "title"), [(run.id, when(run.time), run.state, run.title) for run in found])
+        if lost := next((run.id for run in found if run.state == "lost"), ""):
+            say(f"Of a lost run git has the tag, and no commit: `promptlab show {lost}` says how to fetch it again.")
     else:
         say(f"There is no run {f'of {subject} ' if subject else ''}yet. `promptlab run PROMPT` makes one.")
         tell_missing(lab)

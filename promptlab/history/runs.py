@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -50,6 +50,20 @@ def list_runs(repo: Repository) -> list[RunRecord]:
     named = ((name, known.get(tag_object)) for name, tag_object in refs.items())
     records = [record for name, record in named if record is not None and name == f"refs/tags/{record.tag}"]
     return sorted(records, key=lambda record: record.id, reverse=True)
+
+
+def lost_commits(repo: Repository, records: Sequence[RunRecord]) -> frozenset[str]:
+    """The commits of these runs that git does not have any more, though it has their tags.
+
+    One process for all of them, which looks no further than the commits: a file below one may be lost nevertheless.
+
+    Raises:
+        HistoryFault: Git failed.
+    """
+    asked = "".join(f"{record.commit}\n" for record in records)
+    kinds = repo.git.read("cat-file", "--batch-check=%(objecttype)", stdin=asked.encode()).splitlines()
+    pairs = zip(records, kinds, strict=True)
+    return frozenset(record.commit for record, kind in pairs if kind != b"commit")
 
 
 def read_results(repo: Repository, record: RunRecord) -> dict[str, bytes]:

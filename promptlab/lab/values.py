@@ -152,12 +152,17 @@ class ColumnSummary(Struct, frozen=True):
 
 
 class RunSummary(Struct, frozen=True):
-    """One line of the list of runs. ``record`` is None for a run that is not saved in git (journal only)."""
+    """One line of the list of runs.
+
+    Attributes:
+        state: ``lost`` has its tag in git, and no commit: it cannot be opened. Only ``listing`` looks for that.
+        record: None for a run that is not saved in git (journal only).
+    """
 
     id: str
     subject: str
     time: int
-    state: Literal["saved", "unsaved", "partial", "running"]
+    state: Literal["saved", "unsaved", "partial", "running", "lost"]
     title: str
     record: RunRecord | None = None
 

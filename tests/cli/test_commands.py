@@ -94,6 +94,30 @@ def test_json_is_data_on_stdout_and_nothing_else(promptlab: Command) -> None:
         assert said.data, args
 
 
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_the_list_of_runs_marks_one_whose_commit_is_lost(promptlab: Command, folder: Path, how: str) -> None:
+    promptlab("run", "triage@v1")
+    promptlab("run", "triage@v2")
+    newest, oldest = (run["id"] for run in promptlab("runs", "--json").data["runs"])
+    assert promptlab("runs").err == ""
+    commit = places.git(folder, "rev-parse", f"run/triage/{oldest}^{{commit}}").strip()
+    file = folder / ".git" / "objects" / commit[:2] / commit[2:]
+    file.unlink()
+    if how == "empty":
+        file.touch()
+
+    said = promptlab("runs")
+    assert [(line.split()[0], line.split()[3]) for line in said.out.splitlines()[1:]] == [
+        (newest, "saved"),
+        (oldest, "lost"),
+    ]
+    assert f"`promptlab show {oldest}` says how to fetch it again." in said.err
+    assert [run["state"] for run in promptlab("runs", "triage", "--json").data["runs"]] == ["saved", "lost"]
+    shown = promptlab("show", oldest)
+    assert (shown.code, shown.out) == (2, "")
+    assert f"The run {oldest} cannot be opened: its tag is here" in shown.err
+
+
 def test_the_same_data_as_text(promptlab: Command) -> None:
     promptlab("run", "triage@v1", "triage")
     for args, part in (
