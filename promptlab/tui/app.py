@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 from textual.screen import Screen
 
 from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
+from promptlab.tui.asking import ask_copy, ask_jump, ask_undo
 from promptlab.tui.background import in_thread
 from promptlab.tui.clipboard import OSC_52, put, way
+from promptlab.tui.early import Early
 from promptlab.tui.ending import end_on_signals, end_with_terminal, leaving
 from promptlab.tui.external import read_outside
 from promptlab.tui.screens import MODES, all_screens, screen_class
@@ -61,6 +64,7 @@ class PromptlabApp(App[int]):
         self._job_task: asyncio.Task[object] | None = None
         self._visited: list[str] = []
         self._modes_open: set[str] = set()
+        self._early = Early(self)
 
     def get_default_screen(self) -> Page:
         """The shell."""
@@ -77,6 +81,11 @@ class PromptlabApp(App[int]):
     def watch_theme(self, name: str) -> None:
         """Keep the colours that a person has chosen."""
         self._tastes.changed(name)
+
+    async def on_event(self, event: Event) -> None:
+        """Keys that come too early wait."""
+        if not (isinstance(event, Key) and self._early.takes(event)):
+            await super().on_event(event)
 
     async def _open(self) -> None:
         await in_thread(partial(screen_class, "prompts"))
@@ -104,6 +113,7 @@ class PromptlabApp(App[int]):
         self.action_go(there)
         self.session.say(problem or self.session.greeting, bad=bool(problem))
         await self.session.listed.wait()
+        await self._early.press(super().on_event)
         await self._look_at_git(lab)
         await in_thread(all_screens)  # so that none has to be waited for when it is gone to
         self.set_interval(WATCH_SECONDS, self._watch)
@@ -262,7 +272,7 @@ class PromptlabApp(App[int]):
     def action_undo(self) -> None:
         """Undo the last thing that promptlab did, after saying what that does."""
         if isinstance(self.screen, Page):
-            self.run_worker(partial(_undo, self.screen), group="undo", exclusive=True)
+            self.run_worker(partial(ask_undo, self.screen), group="undo", exclusive=True)
 
     def action_git_log(self) -> None:
         """Show the git commands that this program ran."""
@@ -337,12 +347,12 @@ class PromptlabApp(App[int]):
     def action_copy_menu(self) -> None:
         """Choose what to copy."""
         if isinstance(self.screen, Page):
-            self.run_worker(partial(_copy_menu, self.screen), group="ask", exclusive=True)
+            self.run_worker(partial(ask_copy, self.screen), group="ask", exclusive=True)
 
     def action_jump(self) -> None:
         """Show a letter on every pane; the next key goes there."""
         if isinstance(self.screen, Page):
-            self.run_worker(partial(_jump, self.screen, self.action_go), group="ask", exclusive=True)
+            self.run_worker(partial(ask_jump, self.screen, self.action_go), group="ask", exclusive=True)
 
     def get_key_display(self, binding: Binding) -> str:
         """A key as a person reads it: ``F1``, not ``f1``."""
@@ -365,24 +375,6 @@ class PromptlabApp(App[int]):
                 call = partial(self.run_action, active.binding.action, active.node)
                 yield SystemCommand(f"{action.group}: {name}", f"{action.help} ({key})", call)
         yield SystemCommand("app: theme", "Choose the colours.", self.action_change_theme)
-
-
-async def _copy_menu(page: Page) -> None:
-    from promptlab.tui.screens.copying import copy_menu
-
-    await copy_menu(page)
-
-
-async def _jump(page: Page, go: Callable[[str], None]) -> None:
-    from promptlab.tui.screens.jump import jump
-
-    await jump(page, go)
-
-
-async def _undo(page: Page) -> None:
-    from promptlab.tui.screens.committing import undo_last
-
-    await undo_last(page)
 
 
 def run(path: Path, greeting: str = "") -> int:

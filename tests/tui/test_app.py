@@ -8,13 +8,15 @@ from pathlib import Path
 import places
 import pytest
 from loopback import LoopbackServer
-from tui.sitting import NORMAL, SMALL, WIDE, sitting
+from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
 import promptlab.tui
 from promptlab.errors import NotFound
 from promptlab.history.git import Git
 from promptlab.lab import Lab
+from promptlab.lab.values import PromptRow
 from promptlab.tui.app import PromptlabApp, run
+from promptlab.tui.screens.prompts import PromptsScreen
 
 
 async def test_the_header_says_where_you_are_the_palette_what_can_be_done_and_q_quits(folder: Path) -> None:
@@ -52,8 +54,42 @@ async def test_the_first_screen_waits_for_no_git(folder: Path, monkeypatch: pyte
             assert "main" not in here.lines[0]
             may_run.set()
             await here.sees("shop  main")
+            await here.type("!")
+            await here.sees("first!Label this")
     finally:
         may_run.set()
+
+
+async def test_no_key_is_too_early(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pressed before the workspace is open, or its prompts are read, they act when they can, in their order."""
+    real, may_open, may_list = Lab.prompts, threading.Event(), threading.Event()
+
+    def prompts(lab: Lab) -> list[PromptRow]:
+        assert may_list.wait(20)
+        return real(lab)
+
+    def opened() -> Lab:
+        assert may_open.wait(20)
+        return Lab.open(folder)
+
+    monkeypatch.setattr(Lab, "prompts", prompts)
+    app = PromptlabApp(opened)
+    async with app.run_test(size=WIDE) as pilot:
+        here = Sitting(app, pilot)
+        app.simulate_key("e")
+        app.simulate_key("1")
+        may_open.set()
+        await here.until(lambda: isinstance(app.screen, PromptsScreen))
+        app.simulate_key("q")
+        app.simulate_key("f1")  # works at once, and is no text
+        await here.until(lambda: here.prompts.helping)
+        app.simulate_key("escape")
+        await here.until(lambda: not here.prompts.helping)
+        assert not here.prompts.current
+        may_list.set()
+        await here.until(lambda: "1qLabel this" in here.prompts.editor.text)
+        await here.type("!")
+        await here.until(lambda: "1q!Label this" in here.prompts.editor.text)
 
 
 async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:
