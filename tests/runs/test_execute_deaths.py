@@ -62,8 +62,10 @@ async def killed_run(
     async def kill() -> None:
         await reached.wait()
         await asyncio.sleep(delay)
-        if model.pid is not None:
-            os.kill(model.pid, signal.SIGKILL)
+        child = model._child
+        if child is not None:
+            os.kill(child.process.pid, signal.SIGKILL)
+            await child.process.wait()  # a death after the end must not meet the next run's first request
 
     killer = asyncio.create_task(kill())
     journal = await asyncio.to_thread(open_journal, folder / "state", plan)
