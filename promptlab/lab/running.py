@@ -81,7 +81,7 @@ def after_judging(ended: Ended, table: RunTable, scorers: Sequence[Scorer], mean
     left = [one for one in scorers if isinstance(one, Judging) and _items(table, one)]
     if ended.state != "complete" or not left:
         return ended
-    limit = means.meter.used_up(0)
+    limit = means.meter.used_up(0) or means.meter.reached
     if means.stop.is_set() or not limit:
         return structs.replace(ended, state="cancelled")
     judges = ", ".join(one.spec.name for one in left)

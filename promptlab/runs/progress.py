@@ -144,7 +144,11 @@ class Tally:
 
 
 class Meter:
-    """What a run has spent, counted as answers arrive: before they are written, so that it stops in time."""
+    """What a run has spent, counted as answers arrive: before they are written, so that it stops in time.
+
+    Attributes:
+        reached: The limit that ``used_up`` named, "" while none is: what was under way then may have cost less.
+    """
 
     def __init__(self, budget: Budget = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
         self._budget = budget
@@ -153,10 +157,12 @@ class Meter:
         self._cost = 0.0
         self._tokens = 0
         self._answers = 0
+        self.reached = ""
 
     def allow(self, budget: Budget) -> None:
         """Have another limit from now on; what was spent counts."""
         self._budget = budget
+        self.reached = ""
 
     def add(self, outcome: Outcome) -> None:
         """Count an answer that was asked for now."""
@@ -171,6 +177,11 @@ class Meter:
 
     def used_up(self, in_flight: int) -> str:
         """Which limit has been reached, as a clause, or "". What is under way is taken to cost what others did."""
+        limit = self._limit(in_flight)
+        self.reached = limit or self.reached
+        return limit
+
+    def _limit(self, in_flight: int) -> str:
         budget = self._budget
         share = 1 + in_flight / self._answers if self._answers else 1.0
         if budget.cost is not None and self._cost * share >= budget.cost:

@@ -175,3 +175,15 @@ async def test_on_a_disk_that_is_slow_nothing_waits_for_writes_and_all_is_writte
     events = await run(plan_of(model, examples=40), tmp_path, model)
     assert ended(events).state == "complete"
     assert next(tmp_path.rglob("outcomes.jsonl")).read_bytes().count(b"\n") == 40
+
+
+def test_a_limit_stays_reached_when_what_was_under_way_costs_less() -> None:
+    meter = Meter(Budget(tokens=100))
+    meter.add(Outcome("one", "a", usage=Usage(40, 0)))
+    assert meter.used_up(1) == ""
+    assert meter.used_up(2) == meter.reached == "Stopped by the limit of tokens, 100"
+    meter.add(Outcome("two", "b", usage=Usage(10, 0)))
+    assert meter.used_up(0) == ""
+    assert meter.reached == "Stopped by the limit of tokens, 100"
+    meter.allow(Budget(tokens=200))
+    assert meter.reached == ""

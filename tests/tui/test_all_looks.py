@@ -105,6 +105,6 @@ async def test_running(folder: Path, server: LoopbackServer, golden: Golden) -> 
         await here.press("R")
         await here.sees("16 answers, against triage@v1")
         await here.press("enter")
-        await here.sees("0/16")
+        await here.sees("0/16 · 16 of 20 in flight")
         await pictured(here, golden, "running")
         await here.press("X")
