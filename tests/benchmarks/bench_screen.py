@@ -174,9 +174,9 @@ def streaming(tmp_path: Path) -> Iterator[Program]:
             program.until("Wording 5")
             program.settle()
             program.press("R")
-            program.shows(lambda seen: "20,000 cells" in bare(seen))
+            program.shows(lambda seen: "20,000 answers" in bare(seen))
             program.press("up", "up", "k", *"k k k k ")  # ticks four more versions
-            program.shows(lambda seen: "60,000 cells" in bare(seen))
+            program.shows(lambda seen: "60,000 answers" in bare(seen))
             program.press("enter")
             program.shows(lambda seen: "4 of 4 in flight" in bare(seen), seconds=60.0)
             yield program
