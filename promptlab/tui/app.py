@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
 
 from promptlab.errors import HistoryFault, PromptlabError
@@ -84,8 +84,11 @@ class PromptlabApp(App[int]):
 
     async def on_event(self, event: Event) -> None:
         """Keys that come too early wait."""
-        if not (isinstance(event, Key) and self._early.takes(event)):
+        if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
+        elif not self._early.takes(event):
+            await super().on_event(event)
+            self._early.follow()
 
     async def _open(self) -> None:
         await in_thread(partial(screen_class, "prompts"))
@@ -113,7 +116,7 @@ class PromptlabApp(App[int]):
         self.action_go(there)
         self.session.say(problem or self.session.greeting, bad=bool(problem))
         await self.session.listed.wait()
-        await self._early.press(super().on_event)
+        self._early.follow()
         await self._look_at_git(lab)
         await in_thread(all_screens)  # so that none has to be waited for when it is gone to
         self.set_interval(WATCH_SECONDS, self._watch)

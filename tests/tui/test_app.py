@@ -8,6 +8,7 @@ from pathlib import Path
 import places
 import pytest
 from loopback import LoopbackServer
+from textual.events import Paste
 from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
 import promptlab.tui
@@ -92,6 +93,16 @@ async def test_no_key_is_too_early(folder: Path, monkeypatch: pytest.MonkeyPatch
         await here.until(lambda: "1qLabel this" in here.prompts.editor.text)
         await here.type("!")
         await here.until(lambda: "1q!Label this" in here.prompts.editor.text)
+
+
+async def test_each_key_waits_for_what_the_one_before_did(folder: Path) -> None:
+    """A macro, or a hand that is quicker than the screen: none of it goes where the focus was."""
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        for key in ("e", "1", "q", "escape", "2", "1", "e", "8"):
+            here.app.simulate_key(key)
+        here.app.post_message(Paste("pasted "))
+        await here.until(lambda: here.app.current_mode == "prompts" and "1q8pasted Label" in here.prompts.editor.text)
 
 
 async def test_a_workspace_without_git_says_so(tmp_path: Path) -> None:
