@@ -96,6 +96,8 @@ class ReviewScreen(Page):
             self.run_worker(partial(self._open, "last", quiet=True), group="open", exclusive=True)
         elif self.session.table is not self._table:
             self.run_worker(partial(self._begin, self.session.table), group="open", exclusive=True)
+        else:
+            self._tell()
 
     def on_mount(self) -> None:
         """Look for more to ask while the run goes on."""
@@ -107,7 +109,6 @@ class ReviewScreen(Page):
         if table is None or self._case is not None or app_of(self).screen is not self:
             return
         if self._progress is not None and table.revision != self._seen:
-            self._seen = table.revision
             self.run_worker(self._ask, group="open", exclusive=True)
 
     def job_ended(self, job: Job) -> None:
@@ -150,6 +151,7 @@ class ReviewScreen(Page):
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return
+        self._seen = table.revision
         mine = [review for review in stored if review.metric == mode.metric]
         seed = seed_of(table.run, self._by)
         self._total = len(tasks(table, mode.kind, seed))
@@ -174,9 +176,7 @@ class ReviewScreen(Page):
         done = self._total - len(self._waiting)
         case.border_subtitle = plain(bar(done, self._total))
         self.set_class(mode.kind != "pairwise", "-single")
-        seed = seed_of(table.run, self._by)
-        if app_of(self).screen is self:  # the person may be elsewhere by now
-            self.session.say(f"blind · {mode.name} · by {self._by} · seed {seed} · every answer is saved")
+        self._tell()
         if task is None:
             from promptlab.lab.agreeing import people_of
             from promptlab.lab.responding import responses
@@ -204,6 +204,13 @@ class ReviewScreen(Page):
             left.show([Piece(task.left)])
             right.show([Piece(task.right)])
         self._ready()
+
+    def _tell(self) -> None:
+        """Say what is asked, unless the person is elsewhere by now."""
+        mode, table = self._mode, self._table
+        if mode is not None and table is not None and app_of(self).screen is self:
+            seed = seed_of(table.run, self._by)
+            self.session.say(f"blind · {mode.name} · by {self._by} · seed {seed} · every answer is saved")
 
     def _ready(self) -> None:
         if self.focused is None:
