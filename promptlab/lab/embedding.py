@@ -12,6 +12,7 @@ from promptlab.lab.unscored import Unscored, add, outcome_of, unscored
 from promptlab.lab.values import CellScored
 from promptlab.models.cache import Cache
 from promptlab.models.values import Embedding, Model
+from promptlab.runs.progress import Meter
 from promptlab.runs.values import ModelLoading, Progress
 from promptlab.scoring.families.meaning import MEANINGS, Compared, Vector, nearness
 from promptlab.scoring.metric import Case, Missing
@@ -33,9 +34,12 @@ class Embedded:
         self.model = model
 
     async def scores(
-        self, table: RunTable, cache: Cache | None, stop: asyncio.Event
+        self, table: RunTable, cache: Cache | None, stop: asyncio.Event, meter: Meter
     ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
-        """Score every answer that has no such score yet. Equal texts are embedded once."""
+        """Score every answer that has no such score yet. Equal texts are embedded once.
+
+        Where ``meter`` says that a limit is reached, answers whose texts are not embedded yet are left without.
+        """
         waiting: list[tuple[Unscored, Compared]] = []
         for cell in list(unscored(table, self.spec)):
             try:
@@ -48,7 +52,7 @@ class Embedded:
         yield ModelLoading(self.model.name)
         vectors: dict[str, Vector] = {}
         faults: dict[str, str] = {}
-        async for done in embed_texts(self.model, texts, cache, vectors, faults):
+        async for done in embed_texts(self.model, texts, cache, vectors, faults, meter):
             yield Progress(total=len(texts), done=done, model=self.model.name)
             if stop.is_set():
                 return
@@ -56,7 +60,8 @@ class Embedded:
             if at % AT_ONCE == 0:
                 await asyncio.sleep(0)  # the screen's turn
             fault = next((faults[text] for text in _texts(compared) if text in faults), "")
-            yield self._add(table, cell, fault, 0.0 if fault else nearness(compared, vectors))
+            if fault or all(text in vectors for text in _texts(compared)):
+                yield self._add(table, cell, fault, 0.0 if fault else nearness(compared, vectors))
 
     def _compared(self, table: RunTable, cell: Unscored) -> Compared:
         if cell.answer.missing:
@@ -82,9 +87,17 @@ def _texts(compared: Compared) -> list[str]:
 
 
 async def embed_texts(
-    model: Model, texts: Sequence[str], cache: Cache | None, vectors: dict[str, Vector], faults: dict[str, str]
+    model: Model,
+    texts: Sequence[str],
+    cache: Cache | None,
+    vectors: dict[str, Vector],
+    faults: dict[str, str],
+    meter: Meter,
 ) -> AsyncGenerator[int, None]:
-    """Fill in vectors, and why there is none for a text; gives how many texts are done."""
+    """Fill in vectors, and why there is none for a text; gives how many texts are done.
+
+    Less than all where ``meter`` says that a limit is reached: nothing further is asked for then.
+    """
     if not isinstance(model, Embedding) or not model.capabilities.embeddings:
         reason = f"{model.name} gives no embeddings: name an embedding model"
         faults.update(dict.fromkeys(texts, reason))
@@ -99,8 +112,10 @@ async def embed_texts(
     vectors.update({text: known[key] for text, key in keys.items() if key in known})
     left = [text for text in texts if text not in vectors]
     for start in range(0, len(left), AT_ONCE):
+        if meter.used_up(0):
+            return
         some = left[start : start + AT_ONCE]
-        found, wrong = await _some(model, some)
+        found, wrong = await _some(model, some, meter)
         vectors.update(found)
         faults.update(wrong)
         if cache:
@@ -111,17 +126,19 @@ async def embed_texts(
         yield len(texts) - len(left) + start + len(some)
 
 
-async def _some(model: Embedding, texts: Sequence[str]) -> tuple[Mapping[str, Vector], Mapping[str, str]]:
+async def _some(
+    model: Embedding, texts: Sequence[str], meter: Meter
+) -> tuple[Mapping[str, Vector], Mapping[str, str]]:
     """The vectors of some texts; where the model refuses them together, one by one, since one may be too long."""
     try:
-        return dict(zip(texts, await model.embed(texts), strict=True)), {}
+        return dict(zip(texts, await model.embed(texts, meter.add_vectors), strict=True)), {}
     except ModelFault as fault:
         if len(texts) == 1:
             return {}, {texts[0]: str(fault)}
     found: dict[str, Vector] = {}
     wrong: dict[str, str] = {}
     for text in texts:
-        one, why = await _some(model, [text])
+        one, why = await _some(model, [text], meter)
         found.update(one)
         wrong.update(why)
     return found, wrong

@@ -153,15 +153,16 @@ class Lab(Opener):
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
             self._running[table.run] = table
+            corpora, meter = Corpora(self.workspace), Meter(budget)
             means = Means(
                 models,
                 cache or self.cache(),
                 journal,
                 stop or asyncio.Event(),
                 currencies=self._currencies(),
-                meter=Meter(budget),
+                meter=meter,
                 watched=watched,
-                grades=tracing.grades_for(Corpora(self.workspace), self.model, self.cache()) if plan.chains else None,
+                grades=tracing.grades_for(corpora, self.model, self.cache(), meter) if plan.chains else None,
             )
             go = run_plan if plan.sequential is None else run_until_clear
             try:

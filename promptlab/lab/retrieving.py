@@ -21,6 +21,7 @@ from promptlab.lab.embedding import embed_texts
 from promptlab.models.cache import Cache, default_folder
 from promptlab.models.values import Model
 from promptlab.runs.chains.work import Counted, Lookup, NotEmbedded, failed
+from promptlab.runs.progress import Meter
 from promptlab.scoring.families.meaning import Vector
 from promptlab.workspace.corpora import Corpora, Index, Passage, handed_on, index_of
 from promptlab.workspace.values import Retrieve
@@ -47,15 +48,22 @@ class Passages:
         corpora: Where the passages are from.
         model_of: Gives the model of a name of promptlab.toml.
         cache: Of vectors.
+        meter: Of what the run may spend.
         folder: Where indexes are kept.
     """
 
     def __init__(
-        self, corpora: Corpora, model_of: Callable[[str], Model], cache: Cache | None, folder: Path | None = None
+        self,
+        corpora: Corpora,
+        model_of: Callable[[str], Model],
+        cache: Cache | None,
+        meter: Meter,
+        folder: Path | None = None,
     ) -> None:
         self._corpora = corpora
         self._model_of = model_of
         self._cache = cache
+        self._meter = meter
         self._folder = (folder or default_folder()) / "indexes"
         self._indexes: dict[tuple[str, int, int], Index] = {}
         self._vectors: dict[str, dict[str, Vector]] = {}
@@ -76,8 +84,8 @@ class Passages:
         found = self._index(rule, passages).nearest(query, rule.k)
         return handed_on((passages[place], score) for place, score in found)
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
-        """Get the vectors of the passages and queries of searches, each text once, until it is stopped."""
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> bool:
+        """Get the vectors of the passages and queries of searches, each text once; False where it ended early."""
         for name in dict.fromkeys(rule.model for rule, _ in lookups):
             wanted = [(rule, query) for rule, query in lookups if rule.model == name]
             passages = [one.text for rule, _ in wanted for one in self._corpora.passages(rule)]
@@ -85,12 +93,15 @@ class Passages:
             texts = dict.fromkeys([*passages, *(query for _, query in wanted)])
             new = [text for text in texts if text not in vectors and text not in faults]
             try:
-                async for done in embed_texts(self._model_of(name), new, self._cache, vectors, faults):
+                async for done in embed_texts(self._model_of(name), new, self._cache, vectors, faults, self._meter):
                     told(done, len(new))
                     if stop.is_set():
-                        return
+                        return False
             except PromptlabError as fault:
                 faults.update(dict.fromkeys(new, str(fault)))
+            if not all(text in vectors or text in faults for text in new):
+                return False  # a limit is reached
+        return True
 
     def _by_vectors(self, rule: Retrieve, query: str, passages: Sequence[Passage]) -> list[tuple[Passage, float]]:
         """The passages with the largest cosines; equal ones in the order of the corpus."""

@@ -13,7 +13,7 @@ from promptlab.lab.custom import score_table
 from promptlab.lab.embedding import Embedded
 from promptlab.lab.table import RunTable
 from promptlab.lab.tracing import scores_of
-from promptlab.lab.unscored import add, answer_of
+from promptlab.lab.unscored import add, answer_of, unscored
 from promptlab.lab.values import CellScored, LabEvent
 from promptlab.lab.weighing import Weighing
 from promptlab.models.cache import Cache
@@ -78,15 +78,27 @@ async def run_plan(
 
 def after_judging(ended: Ended, table: RunTable, scorers: Sequence[Scorer], means: Means) -> Ended:
     """How a run whose cells are done ended: cut short where somebody, or a limit, stopped the judging."""
-    left = [one for one in scorers if isinstance(one, Judging) and _items(table, one)]
+    left = [one for one in scorers if _unfinished(table, one)]
     if ended.state != "complete" or not left:
         return ended
     limit = means.meter.used_up(0) or means.meter.reached
     if means.stop.is_set() or not limit:
         return structs.replace(ended, state="cancelled")
-    judges = ", ".join(one.spec.name for one in left)
-    reason = f"{limit}: {means.meter.spent(table.currency)}. {judges} did not judge every answer. {ended.reason}"
+    names = ", ".join(one.spec.name for one in left)
+    currency = table.currency or next(iter(means.currencies.values()), "")
+    reason = f"{limit}: {means.meter.spent(currency)}. {names} did not judge every answer. {ended.reason}"
     return structs.replace(ended, state="partial", reason=reason.rstrip())
+
+
+def _unfinished(table: RunTable, scorer: Scorer) -> bool:
+    """Whether a model is still to be asked for a score."""
+    match scorer:
+        case CustomMetric():
+            return False
+        case Judging():
+            return bool(_items(table, scorer))
+        case _:
+            return next(unscored(table, scorer.spec), None) is not None
 
 
 async def answers(
@@ -116,8 +128,9 @@ async def judge_table(
 ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
     """Ask every judge, and whatever else gives scores, about every answer of the table that lacks its score.
 
-    What cannot be used gives missing scores. A judge that ``meter`` stops leaves the rest without any.
+    What cannot be used gives missing scores. What ``meter`` stops leaves the rest without any.
     """
+    meter = meter or Meter()
     for judging in judges:
         match judging:
             case CustomMetric():
@@ -125,7 +138,7 @@ async def judge_table(
             case Judging():
                 events = _judge(table, judging, cache, stop, meter)
             case _:
-                events = judging.scores(table, cache, stop)
+                events = judging.scores(table, cache, stop, meter)
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -134,7 +147,7 @@ async def judge_table(
 
 
 async def _judge(
-    table: RunTable, judging: Judging, cache: Cache, stop: asyncio.Event, meter: Meter | None
+    table: RunTable, judging: Judging, cache: Cache, stop: asyncio.Event, meter: Meter
 ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
     from promptlab.scoring.judge import judge_outcomes
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from promptlab.models.cache import Cache
 from promptlab.models.values import Model, Outcome
+from promptlab.runs.progress import Meter
 from promptlab.runs.traces import StepTrace, Trace
 from promptlab.scoring.catalogue import COMPUTED, OUTSIDE
 from promptlab.scoring.families.detectors import SYSTEM
@@ -19,11 +20,13 @@ from promptlab.workspace.templates import render
 from promptlab.workspace.values import Example, MetricSpec, Output, Prompt
 
 
-def grades_for(corpora: Corpora, model_of: Callable[[str], Model], cache: Cache | None) -> StepGrades:
+def grades_for(
+    corpora: Corpora, model_of: Callable[[str], Model], cache: Cache | None, meter: Meter | None = None
+) -> StepGrades:
     """What chains need of scoring, and of corpora with the models that embed them."""
     from promptlab.lab.retrieving import Passages
 
-    return StepGrades(Passages(corpora, model_of, cache))
+    return StepGrades(Passages(corpora, model_of, cache, meter or Meter()))
 
 
 def seen_by(spec: MetricSpec, outcome: Outcome, trace: Trace | None) -> Outcome | str:

@@ -12,6 +12,7 @@ from promptlab.lab.values import CellScored
 from promptlab.models.cache import Cache
 from promptlab.models.values import Constraint, Model, Outcome, Request
 from promptlab.runs.plan import cell_key
+from promptlab.runs.progress import Meter
 from promptlab.runs.values import ModelLoading, Progress
 from promptlab.scoring.asking import replies_of
 from promptlab.scoring.families.weighed import choice_prob, choices_of
@@ -39,9 +40,12 @@ class Weighing:
         self._models = models
 
     async def scores(
-        self, table: RunTable, cache: Cache | None, stop: asyncio.Event
+        self, table: RunTable, cache: Cache | None, stop: asyncio.Event, meter: Meter
     ) -> AsyncGenerator[CellScored | ModelLoading | Progress, None]:
-        """Score every answer that has no such score yet. Trials of an example are one question."""
+        """Score every answer that has no such score yet. Trials of an example are one question.
+
+        Where ``meter`` says that a limit is reached, those that were not asked yet are left without.
+        """
         waiting: dict[str, list[tuple[Unscored, Request]]] = {}
         for cell in list(unscored(table, self.spec)):
             try:
@@ -54,7 +58,7 @@ class Weighing:
             for cell, request in asked:
                 cells.setdefault(request.key, []).append(cell)
             done = 0
-            async for outcome in self._outcomes(name, {one.key: one for _, one in asked}, cache):
+            async for outcome in self._outcomes(name, {one.key: one for _, one in asked}, cache, meter):
                 for cell in cells[outcome.key]:
                     yield self._add(table, cell, self._score(table, cell, outcome))
                 done += 1
@@ -79,11 +83,11 @@ class Weighing:
         return Request(key, messages, variant.params, 0, constraint, choice_probabilities=True)
 
     async def _outcomes(
-        self, name: str, requests: dict[str, Request], cache: Cache | None
+        self, name: str, requests: dict[str, Request], cache: Cache | None, meter: Meter
     ) -> AsyncGenerator[Outcome, None]:
         """One of each request: the candidate's; where it may not be asked what is known, or one without choices."""
         if self._models is not None:
-            async with aclosing(replies_of(self._models[name], requests, cache)) as replies:
+            async with aclosing(replies_of(self._models[name], requests, cache, meter)) as replies:
                 async for outcome in replies:
                     yield outcome
             return

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import structs
 
 from promptlab.errors import ModelFault, UsageFault
-from promptlab.models.values import Embedding, Model, Outcome, Request, Watch
+from promptlab.models.values import Embedding, Model, Outcome, Request, Spend, Watch
 from promptlab.workspace.settings_values import ModelEntry
 
 SHARD = 32
@@ -85,7 +85,7 @@ class Spread:
             await asyncio.gather(*tasks, return_exceptions=True)
             work.close()
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], spend: Spend | None = None) -> Sequence[Sequence[float]]:
         """The vectors of texts, by the model on this machine: they take little beside the answers.
 
         Raises:
@@ -93,7 +93,7 @@ class Spread:
         """
         if not isinstance(self._model, Embedding):
             raise ModelFault(f"{self.name} gives no embeddings. Choose an embedding model.")
-        return await self._model.embed(texts)
+        return await self._model.embed(texts, spend)
 
     async def close(self) -> None:
         """Actors end with each ``generate``: there is nothing to close."""

@@ -30,6 +30,7 @@ class Reply(Struct, frozen=True):
         reasoning: What the model thought before, kept apart from its answer.
         first: Seconds to the first piece, where it came in pieces.
         logprobs: One for each token, where the endpoint gave them.
+        guessed: Its tokens are estimated: the endpoint told those of the first of several samples alone.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Reply(Struct, frozen=True):
     reasoning: str = ""
     first: float = 0.0
     logprobs: tuple[TokenLogprob, ...] = ()
+    guessed: bool = False
 
 
 def body_of(
@@ -122,7 +124,9 @@ def read_replies(body: bytes) -> list[Reply] | str:
     if not wire.choices:
         return said_instead(wire.error) or "no choices"
     replies = [_reply(choice, wire) for choice in wire.choices]
-    return replies if len(replies) == 1 else _sharing(replies, wire.usage)
+    if len(replies) == 1 or wire.usage is None:
+        return replies
+    return _sharing(replies, usage_of(wire.usage), of_first=_of_first(wire))
 
 
 def _reply(choice: _Choice, wire: _Body) -> Reply:
@@ -137,21 +141,39 @@ def _reply(choice: _Choice, wire: _Body) -> Reply:
     )
 
 
-def _sharing(replies: list[Reply], usage: WireUsage | None) -> list[Reply]:
-    """Samples of one request with their part of its tokens: of the prompt's the same, of the answers' by length."""
-    if usage is None:
-        return replies
-    whole = _usage(usage)
+def _of_first(wire: _Body) -> bool:
+    """Whether the tokens told are those of the first of several samples alone.
+
+    llama-server tells so: beside them it says in ``timings``, which are of the first, that it wrote as many.
+    """
+    try:
+        written = msgspec.json.decode(wire.timings, type=_Timings).predicted_n
+    except msgspec.DecodeError:
+        return False
+    return wire.usage is not None and written == wire.usage.completion_tokens
+
+
+def _sharing(replies: list[Reply], told: Usage, *, of_first: bool) -> list[Reply]:
+    """Samples of one request with their part of its tokens: of the prompt's the same, of the answers' by length.
+
+    Where the tokens told are ``of_first``, the others have as many for their length, or as their log probabilities.
+    """
     lengths = [len(one.text) + len(one.reasoning) + 1 for one in replies]
     even = [1] * len(replies)
-    parts = zip(
-        _split(whole.prompt, even),
-        _split(whole.completion, lengths),
-        _split(whole.cached, even),
-        _split(whole.reasoning, lengths),
-        strict=True,
-    )
-    return [structs.replace(one, usage=Usage(*part)) for one, part in zip(replies, parts, strict=True)]
+    if of_first:
+        written = [_scaled(told.completion, length, lengths[0]) for length in lengths]
+        thought = [_scaled(told.reasoning, length, lengths[0]) for length in lengths]
+        written = [len(one.logprobs) or count for one, count in zip(replies, written, strict=True)]
+    else:
+        written, thought = _split(told.completion, lengths), _split(told.reasoning, lengths)
+    parts = zip(_split(told.prompt, even), written, _split(told.cached, even), thought, strict=True)
+    shared = [structs.replace(one, usage=Usage(*part)) for one, part in zip(replies, parts, strict=True)]
+    return [structs.replace(one, guessed=of_first and not one.logprobs) for one in shared]
+
+
+def _scaled(tokens: int, length: int, of: int) -> int:
+    """Tokens of a text, from those of another one; a text has at least one where the other has."""
+    return max(min(1, tokens), round(tokens * length / of))
 
 
 def _split(total: int, weights: Sequence[int]) -> list[int]:
@@ -175,7 +197,7 @@ def reply_of(
     return Reply(
         text=text,
         finish="length" if finish == "length" else "stop",
-        usage=_usage(usage) if usage else None,
+        usage=usage_of(usage) if usage else None,
         fingerprint=fingerprint or "",
         reasoning=reasoning,
         first=first,
@@ -277,6 +299,12 @@ class WireUsage(Struct):
     completion_tokens_details: _CompletionDetails | None = None
 
 
+class _Timings(Struct):
+    """What llama-server says of the first sample."""
+
+    predicted_n: int
+
+
 class _Body(Struct):
     """Only what is needed; msgspec skips the rest without building it."""
 
@@ -284,12 +312,14 @@ class _Body(Struct):
     usage: WireUsage | None = None
     system_fingerprint: str | None = None
     error: str | dict[str, object] | None = None
+    timings: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def _usage(wire: WireUsage) -> Usage:
+def usage_of(wire: WireUsage) -> Usage:
+    """The token counts that an answer tells."""
     prompt, completion = wire.prompt_tokens_details, wire.completion_tokens_details
     return Usage(
         prompt=wire.prompt_tokens or 0,

@@ -31,10 +31,10 @@ from promptlab.models.limit import Slot
 from promptlab.models.pace import end_of, pace_of
 from promptlab.models.pricing import cost_of
 from promptlab.models.retry import RetryPolicy
-from promptlab.models.samples import at_once, together
+from promptlab.models.samples import FIRST_ONLY, at_once, together
 from promptlab.models.streaming import read_stream
 from promptlab.models.trust import trust_problem
-from promptlab.models.values import FATAL_FAULTS, Capabilities, Outcome, Request, Traffic, Watch
+from promptlab.models.values import FATAL_FAULTS, Capabilities, Outcome, Request, Spend, Traffic, Watch
 from promptlab.workspace.settings_values import ModelEntry
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class _Question(NamedTuple, Generic[_T]):
 
 
 class _Page(NamedTuple):
-    """Texts and their vectors."""
+    """Texts, and their vectors."""
 
     texts: Sequence[str]
-    vectors: vectors.Vectors
+    read: vectors.Page
 
 
 class Endpoint:
@@ -144,7 +144,7 @@ class Endpoint:
             self._open.discard(batch)
             await batch.cancel()
 
-    async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+    async def embed(self, texts: Sequence[str], spend: Spend | None = None) -> list[tuple[float, ...]]:
         """The vector of each text, of length 1. Equal texts are asked for once.
 
         Raises:
@@ -161,7 +161,9 @@ class Endpoint:
         try:
             for _ in parts:
                 page = await batch.next()
-                found.update(zip(page.texts, page.vectors, strict=True))
+                found.update(zip(page.texts, page.read.vectors, strict=True))
+                if spend is not None and page.read.usage is not None:
+                    spend(page.read.usage, cost_of(self._entry.price, page.read.usage))
         finally:
             self._open.discard(batch)
             await batch.cancel()
@@ -212,6 +214,8 @@ class Endpoint:
         replies, latency = await self._asked(wire, self._question(group, batch), batch, slot)
         if not isinstance(replies, list):
             return batch.fail(group, replies.fault if replies else batch.fatal)
+        if any(reply.guessed for reply in replies):
+            self._tell(f"{self.name}: {self._party.place} {FIRST_ONLY}.")
         for request, reply in zip(group, replies, strict=False):
             batch.answers.put_nowait(self._success(request, reply, latency))
         if len(replies) < len(group) and self._dialect.samples:
@@ -231,7 +235,7 @@ class Endpoint:
         question = _Question(texts[0], body, partial(self._read, len(texts)))
         slot = await batch.idle(self._pace.acquire())
         found, _ = await self._asked(wire, question, batch, slot) if slot else (None, 0.0)
-        if isinstance(found, tuple):
+        if isinstance(found, vectors.Page):
             batch.answers.put_nowait(_Page(texts, found))
         else:
             fault = found.fault if found else batch.fatal
@@ -352,7 +356,7 @@ class Endpoint:
 
     async def _read(
         self, count: int, wire: Wire, body: Mapping[str, object]
-    ) -> tuple[vectors.Vectors | Failure, float | None]:
+    ) -> tuple[vectors.Page | Failure, float | None]:
         page = await wire.ask(vectors.PATH, body)
         if isinstance(page, Failure):
             return page, None

@@ -11,6 +11,8 @@ from promptlab.models.values import Request
 from promptlab.workspace.settings_values import ModelEntry
 from promptlab.workspace.values import Message, Params
 
+FIRST_ONLY = "tells the tokens of the first of several samples alone: those of the others are estimated by length"
+
 
 def at_once(entry: ModelEntry) -> int:
     """Samples that an endpoint is asked for in one request, at most; the pieces of several would come mixed."""

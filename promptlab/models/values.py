@@ -262,12 +262,18 @@ class ModelDetails(Struct, frozen=True):
     concurrency: int | None = None
 
 
+Spend = Callable[[Usage, float | None], None]
+"""Hears of what was used that is in no outcome, at the moment it was: tokens, and their cost where they have one."""
+
+
 @runtime_checkable
 class Embedding(Protocol):
     """A model with ``embeddings``."""
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], spend: Spend | None = None) -> Sequence[Sequence[float]]:
         """The vector of each text, of length 1: the product of two is their cosine.
+
+        ``spend`` hears what an endpoint takes for it; a file takes nothing.
 
         Raises:
             ModelFault: The model gives no embeddings, cannot be started, or cannot take one of the texts.

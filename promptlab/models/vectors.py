@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from promptlab.models.completions import said_instead
+from promptlab.models.completions import WireUsage, said_instead, usage_of
 from promptlab.models.http_faults import one_line
+from promptlab.models.values import Usage
 
 PATH = "/embeddings"
 
@@ -19,12 +20,19 @@ TEXTS = 64
 Vectors = tuple[tuple[float, ...], ...]
 
 
+class Page(Struct, frozen=True):
+    """Vectors of one request, and what it took; None where the endpoint did not say."""
+
+    vectors: Vectors
+    usage: Usage | None
+
+
 def body_of(model: str, texts: Sequence[str]) -> dict[str, object]:
     """The JSON body that asks for the vectors of texts."""
     return {"model": model, "input": list(texts)}
 
 
-def read_vectors(body: bytes, count: int) -> Vectors | str:
+def read_vectors(body: bytes, count: int) -> Page | str:
     """So many vectors of length 1 in the order of their texts, or what is wrong with the body, fit to quote."""
     try:
         wire = _decoder.decode(body)
@@ -40,7 +48,9 @@ def read_vectors(body: bytes, count: int) -> Vectors | str:
     if len({len(vector) for vector in found.values()}) > 1:
         return "vectors of several sizes"
     vectors = tuple(map(_unit, (found[at] for at in range(count))))
-    return vectors if all(vectors) else "a vector without a direction"
+    if not all(vectors):
+        return "a vector without a direction"
+    return Page(vectors, usage_of(wire.usage) if wire.usage else None)
 
 
 def _unit(vector: Sequence[float]) -> tuple[float, ...]:
@@ -56,6 +66,7 @@ class _Row(Struct):
 
 class _Body(Struct):
     data: list[_Row] | None = None
+    usage: WireUsage | None = None
     error: str | dict[str, object] | None = None
 
 

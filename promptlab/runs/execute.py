@@ -339,6 +339,7 @@ class _Execution(Keeping):
 
     def _looked_up(self, progress: StepProgress) -> None:
         self.under_way.look_up(progress)
+        self.look_at_budget()
         self.told = ()
 
     async def _answered(self, name: str, wanted: Wanted) -> AsyncGenerator[Sequence[Outcome], None]:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from promptlab.models.values import FaultKind, Outcome
+from promptlab.models.values import FaultKind, Outcome, Usage
 from promptlab.runs.values import UNLIMITED, Budget, Progress
 
 _MEMORY = 10.0
@@ -143,6 +143,18 @@ class Tally:
         return f"{failed} of {self._total} cells failed{often}: {sentence}"
 
 
+class _Used:
+    """Tokens and their cost."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.tokens = 0
+
+    def add(self, usage: Usage, cost: float | None) -> None:
+        self.cost += cost or 0.0
+        self.tokens += usage.prompt + usage.completion
+
+
 class Meter:
     """What a run has spent, counted as answers arrive: before they are written, so that it stops in time.
 
@@ -154,9 +166,9 @@ class Meter:
         self._budget = budget
         self._clock = clock
         self._start = clock()
-        self._cost = 0.0
-        self._tokens = 0
         self._answers = 0
+        self._answered = _Used()
+        self._embedded = _Used()
         self.reached = ""
 
     def allow(self, budget: Budget) -> None:
@@ -167,13 +179,17 @@ class Meter:
     def add(self, outcome: Outcome) -> None:
         """Count an answer that was asked for now."""
         self._answers += outcome.fault is None
-        self._cost += outcome.cost or 0.0
-        self._tokens += outcome.usage.prompt + outcome.usage.completion
+        self._answered.add(outcome.usage, outcome.cost)
+
+    def add_vectors(self, usage: Usage, cost: float | None) -> None:
+        """Count texts that were embedded now."""
+        self._embedded.add(usage, cost)
 
     def spent(self, currency: str) -> str:
         """What was asked for now, in words: of cells that are not done, too."""
-        cost = [f"{self._cost:.4g} {currency}"] if self._cost else []
-        return " and ".join([*cost, f"{self._tokens} tokens used"])
+        total = self._answered.cost + self._embedded.cost
+        cost = [f"{total:.4g} {currency}"] if total else []
+        return " and ".join([*cost, f"{self._answered.tokens + self._embedded.tokens} tokens used"])
 
     def used_up(self, in_flight: int) -> str:
         """Which limit has been reached, as a clause, or "". What is under way is taken to cost what others did."""
@@ -184,9 +200,11 @@ class Meter:
     def _limit(self, in_flight: int) -> str:
         budget = self._budget
         share = 1 + in_flight / self._answers if self._answers else 1.0
-        if budget.cost is not None and self._cost * share >= budget.cost:
+        cost = self._answered.cost * share + self._embedded.cost
+        tokens = self._answered.tokens * share + self._embedded.tokens
+        if budget.cost is not None and cost >= budget.cost:
             return f"Stopped by the limit of cost, {budget.cost:g}"
-        if budget.tokens is not None and self._tokens * share >= budget.tokens:
+        if budget.tokens is not None and tokens >= budget.tokens:
             return f"Stopped by the limit of tokens, {budget.tokens}"
         if budget.minutes is not None and self._clock() - self._start >= 60 * budget.minutes:
             return f"Stopped by the limit of time, {budget.minutes:g} min"

@@ -34,7 +34,7 @@ class Finder(Protocol):
 
     def find(self, rule: Retrieve, query: str) -> list[dict[str, object]]: ...
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None: ...
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> bool: ...
 
 
 class StepGrades:
@@ -70,9 +70,9 @@ class StepGrades:
         """The nearest passages, best first."""
         return self._finder.find(rule, query)
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
-        """Get the vectors that searches need."""
-        await self._finder.embed(lookups, stop, told)
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> bool:
+        """Get the vectors that searches need; False where that was ended early."""
+        return await self._finder.embed(lookups, stop, told)
 
 
 def _unknowing(example: Example) -> Example:

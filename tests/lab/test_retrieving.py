@@ -16,6 +16,8 @@ from promptlab.lab import Lab, RunTable, retrieving
 from promptlab.lab.loading import export
 from promptlab.lab.retrieving import Passages
 from promptlab.lab.values import RunRequest
+from promptlab.runs.progress import Meter
+from promptlab.runs.values import Budget, Ended
 from promptlab.workspace.corpora import Corpora
 from promptlab.workspace.folder import Workspace
 from promptlab.workspace.values import Retrieve
@@ -99,6 +101,26 @@ async def test_the_nearest_by_vectors_are_found_and_nothing_is_embedded_twice(
     assert sorted(embedded(server)) == ["I like your card.", "dad"], "what is new, whatever else is"
 
 
+async def test_what_is_embedded_spends_from_the_limit_of_the_run(shop: Path, server: LoopbackServer) -> None:
+    lab = Lab.open(shop)
+    plan = lab.plan(RunRequest(subjects=("help",)))
+    table = lab.table(plan)
+    few = len(DOCS) + 1  # a token a text: what the one request for all of them takes is above it
+    ended = [event async for event in lab.run(plan, table, budget=Budget(tokens=few))][-1]
+    assert isinstance(ended, Ended)
+    spent = len(DOCS) + len(plan.examples)
+    assert (ended.state, ended.reason) == (
+        "partial",
+        f"Stopped by the limit of tokens, {few}: {spent} tokens used, 0 of {len(plan.examples)} cells done.",
+    )
+    assert sum(asked.path.endswith("/completions") for asked in server.asked) == 0
+    ended = [event async for event in lab.run(plan, table)][-1]
+    await lab.close()
+    assert isinstance(ended, Ended)
+    assert ended.state == "complete"
+    assert len(embedded(server)) == spent, "what was embedded is kept"
+
+
 async def test_another_embedding_model_makes_another_column(shop: Path) -> None:
     def column() -> tuple[str, str, str, str]:
         plan = Lab.open(shop).plan(RunRequest(subjects=("help",)))
@@ -164,7 +186,7 @@ def test_an_index_of_words_is_kept_by_its_content(
     rule = Retrieve("docs", "", k=2)
 
     def find(query: str) -> list[object]:
-        passages = Passages(Corpora(Workspace.open(shop)), Lab.open(shop).model, None, tmp_path)
+        passages = Passages(Corpora(Workspace.open(shop)), Lab.open(shop).model, None, Meter(), tmp_path)
         return [one["source"] for one in passages.find(rule, query)]
 
     first = find("bad cab")

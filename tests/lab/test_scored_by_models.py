@@ -16,7 +16,8 @@ from promptlab.errors import InvalidFile
 from promptlab.lab import Lab, RunTable
 from promptlab.lab.values import RunRequest
 from promptlab.lab.weighing import NOT_ASKED
-from promptlab.models.values import Embedding, Request
+from promptlab.models.values import Embedding, Outcome, Request
+from promptlab.runs.values import Budget, Ended
 from promptlab.workspace.values import MetricSpec, Params
 
 needs_engine = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="no local engine")
@@ -155,3 +156,44 @@ def test_an_entry_that_cannot_be(folder: Path, metric: str, fault: type[Exceptio
     with pytest.raises(fault) as caught:
         Lab.open(folder).plan(RunRequest(subjects=("triage",)))
     assert sentence in str(caught.value)
+
+
+PRICED = """
+[models.vectors]
+model = "vectors"
+base_url = "{}"
+price = {{ input = 1.0, output = 1.0, per = 1 }}
+"""
+
+
+async def test_what_is_embedded_spends_from_the_limit_of_the_run(folder: Path, server: LoopbackServer) -> None:
+    """The scripted endpoint takes one token a text."""
+    examples = "".join(f'[[examples]]\nid = "e{at}"\nvars = {{ ticket = "Ticket {at}" }}\n' for at in range(100))
+    metric = '[[metrics]]\nid = "refusal_sim"\nmodel = "vectors"\ntexts = ["a cab"]\n'
+    (folder / "evalsets" / "tickets.toml").write_text(metric + examples)
+    with (folder / "promptlab.toml").open("a") as settings:
+        settings.write(PRICED.format(server.base_url))
+    server.reply = lambda said: f"a bad {said}"
+    lab = Lab.open(folder)
+    plan = lab.plan(RunRequest(subjects=("triage",)))
+    table = lab.table(plan)
+    ended = [event async for event in lab.run(plan, table, budget=Budget(cost=40.0))][-1]
+    assert isinstance(ended, Ended)
+    assert (ended.state, ended.progress.done) == ("partial", 100)
+    texts = [text for asked in server.asked if asked.path.endswith("/embeddings") for text in asked.body["input"]]
+    assert len(texts) == 64, "nothing is asked for beyond the request that reaches the limit"
+    tokens = 64 + sum(outcome.usage.prompt + outcome.usage.completion for outcome in outcomes_of(table))
+    assert ended.reason == (
+        f"Stopped by the limit of cost, 40: 64 USD and {tokens} tokens used. refusal_sim did not judge every answer."
+    )
+    assert 0 < sum(bool(table.scores("a", one.id)) for one in table.examples) < 100
+    again = await run(lab, RunRequest(subjects=("triage",)))
+    await lab.close()
+    texts = [text for asked in server.asked if asked.path.endswith("/embeddings") for text in asked.body["input"]]
+    assert len(texts) == len(set(texts)) == 101, "and then only what is left"
+    assert all(again.value("a", one.id) is not None for one in again.examples)
+
+
+def outcomes_of(table: RunTable) -> list[Outcome]:
+    found = (table.outcome("a", example.id) for example in table.examples)
+    return [outcome for outcome in found if outcome is not None]

@@ -125,8 +125,20 @@ async def test_trials_come_in_one_request_or_each_in_its_own(base_url: str) -> N
     trials = [request(TICKETS[2], number, temperature=0.8) for number in range(4)]
     found, notices = await ask(base_url, *trials, samples=4)
     assert len(found) == 4
-    assert all("one sample a request" in notice for notice in notices)
+    assert all("one sample a request" in notice or "the first of several samples" in notice for notice in notices)
     assert all(one.usage.prompt for one in found)
+
+
+async def test_tokens_of_trials_that_came_together_are_those_of_each(base_url: str) -> None:
+    """Where log probabilities are told the tokens can be counted; without, what is said of them is about right."""
+    trials = [request("Say anything.", number, temperature=1.5, max_tokens=60) for number in range(4)]
+    counted, _ = await ask(base_url, *(structs.replace(one, logprobs=0) for one in trials), samples=4)
+    assert [one.usage.completion for one in counted] == [len(one.logprobs) for one in counted]
+    guessed, _ = await ask(base_url, *trials, samples=4)
+    assert [one.text for one in guessed] == [one.text for one in counted]
+    real = sum(one.usage.completion for one in counted)
+    assert sum(one.usage.completion for one in guessed) == pytest.approx(real, rel=0.35)
+    assert sum(one.usage.prompt for one in guessed) == sum(one.usage.prompt for one in counted)
 
 
 async def test_texts_have_vectors_that_say_which_are_alike(base_url: str) -> None:

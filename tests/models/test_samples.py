@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -50,6 +51,26 @@ async def test_trials_of_a_cell_are_one_request_and_the_prompt_is_paid_once(serv
     assert [one.usage.prompt for one in first] == [3, 3, 4]
     assert [one.usage.completion for one in first] == [1, 5, 8], "in the ratio of their lengths, about"
     assert sum(one.cost or 0 for one in found.values()) == 2 * 24
+    assert notices == ()
+
+
+async def test_tokens_of_the_first_sample_alone_are_not_taken_for_those_of_all(server: LoopbackServer) -> None:
+    """As llama-server tells them, which says the same again in timings; beside other timings they are of all."""
+
+    def first_only(asked: Asked) -> Answer:
+        body = json.loads(several(asked).body)
+        return raw(body | {"timings": {"predicted_n": timed, "cache_n": 0}})
+
+    server.rule = first_only
+    timed = 14
+    found, notices = await ask(server, *map(trial, range(3)))
+    assert [found[f"roll {number}"].usage.completion for number in range(3)] == [14, 42, 70]
+    assert sum(one.cost or 0 for one in found.values()) == 10 + 14 + 42 + 70
+    said = "tells the tokens of the first of several samples alone: those of the others are estimated by length."
+    assert notices == (f"gpt: {server.base_url} {said}",)
+    timed = 3
+    found, notices = await ask(server, *map(trial, range(3)))
+    assert sum(one.usage.completion for one in found.values()) == 14
     assert notices == ()
 
 

@@ -15,13 +15,14 @@ from promptlab.models.endpoint import Endpoint
 from promptlab.models.retry import RetryPolicy
 from promptlab.models.values import Embedding
 from promptlab.models.vectors import TEXTS, read_vectors
-from promptlab.workspace.settings_values import ModelEntry
+from promptlab.workspace.settings_values import ModelEntry, Price
 
 QUICK = RetryPolicy(retries=1, first=0.001, longest=0.01)
 
 
 def model_at(server: LoopbackServer) -> Endpoint:
-    return Endpoint(ModelEntry(name="emb", model="emb-x", base_url=server.base_url), policy=QUICK)
+    price = Price(0.5, 0.0, per=1)
+    return Endpoint(ModelEntry(name="emb", model="emb-x", base_url=server.base_url, price=price), policy=QUICK)
 
 
 async def test_every_text_has_its_vector_whatever_the_order_and_the_number(server: LoopbackServer) -> None:
@@ -29,8 +30,10 @@ async def test_every_text_has_its_vector_whatever_the_order_and_the_number(serve
     assert isinstance(model, Embedding)
     assert model.capabilities.embeddings
     texts = [f"a{'b' * (at % 150)}" for at in range(3 * TEXTS)]
-    found = await model.embed(texts)
+    spent: list[tuple[int, float | None]] = []
+    found = await model.embed(texts, lambda usage, cost: spent.append((usage.prompt, cost)))
     await model.close()
+    assert sorted(spent) == [(22, 11.0), (TEXTS, 32.0), (TEXTS, 32.0)], "a token a text"
     assert {tuple(asked.body) for asked in server.asked} == {("model", "input")}
     assert sorted(len(asked.body["input"]) for asked in server.asked) == [22, TEXTS, TEXTS], "equal texts go once"
     for text, vector in zip(texts, found, strict=True):
@@ -89,7 +92,7 @@ def test_vectors_are_read_by_index_at_length_1_or_not_at_all(vectors: list[list[
     if isinstance(found, str):
         assert any(math.hypot(*vector) == 0 for vector in vectors)
     else:
-        assert [math.hypot(*vector) for vector in found] == pytest.approx([1.0] * len(vectors))
-        for before, after in zip(vectors, found, strict=True):
+        assert [math.hypot(*vector) for vector in found.vectors] == pytest.approx([1.0] * len(vectors))
+        for before, after in zip(vectors, found.vectors, strict=True):
             length = math.hypot(*before)
             assert [length * one for one in after] == pytest.approx(before)

@@ -54,7 +54,7 @@ class Grades:
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
         return [{"text": word, "source": f"{word}.md", "score": 1.0} for word in query.split()[: rule.k]]
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> bool:
         raise AssertionError("no step here searches by vectors")
 
 

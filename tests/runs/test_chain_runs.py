@@ -181,11 +181,12 @@ class Embedding(Grades):
     def passages(self, rule: Retrieve, query: str) -> list[dict[str, object]]:
         raise NotEmbedded(rule, query)
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> bool:
         self.times += 1
         told(self.times, 3)
         if self.times == 3:
             stop.set()
+        return self.times < 3
 
 
 async def test_a_run_can_be_stopped_while_vectors_are_made(tmp_path: Path) -> None:

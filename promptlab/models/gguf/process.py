@@ -18,7 +18,7 @@ from promptlab.models.gguf.files import check_file, model_identity
 from promptlab.models.gguf.grammar import SCHEMA_RULES
 from promptlab.models.gguf.machine import default_threads
 from promptlab.models.gguf.spawned import Child, ChildDied, default_log, open_log
-from promptlab.models.values import Capabilities, Fault, Outcome, Request, Watch
+from promptlab.models.values import Capabilities, Fault, Outcome, Request, Spend, Watch
 
 _PATIENCE = 0.08  # seconds that the child has to give up requests
 _AT_ONCE = 64  # requests that are written between two turns of the program's other tasks
@@ -131,7 +131,7 @@ class GgufModel:
         finally:
             self._give_up(self._calls.drop(call))
 
-    async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
+    async def embed(self, texts: Sequence[str], spend: Spend | None = None) -> list[tuple[float, ...]]:
         """The vector of each text, of length 1. The same text gives the same vector whatever stands beside it.
 
         Raises:

@@ -40,12 +40,11 @@ def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) ->
 
 
 async def look_up(walks: Sequence[Walk], grades: Grades, stop: asyncio.Event, told: Told) -> None:
-    """Get the vectors that searches of chains wait for, all of them at once, until none waits or it is stopped."""
+    """Get the vectors that searches of chains wait for, all of them at once, until none waits or no more are got."""
     while waiting := [one for one in walks if one.lookups]:
         steps = ", ".join(dict.fromkeys(step for one in waiting for step in one.lookups))
         lookups = [lookup for one in waiting for lookup in one.lookups.values()]
-        await grades.embed(lookups, stop, partial(_tell, told, steps))
-        if stop.is_set():
+        if not await grades.embed(lookups, stop, partial(_tell, told, steps)):
             return
         for one in waiting:
             await asyncio.to_thread(one.look_up)

@@ -92,8 +92,10 @@ class Grades(Protocol):
         """
         ...
 
-    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> None:
-        """Get the vectors that searches need, until it is stopped; why one cannot be had is told by ``passages``.
+    async def embed(self, lookups: Sequence[Lookup], stop: asyncio.Event, told: Counted) -> bool:
+        """Get the vectors that searches need; why one cannot be had is told by ``passages``.
+
+        False where it was stopped, or a limit of the run was reached, before all of them were asked for.
 
         Args:
             lookups: The searches.
