@@ -88,7 +88,7 @@ class PromptlabApp(App[int]):
             await super().on_event(event)
         elif not self._early.takes(event):
             await super().on_event(event)
-            self._early.follow()
+            self._early.follow(event)
 
     async def _open(self) -> None:
         await in_thread(partial(screen_class, "prompts"))

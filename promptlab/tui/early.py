@@ -47,10 +47,12 @@ class Early:
             self._waiting.append(event)
         return not acts
 
-    def follow(self) -> None:
-        """Something was pressed, or can be from now on: send what waits, one after the other."""
-        if self._following is None and self._next is None:
-            self._following = asyncio.create_task(self._send_next(self._app.focused or self._app.screen))
+    def follow(self, event: Key | Paste | None = None) -> None:
+        """``event`` was sent, or anything can be from now on: send what waits, one after the other."""
+        target = self._app.focused or self._app.screen
+        written = isinstance(event, Key) and target.check_consume_key(event.key, event.character)
+        if self._following is None and self._next is None and not (written and not self._waiting):
+            self._following = asyncio.create_task(self._send_next(target))
 
     def _acts_at_once(self, event: Key | Paste) -> bool:
         if not isinstance(self._app.screen, Page):
