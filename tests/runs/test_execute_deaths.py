@@ -113,17 +113,19 @@ async def test_each_death_is_one_event_then_one_more_try_then_a_reason(
     nano: GgufModel, tmp_path: Path, fatal: signal.Signals, reason: str
 ) -> None:
     first = nano.pid
+    assert first is not None
     assert Path(f"/proc/{first}/oom_score_adj").read_text() == "500\n"  # the kernel takes it before the program
     journal = await asyncio.to_thread(open_journal, tmp_path / "state", plan := plan_of(0, nano, tokens=200))
     cache = Cache(tmp_path / "cache")
 
     async def kill_twice() -> None:
-        killed: set[int | None] = {None}
-        while len(killed) < 3:
-            if nano.pid not in killed and nano._calls.begun:
-                killed.add(nano.pid)
-                os.kill(nano.pid, fatal)
+        while not nano._calls.begun:
             await asyncio.sleep(0.001)
+        os.kill(first, fatal)
+        while nano.pid in (first, None) or not nano._calls.sent:
+            await asyncio.sleep(0)  # never a moment too late, however busy the machine: the one suspect is alone now
+        assert nano.pid is not None
+        os.kill(nano.pid, fatal)
 
     killer = asyncio.create_task(kill_twice())
     deaths: list[str] = []
@@ -134,8 +136,8 @@ async def test_each_death_is_one_event_then_one_more_try_then_a_reason(
         elif isinstance(event, CellDone):
             assert event.example not in outcomes
             outcomes[event.example] = event.outcome
-    await killer
     cache.close()
+    assert killer.done()
     assert deaths == [reason, reason]
     assert len(outcomes) == CELLS
     (fault,) = (one.fault for one in outcomes.values() if one.fault)
