@@ -129,6 +129,21 @@ async def test_a_run_that_is_not_saved_is_there_too(folder: Path) -> None:
         assert "exact 0.0 % [" in text
 
 
+async def test_a_run_whose_commit_git_has_lost_is_marked_wherever_runs_are_listed(folder: Path) -> None:
+    run = await finished(folder)
+    lost = places.git(folder, "rev-parse", f"run/triage/{run}^{{commit}}").strip()
+    (folder / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    async with sitting(folder) as here:
+        await opened(here, "2 versions · 1 run")
+        assert "lost · api" in row(here, "└ run")
+        for screen in "238":
+            await here.press(screen, "o")
+            await here.sees("Of a lost run git has the tag, and no commit.")
+            assert any(" lost " in line and run[-6:] in line for line in here.lines)
+            await here.press("enter")
+            await here.until(lambda: f"The run {run} cannot be opened: its tag is here" in here.status)
+
+
 async def test_what_happens_elsewhere_is_read_again(folder: Path) -> None:
     async with sitting(folder) as here:
         await opened(here, "2 versions · 0 runs")

@@ -25,7 +25,7 @@ from promptlab.tui.screens.compare_pins import Pins
 from promptlab.tui.screens.compare_runs import Running
 from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.rewriting import Rewriting
-from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.screens.runs_dialog import choose_run
 from promptlab.tui.screens.sheet import Sheet, sheet_of
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
@@ -117,7 +117,8 @@ class CompareScreen(Page):
         if self.session.table is None and self.session.job is None:
             lab = await self.session.lab()
             try:
-                self.session.table = await in_thread(partial(lab.open_run, "last"))
+                last = await in_thread(partial(lab.open_run, "last"))
+                self.session.table = self.session.table or last
             except NotFound:
                 return  # The panes say what to do.
             except PromptlabError as fault:
@@ -328,11 +329,11 @@ class CompareScreen(Page):
 
     async def _choose_run(self) -> None:
         lab = await self.session.lab()
+        if not (chosen := await choose_run(self)):
+            return
         try:
-            chosen = await app_of(self).push_screen_wait(RunsDialog(await in_thread(lab.runs)))
-            if chosen:
-                self.session.table = await in_thread(partial(lab.open_run, chosen))
-                await self.adopt()
+            self.session.table = await in_thread(partial(lab.open_run, chosen))
+            await self.adopt()
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from promptlab.errors import NotFound, PromptlabError
 from promptlab.history.values import Version
 from promptlab.lab import wording
+from promptlab.lab.listing import listed_of
 from promptlab.lab.trend import trend_of
 from promptlab.lab.values import PromptPast, PromptRun, Stage, Subject
 from promptlab.scoring.values import MetricInfo
@@ -27,7 +28,7 @@ COLUMNS = (
     Column("author", "author", 10, drop=2),
     Column("message", "message", 22, grow=True),
 )
-_STATES = {"unsaved": "not saved", "partial": "partial", "running": "running"}
+_STATES = {"unsaved": "not saved", "partial": "partial", "running": "running", "lost": "lost"}
 _UNITS = ((86_400 * 365, "y"), (86_400 * 30, "mo"), (86_400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -118,7 +119,7 @@ def read_timeline(lab: Lab, name: str, only: str = "") -> Timeline:
     Raises:
         PromptlabError: Git could not do it.
     """
-    past, every = lab.past(name), lab.runs_of(name)
+    past, every = lab.past(name), listed_of(lab, name)
     choices = choices_of(every)
     runs = narrowed(every, only)
     if runs is not every:

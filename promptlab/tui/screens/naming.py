@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.history.values import RunRecord
+from promptlab.lab.listing import marked
 from promptlab.lab.storing import saved_summary
 from promptlab.lab.values import PromptRun
 from promptlab.tui.background import in_thread
@@ -33,7 +34,7 @@ async def promote(page: PastPage, timeline: Timeline, moment: Moment) -> None:
             session.say(f"No saved run measured {moment.name}: r runs it, and c in Results keeps the run.", bad=True)
             return
         stage = await _stage(page, lab, timeline, moment)
-        record = await _run(page, records) if stage else None
+        record = await _run(page, lab, records) if stage else None
         if not stage or record is None:
             return
         now = next((each for each in timeline.stages if each.mark.stage == stage), None)
@@ -136,9 +137,11 @@ async def _stage(page: PastPage, lab: Lab, timeline: Timeline, moment: Moment) -
     )
 
 
-async def _run(page: PastPage, records: list[RunRecord]) -> RunRecord | None:
+async def _run(page: PastPage, lab: Lab, records: list[RunRecord]) -> RunRecord | None:
     if len(records) == 1:
         return records[0]
     runs = [saved_summary(record) for record in records]
+    lost = await in_thread(partial(marked, lab, runs))
+    runs = [lost.get(run.id, run) for run in runs]
     chosen = await app_of(page).push_screen_wait(RunsDialog(runs, "Which run justifies it?"))
     return next((record for record in records if record.id == chosen), None)

@@ -24,7 +24,7 @@ from promptlab.tui.screens.grid_rows import SORT_WORDS, SORTS, Filter, GridRows,
 from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.ranking_pieces import ranking_pieces
 from promptlab.tui.screens.run_tools import commit_run, export_run, retry_failures, show_figures
-from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.screens.runs_dialog import choose_run
 from promptlab.tui.screens.searching import found_in
 from promptlab.tui.screens.steps import show_steps
 from promptlab.tui.session import Session
@@ -104,11 +104,12 @@ class ResultsScreen(Page):
 
     def _show_session(self) -> None:
         if self.session.table is None:
-            self.run_worker(partial(self._open, "last", quiet=True), group="open", exclusive=True)
+            self.run_worker(partial(self._open, "last", quiet=True), group="look", exclusive=True)
         elif self.session.table is not self._table:
             self._show(self.session.table)
 
     async def _open(self, ref: str, *, quiet: bool = False) -> None:
+        """Open a run; ``quiet`` where nobody asked: then nothing where there is none, or one is open by now."""
         lab = await self.session.lab()
         job = self.session.job
         if job is not None and job.active and job.table.run == ref:
@@ -117,6 +118,8 @@ class ResultsScreen(Page):
             try:
                 table = await in_thread(partial(lab.open_run, ref))
                 watched = None if self.session.running else await watched_run(lab, table.run)
+                if quiet and self.session.table is not None:
+                    return
                 if watched is not None:
                     self.session.start(watched)
                 else:
@@ -365,13 +368,7 @@ class ResultsScreen(Page):
         self.run_worker(self._choose, group="open", exclusive=True)
 
     async def _choose(self) -> None:
-        lab = await self.session.lab()
-        try:
-            runs = await in_thread(lab.runs)
-        except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
-            return
-        if chosen := await app_of(self).push_screen_wait(RunsDialog(runs)):
+        if chosen := await choose_run(self):
             await self._open(chosen)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,11 +13,18 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from promptlab.errors import PromptlabError
+from promptlab.lab.listing import listed
 from promptlab.lab.values import RunSummary
+from promptlab.tui.background import in_thread
 from promptlab.tui.safe import plain
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.columns import Cell, Column
+from promptlab.tui.widgets.lines import Tone
 from promptlab.tui.widgets.virtual_table import VirtualTable
+
+if TYPE_CHECKING:
+    from promptlab.tui.screens.page import Page
 
 COLUMNS = (
     Column("when", "when", 16),
@@ -24,6 +32,7 @@ COLUMNS = (
     Column("title", "run", 20, grow=True),
     Column("id", "id", 6, drop=1),
 )
+_TONES: dict[str, Tone] = {"saved": "good", "lost": "bad"}
 
 
 class RunRows:
@@ -46,7 +55,7 @@ class RunRows:
             case "when":
                 return Cell(time.strftime("%Y-%m-%d %H:%M", time.localtime(run.time)), "dim")
             case "state":
-                return Cell(run.state, "good" if run.state == "saved" else "warn")
+                return Cell(run.state, _TONES.get(run.state, "warn"))
             case "title":
                 return Cell(run.title)
             case _:
@@ -72,7 +81,10 @@ class RunsDialog(ModalScreen[str]):
             table = VirtualTable(COLUMNS, id="runs")
             table.styles.height = max(3, min(len(self._runs) + 2, size.height - 7))
             yield table
-            yield Static(plain("Enter opens, Esc leaves.", "$foreground-muted"), id="hint")
+            lost = (
+                " Of a lost run git has the tag, and no commit." if any(r.state == "lost" for r in self._runs) else ""
+            )
+            yield Static(plain(f"Enter opens, Esc leaves.{lost}", "$foreground-muted"), id="hint")
 
     def on_mount(self) -> None:
         """Show the runs; the newest is chosen."""
@@ -86,3 +98,13 @@ class RunsDialog(ModalScreen[str]):
 
     def action_cancel(self) -> None:
         self.dismiss("")
+
+
+async def choose_run(page: Page) -> str:
+    """The id of a past run that the person chooses, "" for none, or where the list cannot be read, which is said."""
+    try:
+        runs = await in_thread(partial(listed, await page.session.lab()))
+    except PromptlabError as fault:
+        page.session.say(str(fault), bad=True)
+        return ""
+    return await app_of(page).push_screen_wait(RunsDialog(runs))
