@@ -30,21 +30,22 @@ _OLD = 90 * 86_400
 """Seconds after which the text of a file that is gone is given up."""
 
 
-Kind = Literal["prompt", "example", "input"]
+Kind = Literal["prompt", "example", "input", "setting", "review"]
 Place = tuple[Kind, str, str]
-"""Where something was typed: what it is, the name of the prompt or the eval set, the id of the example."""
+"""Where something was typed: what it is, the name of the prompt, eval set or run, what of it."""
 
 
 class Draft(Struct, frozen=True, omit_defaults=True):
     """Something that was typed and not saved: the text of a prompt, or what is in a form.
 
     Attributes:
-        name: Of the prompt; of the eval set for the form of an example.
+        name: Of the prompt; of the eval set for the form of an example or setting; of the run for a review.
         text: Of the prompt; "" for a form.
         stamp: Of the file that the text was begun from; "" for a form.
         time: When it was typed last, seconds since the epoch.
-        kind: The text of a prompt, the form of an example, or an input that a prompt is tried on.
-        id: Of the example.
+        kind: The text of a prompt, an input that it is tried on, the form of an example or of a line of the
+            settings, what a person writes in a review.
+        id: Of the example or the line; of a review what it is, of which answer to which example.
         fields: Name to text of the fields of a form that were typed in.
     """
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from promptlab.tui.safe import one_line
+from promptlab.tui.keeping import named
 from promptlab.tui.widgets.dialog import Answer, Question
 from promptlab.tui.widgets.textview import Piece
 
@@ -65,12 +65,13 @@ def leaving(session: Session) -> Question | None:
     """
     reasons: list[str] = []
     answers = [Answer("quit", "Q", "Quit")]
-    drafts = [draft for draft in session.keeping.forms.values() if draft.kind == "example"]
-    forms = [f"the form of {one_line(draft.id or 'a new example')}" for draft in drafts]
+    forms = [named(draft) for draft in session.keeping.forms.values() if draft.kind != "input"]
     if session.unsaved or forms:
-        unsaved = ", ".join([*sorted(session.unsaved), *forms])
-        reasons.append(f"Not saved: {unsaved}. It is kept, and here again next time.")
-        answers.append(Answer("discard", "D", "Discard it and quit"))
+        unsaved = [*sorted(session.unsaved), *forms]
+        kept, it = ("a draft that is", "it") if len(unsaved) == 1 else ("drafts that are", "them")
+        does = f"Q keeps {it} as {kept} here again next time; D discards {it}."
+        reasons.append(f"Not saved: {', '.join(unsaved)}. {does}")
+        answers.append(Answer("discard", "D", f"Discard {it} and quit"))
     job = session.job
     if job is not None and job.active and not job.elsewhere:
         reasons.append("A run is going on. What is done is kept; the same run takes it up again.")

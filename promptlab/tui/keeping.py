@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.tui.background import in_thread
+from promptlab.tui.safe import one_line
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
@@ -66,14 +67,15 @@ class Keeping:
         if self._sitting is None:
             return []
         try:
-            prompts = await in_thread(lab.workspace.prompt_names)
-            evalsets = await in_thread(lab.evalset_names)
-            known = {"prompt": prompts, "input": prompts, "example": evalsets}
-            found = await in_thread(partial(self._sitting.left, lambda one: one.name in known[one.kind]))
+            found = await in_thread(partial(self._sitting.left, _Known(lab)))
         finally:
             self._restored.set()
         self.forms |= {draft.place: draft for draft in found if draft.kind != "prompt"}
         return [draft for draft in found if draft.kind == "prompt"]
+
+    def fields(self, place: Place) -> Mapping[str, str]:
+        """What is typed into the form of a place, and not saved."""
+        return self.forms[place].fields if place in self.forms else {}
 
     def typed(self, place: Place, fields: Mapping[str, str]) -> None:
         """These are the fields of a form that were typed and not saved; none when it is closed."""
@@ -128,6 +130,47 @@ class Keeping:
                 return
             self._sitting.keep(drafts)
             self._kept = drafts
+
+
+class _Known:
+    """Whether there still is what a draft is about. Reads files, and git for reviews: called in a thread."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._names: dict[str, Collection[str]] = {}
+        self._lab = lab
+
+    def __call__(self, draft: Draft) -> bool:
+        if draft.kind not in self._names:
+            self._names[draft.kind] = self._read(draft.kind)
+        return draft.name in self._names[draft.kind]
+
+    def _read(self, kind: Kind) -> Collection[str]:
+        match kind:
+            case "prompt" | "input":
+                return self._lab.workspace.prompt_names()
+            case "example" | "setting":
+                return self._lab.evalset_names()
+            case "review":
+                with contextlib.suppress(PromptlabError):  # said where runs are listed; what is unknown stays on disk
+                    return {run.id for run in self._lab.runs()}
+                return ()
+
+
+def named(draft: Draft) -> str:
+    """What a draft is, in a few words: ``the form of t1``."""
+    match draft.kind:
+        case "setting":
+            return f"the form of {setting_name(draft.id)}"
+        case "review":
+            kind, _, example = draft.id.split(" ", 2)
+            return f"the {kind} on {one_line(example)}"
+        case _:
+            return f"the form of {one_line(draft.id or 'a new example')}"
+
+
+def setting_name(id: str) -> str:
+    """What a line of the settings is called: ``alpha`` of ``decision/alpha``, ``metric`` of ``metrics/2``."""
+    return id.removeprefix("decision/").partition("/")[0].replace("metrics", "metric").replace("rails", "rail")
 
 
 def _same(drafts: list[Draft], kept: list[Draft] | None) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tui.runs_made import finished
+from tui.sitting import Sitting as Here
 from tui.sitting import sitting
 
 from promptlab.lab import Lab
+from promptlab.lab.reviewing import reviews_of
 from promptlab.lab.sittings import Draft, Seat, Sitting
 
 
@@ -18,7 +21,7 @@ async def test_what_was_left_is_here_again_until_it_is_saved(folder: Path) -> No
         await here.press("e")
         await here.type("Hey")
         await here.press("ctrl+q")
-        await here.sees("Not saved: triage. It is kept, and here again next time.")
+        await here.sees("Not saved: triage. Q keeps it as a draft that is here again next time; D discards it.")
         await here.press("Q")
         await here.until(lambda: here.app.return_value == 0)
     assert file.read_text() == text
@@ -68,7 +71,7 @@ async def test_an_open_form_is_open_again_with_what_was_typed(folder: Path) -> N
         await here.sees("Example t1")
         await here.type(" Twice!")
         await here.press("ctrl+q")
-        await here.sees("Not saved: the form of t1. It is kept, and here again next time.")
+        await here.sees("Not saved: the form of t1. Q keeps it as a draft")
         await here.press("Q")
         await here.until(lambda: here.app.return_value == 0)
     lab = Lab.open(folder)
@@ -78,7 +81,7 @@ async def test_an_open_form_is_open_again_with_what_was_typed(folder: Path) -> N
     file.write_text(before.replace('expected = "billing"', 'expected = "other"', 1))
     async with sitting(folder) as here:
         await here.sees("charged twice. Twice!")
-        assert "Brought back what was typed for t1, t77" in here.status
+        assert "Brought back the form of t1, the form of t77" in here.status
         await here.press("ctrl+s")
         await here.sees("New example of tickets")
         await here.sees("Kept")
@@ -89,3 +92,42 @@ async def test_an_open_form_is_open_again_with_what_was_typed(folder: Path) -> N
     after = before.replace('expected = "billing"', 'expected = "other"', 1).replace("twice.", "twice. Twice!")
     assert file.read_text() == after + '[[examples]]\nid = "t9"\nvars = { ticket = "Kept", new = "?" }\n'
     assert Sitting(lab).left(lambda _: True) == []
+
+
+async def test_a_line_of_the_settings_and_a_correction_outlive_a_kill(folder: Path) -> None:
+    async def killed(here: Here) -> None:
+        """As after kill -9: what is on disk by then is all that there is."""
+        kept = list(here.app.session.keeping.forms.values())
+        await here.until(lambda: here.app.session.keeping._kept == kept)
+        here.app.session.keeping._sitting = None
+
+    await finished(folder)
+    async with sitting(folder) as here:
+        await here.press("8")
+        await here.sees("Which answer is better?")
+        await here.press("s", "e")
+        await here.sees("The right answer")
+        case = next(line for line in here.lines if "The right answer" in line)
+        await here.type(" Or so.")
+        await killed(here)
+    async with sitting(folder) as here:
+        await here.sees("Or so.")
+        assert case in here.lines, "the same case, though it was skipped"
+        await here.press("ctrl+s")
+        await here.until(lambda: here.status == "correction stored")
+        await here.press("6")
+        await here.sees("t8")
+        here.app.screen.query_one("#settings").focus()
+        await here.press("w")
+        await here.sees("A metric, margin or ratio")
+        await here.type("exact margin 0.")
+        await killed(here)
+    async with sitting(folder) as here:
+        await here.sees("exact margin 0.")
+        await here.type("03")
+        await here.press("enter")
+        await here.until(lambda: here.status.startswith("changed guardrail"))
+        assert here.app.session.keeping.forms == {}
+    lab = Lab.open(folder)
+    assert lab.evalset("tickets").decision.guardrails[0].metric == "exact"
+    assert [(said.kind, said.text[-7:]) for said in reviews_of(lab, "tickets")] == [("correction", " Or so.")]

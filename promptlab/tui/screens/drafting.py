@@ -10,7 +10,7 @@ from msgspec import structs
 
 from promptlab.errors import PromptlabError
 from promptlab.tui.background import in_thread
-from promptlab.tui.safe import one_line
+from promptlab.tui.keeping import named
 from promptlab.tui.screens.buffers import Buffer
 from promptlab.tui.screens.history_rows import ago
 
@@ -36,9 +36,12 @@ async def restore(screen: PromptsScreen) -> None:
     except PromptlabError as fault:
         screen.session.say(f"Unsaved text cannot be brought back. {fault}", bad=True)
     keeping.texts = partial(drafts_of, screen)
-    if forms := await keeping.left("example"):
-        ids = ", ".join(one_line(draft.id or "a new example") for draft in forms)
-        screen.session.say(f"Brought back what was typed for {ids} {_when(forms)}: 6 opens its form.")
+    evals = [*await keeping.left("example"), *await keeping.left("setting")]
+    found = {"6": evals, "8": await keeping.left("review")}
+    if forms := [draft for drafts in found.values() for draft in drafts]:
+        names, keys = ", ".join(map(named, forms)), " and ".join(key for key, drafts in found.items() if drafts)
+        where = "is on" if len(forms) == 1 else "are on"
+        screen.session.say(f"Brought back {names}, typed {_when(forms)}: it {where} {keys}.")
     if restored:
         names = ", ".join(draft.name for draft in restored)
         screen.session.say(

@@ -119,8 +119,7 @@ class Changes:
 
         keeping = self._screen.session.keeping
         place: Place = ("example", self._screen.session.evalset, id)
-        kept = keeping.forms[place].fields if place in keeping.forms else {}
-        typed = {**kept, **typed}
+        typed = {**keeping.fields(place), **typed}
         fields = fields_of(self._screen.examples, example, variables_of(typed))
         form = Form(title, fields, save, typed, partial(keeping.typed, place))
         await app_of(self._screen).push_screen_wait(form)
@@ -143,6 +142,20 @@ class Changes:
                 del forms[draft.place]
                 keeping.typed(("example", draft.name, ""), draft.fields)
             await self.add()
+        await self._take_up_settings()
+
+    async def _take_up_settings(self) -> None:
+        from promptlab.lab.evalset_settings import new_setting
+
+        for draft in await self._screen.session.keeping.left("setting"):
+            if draft.name != self._screen.session.evalset:
+                await self._screen.go_to(draft.name)
+            if self._screen.examples is None:
+                return
+            there = {"/".join(map(str, line.path)): line for line in self._screen.settings}
+            kind = "metric" if draft.id.startswith("metrics") else "guardrail"
+            line = there.get(draft.id) or new_setting(self._screen.examples.evalset, kind, "")
+            await self.set(line)
 
     async def delete(self) -> None:
         """Delete what is chosen, after a question."""
@@ -281,7 +294,10 @@ class Changes:
 
         several = "\n" in setting.text
         field = Field(setting.label, setting.label, setting.text, _HINTS[setting.kind], lines=several)
-        form = Form(f"{setting.label}: {setting.note}".removesuffix(": "), [field], save)
+        title = f"{setting.label}: {setting.note}".removesuffix(": ")
+        keeping = self._screen.session.keeping
+        place: Place = ("setting", self._screen.session.evalset, "/".join(map(str, setting.path)))
+        form = Form(title, [field], save, keeping.fields(place), partial(keeping.typed, place))
         await app_of(self._screen).push_screen_wait(form)
 
     async def add_setting(self, kind: Literal["guardrail", "metric"]) -> None:

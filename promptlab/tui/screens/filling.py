@@ -104,7 +104,7 @@ class Filling:
         base = Example(TAG, {one: vars.get(one, "") for one in seen.used or vars}, own.expected if own else None)
         fields = _fields(base)
         before = {field.name: field.text for field in fields}
-        kept = keeping.forms[place].fields if place in keeping.forms else {}
+        kept = keeping.fields(place)
 
         def keep(typed: Mapping[str, str]) -> None:
             there = self._inputs.get(name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -27,11 +27,10 @@ from promptlab.tui.screens.review_modes import (
     seed_of,
     waiting_pieces,
 )
-from promptlab.tui.screens.runs_dialog import RunsDialog
+from promptlab.tui.screens.review_writing import Writing, Written
+from promptlab.tui.screens.runs_dialog import choose_run
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
-from promptlab.tui.widgets.dialog import Ask
-from promptlab.tui.widgets.form import Field, Form
 from promptlab.tui.widgets.textview import Piece, TextView, diff_pieces
 
 if TYPE_CHECKING:
@@ -67,15 +66,17 @@ class ReviewScreen(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._table: RunTable | None = None
+        self.table: RunTable | None = None
         self._modes: tuple[Mode, ...] = ()
         self._at = 0
-        self._by = ""
+        self.by = ""
         self._waiting: list[Task] = []
         self._total = 0
         self._said: list[Said] = []
         self._words = False
         self._seen = -1
+        self._first = True
+        self._writing = Writing(self)
 
     def panes(self) -> Iterable[Widget]:
         """The case, and the answers."""
@@ -92,12 +93,19 @@ class ReviewScreen(Page):
     def on_screen_resume(self) -> None:
         """Ask about the run of the session, or the newest that there is."""
         self.refresh_chrome()
-        if self.session.table is None:
-            self.run_worker(partial(self._open, "last", quiet=True), group="open", exclusive=True)
-        elif self.session.table is not self._table:
-            self.run_worker(partial(self._begin, self.session.table), group="open", exclusive=True)
+        if self.session.table is None or self.session.table is not self.table:
+            self.run_worker(self._resume, group="look", exclusive=True)
         else:
             self._tell()
+
+    async def _resume(self) -> None:
+        if self.session.table is None:
+            await self._open("last", quiet=True)
+        else:
+            await self._begin(self.session.table)
+        if self._first:
+            self._first = False
+            self.run_worker(self._writing.take_up, group="write")
 
     def on_mount(self) -> None:
         """Look for more to ask while the run goes on."""
@@ -105,24 +113,25 @@ class ReviewScreen(Page):
         self.set_interval(1.0, self._look_for_more)
 
     def _look_for_more(self) -> None:
-        table = self._table
-        if table is None or self._case is not None or app_of(self).screen is not self:
+        table = self.table
+        if table is None or self.case is not None or app_of(self).screen is not self:
             return
         if self._progress is not None and table.revision != self._seen:
             self.run_worker(self._ask, group="open", exclusive=True)
 
     def job_ended(self, job: Job) -> None:
         """The last answers are there."""
-        if job.table is self._table and self._case is None:
+        if job.table is self.table and self.case is None:
             self.run_worker(self._ask, group="open", exclusive=True)
 
     @property
     def _progress(self) -> Progress | None:
         """How far the run is, None when it is over."""
         job = self.session.job
-        return job.progress if job is not None and job.active and job.table is self._table else None
+        return job.progress if job is not None and job.active and job.table is self.table else None
 
     async def _open(self, ref: str, *, quiet: bool = False) -> None:
+        """Open a run; ``quiet`` where nobody asked: then nothing where there is none, or one is open by now."""
         lab = await self.session.lab()
         try:
             table = await in_thread(partial(lab.open_run, ref))
@@ -130,46 +139,68 @@ class ReviewScreen(Page):
             if not (quiet and isinstance(fault, NotFound)):
                 self.session.say(str(fault), bad=True)
             return
+        if quiet and self.session.table is not None:
+            return
         self.session.table = table
         await self._begin(table)
 
     async def _begin(self, table: RunTable) -> None:
-        self._table, self._at, self._said = table, 0, []
+        self.table, self._at, self._said = table, 0, []
         self._modes = modes_of(table)
         await self._ask()
+
+    async def find(self, run: str, metric: str, wanted: Callable[[Task], bool]) -> Task | None:
+        """A case of a run, whose turn it is now unless it was answered; None where it does not open."""
+        from promptlab.lab.reviewing import tasks
+
+        if self.table is None or self.table.run != run:
+            await self._open(run)
+        self._at = next((at for at, mode in enumerate(self._modes) if mode.metric == metric), 0)
+        await self._ask()
+        table, mode = self.table, self.mode
+        if table is None or table.run != run or mode is None:
+            return None
+        found = next(filter(wanted, tasks(table, mode.kind, seed_of(run, self.by))), None)
+        if found in self._waiting:
+            self._waiting.remove(found)
+            self._waiting.insert(0, found)
+            await self._show(await self.session.lab())
+        return found
 
     async def _ask(self) -> None:
         """What is left to be asked in the mode of the moment."""
         from promptlab.lab.reviewing import reviewer, reviews_of, tasks
 
-        lab, table, mode = await self.session.lab(), self._table, self._mode
+        lab, table, mode = await self.session.lab(), self.table, self.mode
         if table is None or mode is None:
             return
         try:
-            self._by = self._by or await in_thread(partial(reviewer, lab))
+            self.by = self.by or await in_thread(partial(reviewer, lab))
             stored = await in_thread(partial(reviews_of, lab, table.evalset))
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return
         self._seen = table.revision
         mine = [review for review in stored if review.metric == mode.metric]
-        seed = seed_of(table.run, self._by)
+        seed = seed_of(table.run, self.by)
         self._total = len(tasks(table, mode.kind, seed))
-        self._waiting = tasks(table, mode.kind, seed, mine, self._by)
+        self._waiting = tasks(table, mode.kind, seed, mine, self.by)
         await self._show(lab)
 
     @property
-    def _mode(self) -> Mode | None:
+    def mode(self) -> Mode | None:
+        """The question of the moment."""
         return self._modes[self._at] if self._modes else None
 
     @property
-    def _case(self) -> Task | None:
+    def case(self) -> Task | None:
+        """What it is asked about."""
         return self._waiting[0] if self._waiting else None
 
     # -- showing ------------------------------------------------------------------------------------------
 
     async def _show(self, lab: Lab) -> None:
-        task, mode, table = self._case, self._mode, self._table
+        task, mode, table = self.case, self.mode, self.table
         if mode is None or table is None:
             return
         case, left, right = (self.query_one(f"#{id}", TextView) for id in ("case", "left", "right"))
@@ -207,10 +238,10 @@ class ReviewScreen(Page):
 
     def _tell(self) -> None:
         """Say what is asked, unless the person is elsewhere by now."""
-        mode, table = self._mode, self._table
+        mode, table = self.mode, self.table
         if mode is not None and table is not None and app_of(self).screen is self:
-            seed = seed_of(table.run, self._by)
-            self.session.say(f"blind · {mode.name} · by {self._by} · seed {seed} · every answer is saved")
+            seed = seed_of(table.run, self.by)
+            self.session.say(f"blind · {mode.name} · by {self.by} · seed {seed} · every answer is saved")
 
     def _ready(self) -> None:
         if self.focused is None:
@@ -220,7 +251,7 @@ class ReviewScreen(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only the answers of the question of the moment."""
-        mode, open_ = self._mode, self._case is not None
+        mode, open_ = self.mode, self.case is not None
         match action:
             case "grade":
                 return open_ and mode is not None and mode.kind == "grade" and parameters[0] in mode.grades
@@ -253,10 +284,10 @@ class ReviewScreen(Page):
         self._store(float(grade))
 
     def _store(self, value: float, text: str = "") -> None:
-        task, mode, table = self._case, self._mode, self._table
+        task, mode, table = self.case, self.mode, self.table
         if task is None or mode is None or table is None:
             return
-        review = task.review(mode.kind, self._by, value, metric=mode.metric, text=text)
+        review = task.review(mode.kind, self.by, value, metric=mode.metric, text=text)
         self._waiting.pop(0)  # in the same step as the key: a quick hand's next key is about the next case
         self.run_worker(partial(self._stored, table, task, review), group="store")
 
@@ -293,7 +324,7 @@ class ReviewScreen(Page):
     async def _taken_back(self) -> None:
         from promptlab.lab.reviewing import take_back
 
-        table = self._table
+        table = self.table
         if table is None:
             return
         if not self._said:
@@ -302,7 +333,7 @@ class ReviewScreen(Page):
         said = self._said.pop()
         lab = await self.session.lab()
         try:
-            await in_thread(partial(take_back, lab, table.evalset, said.review, self._by))
+            await in_thread(partial(take_back, lab, table.evalset, said.review, self.by))
         except PromptlabError as fault:
             self._said.append(said)
             self.session.say(str(fault), bad=True)
@@ -312,44 +343,15 @@ class ReviewScreen(Page):
 
     def action_note(self) -> None:
         """Write something down about this case."""
-        self.run_worker(partial(self._written, "note"), group="write")
+        self.run_worker(partial(self._write, "note"), group="write")
 
     def action_correct(self) -> None:
         """Write what the answer should have been."""
-        self.run_worker(partial(self._written, "correction"), group="write")
+        self.run_worker(partial(self._write, "correction"), group="write")
 
-    async def _written(self, kind: Literal["note", "correction"]) -> None:
-        task = self._case
-        if task is None:
-            return
-        id = one_line(task.example.id)
-        if kind == "note":
-            ask = Ask(f"Note ({id})", "Enter stores it, Esc leaves.", lambda _: "")
-            if text := await app_of(self).push_screen_wait(ask):
-                self.session.say(await self._write_down(task, kind, text) or f"note stored: {one_line(text)}")
-            return
-
-        async def save(texts: Mapping[str, str]) -> str:
-            return await self._write_down(task, kind, texts["text"]) if texts["text"].strip() else "It says nothing."
-
-        field = Field("text", "answer", task.left, "what it should have been", lines=True)
-        if await app_of(self).push_screen_wait(Form(f"The right answer ({id})", [field], save)):
-            self.session.say("correction stored")
-
-    async def _write_down(self, task: Task, kind: Literal["note", "correction"], text: str) -> str:
-        """Store a text. Gives the sentence that says why it could not be, or ""."""
-        from promptlab.lab.reviewing import add
-
-        mode, table = self._mode, self._table
-        if mode is None or table is None:
-            return "There is no run to write about."
-        review = task.review(kind, self._by, metric=mode.metric, text=text)
-        lab = await self.session.lab()
-        try:
-            await in_thread(partial(add, lab, table.evalset, [review]))
-        except PromptlabError as fault:
-            return str(fault)
-        return ""
+    async def _write(self, kind: Written) -> None:
+        if self.case is not None:
+            await self._writing.ask(kind, self.case)
 
     # -- what is asked ------------------------------------------------------------------------------------
 
@@ -363,7 +365,5 @@ class ReviewScreen(Page):
         self.run_worker(self._choose_run, group="open", exclusive=True)
 
     async def _choose_run(self) -> None:
-        lab = await self.session.lab()
-        ref = await app_of(self).push_screen_wait(RunsDialog(await in_thread(lab.runs)))
-        if ref:
-            await self._open(ref)
+        if run := await choose_run(self):
+            await self._open(run)

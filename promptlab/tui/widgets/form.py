@@ -208,7 +208,7 @@ class Form(ModalScreen[bool]):
         if not self.edited:
             self._end(saved=False)
             return
-        body = [Piece("What you typed here is not saved.")]
+        body = [Piece("What you typed here is not saved. Leaving discards it.")]
         question = Question("Leave without saving?", body, [Answer("leave", "L", "Leave")], cancel="Go on editing")
         app_of(self).push_screen(question, self._leave)
 
