@@ -62,7 +62,6 @@ class PromptlabApp(App[int]):
         self._open_lab = open_lab
         self._watching = False
         self._job_task: asyncio.Task[object] | None = None
-        self._visited: list[str] = []
         self._modes_open: set[str] = set()
         self._early = Early(self)
 
@@ -245,8 +244,8 @@ class PromptlabApp(App[int]):
     def action_go(self, mode: str) -> None:
         """Go to another screen. Where one came by it, q goes on back from there, not round in circles."""
         if mode != self.current_mode:
-            way = [*self._visited, self.current_mode]
-            self._visited = way[: way.index(mode)] if mode in way else way
+            way = [*self.session.visited, self.current_mode]
+            self.session.visited = way[: way.index(mode)] if mode in way else way
             self._switch(mode)
 
     def _switch(self, mode: str) -> None:
@@ -262,8 +261,8 @@ class PromptlabApp(App[int]):
             self.screen.toggle_help()
         elif isinstance(self.screen, Page) and self.screen.go_back():
             return
-        elif self._visited:
-            self._switch(self._visited.pop())
+        elif self.session.visited:
+            self._switch(self.session.visited.pop())
         else:
             self.action_leave()
 

@@ -33,6 +33,7 @@ class Session:
         evalset: Name of the eval set that Evals shows, "" before one is chosen.
         limits: What the runs that are begun from now on may take.
         listed: Set when the prompts are on the screen: what a person does not wait for may be done now.
+        visited: The screens that q goes back over, the last one first to go to.
         greeting: What is said as soon as the workspace is open.
     """
 
@@ -60,6 +61,7 @@ class Session:
         self.keeping = Keeping(self._not_kept)
         self.evalset = ""
         self.limits = Limits()
+        self.visited: list[str] = []
         self.greeting = ""
         self.said = ""
         self.bad = False

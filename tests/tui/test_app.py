@@ -133,6 +133,23 @@ async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path) -
             await here.press("escape")
 
 
+async def test_the_footer_says_what_q_does_and_its_keys_can_be_clicked(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+        assert "q quit" in here.lines[-1]
+        assert await here.pilot.click(offset=(here.lines[-1].index("e edit"), WIDE[1] - 1))
+        await here.until(lambda: here.prompts.editor.has_focus)
+        await here.press("escape")
+        await here.until(lambda: "z" in here.prompts.active_bindings)
+        await here.press("z")
+        assert "q back" in here.lines[-1]
+        await here.press("q", "4")
+        await here.until(lambda: "q back" in here.lines[-1])
+        assert await here.pilot.click(offset=(here.lines[-1].index("q back"), WIDE[1] - 1))
+        await here.until(lambda: here.app.current_mode == "prompts")
+        assert "q quit" in here.lines[-1]
+
+
 async def test_esc_q_and_another_screen_close_the_help(folder: Path) -> None:
     async with sitting(folder) as here:
         async for size in here.sizes(WIDE, NORMAL):

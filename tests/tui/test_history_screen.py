@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import places
+import pytest
 from rich.cells import cell_len
 from tui.runs_made import BOTH, finished
 from tui.sitting import Sitting, sitting
@@ -13,7 +16,8 @@ from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
 from promptlab.tui.screens.diff import DiffScreen
 from promptlab.tui.screens.history import HistoryScreen
-from promptlab.tui.screens.history_rows import ago, read_timeline
+from promptlab.tui.screens.history_rows import Timeline, ago, read_timeline
+from promptlab.tui.widgets.textview import TextView
 
 EDITED = places.SECOND.replace("Label this", "Label it")
 DRAFT = RunRequest(subjects=("triage@v2", "triage"), baseline="triage@v2")
@@ -339,6 +343,27 @@ async def test_leaving_while_it_reads_loses_nothing(folder: Path) -> None:
         await here.sees("32 versions")
         await here.press("G", "g", "j", "j")
         await detail(here, "── change v29 → v30 ──")
+
+
+async def test_quitting_while_it_reads_is_no_fault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_go_on, asked = threading.Event(), threading.Event()
+
+    def slow(lab: Lab, name: str, only: str) -> Timeline:
+        asked.set()
+        assert may_go_on.wait(20)
+        return read_timeline(lab, name, only)
+
+    async def last_to_go(pane: TextView) -> None:
+        if pane.id == "details":
+            may_go_on.set()  # the table is gone by now, the screen is not
+            await asyncio.sleep(0.3)
+
+    monkeypatch.setattr("promptlab.tui.screens.history.read_timeline", slow)
+    async with sitting(folder) as here:
+        await here.until(lambda: here.app.session.prompt)
+        here.app.simulate_key("5")
+        await here.until(asked.is_set)
+        monkeypatch.setattr(TextView, "on_unmount", last_to_go, raising=False)
 
 
 async def test_a_metric_where_less_is_better_marks_the_gain(folder: Path) -> None:

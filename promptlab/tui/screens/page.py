@@ -93,7 +93,7 @@ class Page(Screen[None], metaclass=_AbstractScreen):
             yield HelpPanel(id="help")
         yield Static(plain("promptlab needs 60 columns and 15 lines. Make the window larger."), id="too-small")
         yield StatusLine()
-        yield FooterLine()
+        yield FooterLine(self._way_back)
 
     def on_mount(self) -> None:
         """Draw the lines, and keep the help in step with the focus."""
@@ -108,6 +108,11 @@ class Page(Screen[None], metaclass=_AbstractScreen):
         """Close the help: it is about what was done here, and covers what is wanted on the way back."""
         if self.helping:
             self.toggle_help()
+
+    async def _message_loop_exit(self) -> None:
+        """End what the screen is reading before its panes go: it would look for them to show what it read."""
+        self.workers.cancel_node(self)
+        await super()._message_loop_exit()
 
     def on_resize(self, event: Resize) -> None:
         """Say so when the terminal is too small for anything."""
@@ -161,11 +166,13 @@ class Page(Screen[None], metaclass=_AbstractScreen):
             for sibling in node.parent.children:
                 sibling.set_class(sibling is not node, "-hidden")
             node = node.parent
+        self.refresh_bindings()
 
     def unzoom(self) -> None:
         """Give the other panes their room back."""
         for node in self.query("#panes .-zoomed, #panes .-hidden"):
             node.remove_class("-zoomed", "-hidden")
+        self.refresh_bindings()
 
     def action_zoom(self) -> None:
         """Give the focused pane the whole screen, or give it back."""
@@ -263,9 +270,14 @@ class Page(Screen[None], metaclass=_AbstractScreen):
         """Close the help panel."""
         self.toggle_help()
 
+    def _way_back(self) -> str:
+        """What q does now: one level back, unless there is none."""
+        return "back" if self.session.visited or self.helping or self.zoomed else "quit"
+
     def toggle_help(self) -> None:
         """Open or close the help panel. On a narrow terminal it covers the panes, and has the focus while open."""
         panel = self.query_one(HelpPanel)
+        self.refresh_bindings()
         if self.helping:
             self.remove_class("-help")
             if self.focused in (None, panel) and self._helped is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -136,6 +136,15 @@ class FooterLine(Line):
     without = ""
     """Group of actions that is not offered: what needs git, where there is none. Their keys say why."""
 
+    def __init__(self, way_back: Callable[[], str]) -> None:
+        """Draw keys.
+
+        Args:
+            way_back: Gives the label of the key that goes back: from the outermost level it quits.
+        """
+        super().__init__()
+        self._way_back = way_back
+
     def on_mount(self) -> None:
         """Draw again whenever the focus, and with it the keys that work, changes."""
         on_bindings_changed(self, self.refresh)
@@ -155,7 +164,9 @@ class FooterLine(Line):
             (a for a in order if a.label and a.group != (self.without or None)), key=lambda a: a.rank
         ):
             active = live[action]
-            key = self._key(app_of(self).get_key_display(active.binding), action.label, "")
+            label = self._way_back() if action.id == "app.back" else action.label
+            pressed = f"app.simulate_key('{active.binding.key}')"
+            key = self._key(app_of(self).get_key_display(active.binding), label, pressed)
             if used + key.cell_length + 2 <= room:
                 used += key.cell_length + 2
                 chosen.append((action.rank, order.index(action), key))
