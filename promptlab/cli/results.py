@@ -105,7 +105,7 @@ def _past_of(lab: Lab, subject: str) -> PromptPast:
 def _log_rows(past: PromptPast, info: MetricInfo | None) -> list[Sequence[str]]:
     """Versions newest first, an edited working copy on top."""
     mean = wording.known(past.means.get(past.working), info)
-    edited = ("*", past.working or "invalid", "", "", "", mean, "edited, not committed")
+    edited = ("*", past.working or "invalid", "", "", "", mean, past.edited)
     return [
         *([edited] if past.current == "*" else []),
         *(

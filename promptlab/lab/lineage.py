@@ -56,6 +56,23 @@ def with_uses(reader: Reader, name: str, own: Sequence[Version]) -> Sequence[Ver
     return tuple(_distinct(reader, name, _in_order(repo, moments), files))
 
 
+def own_is_committed(reader: Reader, name: str) -> bool:
+    """Whether a chain's own file is as HEAD has it: where the chain is another one, something that it uses is edited.
+
+    Raises:
+        HistoryFault: Git failed.
+    """
+    source = f"prompts/{name}.toml"
+    try:
+        data = reader.workspace.read(source)
+    except PromptlabError:
+        return False
+    if b"[[steps]]" not in data:
+        return False
+    there = f"HEAD:{reader.repository().tree_path(source)}"
+    return reader.repository().blobs([there]).get(there) == data
+
+
 def _is_chain(reader: Reader, name: str, newest: Version) -> bool:
     """Told by the file on disk, and where it is gone by the newest one in git: this is asked of every prompt."""
     try:

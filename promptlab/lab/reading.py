@@ -297,6 +297,8 @@ class Reader:
             yield self._past(name, records)
 
     def _past(self, name: str, records: Sequence[RunRecord]) -> PromptPast:
+        from promptlab.lab.lineage import own_is_committed
+
         versions = self.versions(name)
         try:
             here = subjects.working_copy(self.workspace, name, name, versions, None, partial(self.follow, None))
@@ -313,6 +315,7 @@ class Reader:
             basis=found.basis,
             means=found.means,
             working=working,
+            by_uses=current == "*" and bool(versions) and own_is_committed(self, name),
         )
 
     def name_of(self, text: str) -> str:

@@ -45,6 +45,8 @@ class PromptPast(Struct, frozen=True):
         metric: The metric of the trend, "" when no run exists.
         basis: What all means of the trend share, in words: metric, eval set, number of cases, model.
         means: The trend by content hash, with texts that were run and never committed.
+        by_uses: The file of a chain is committed as it is: the working copy is no version because of something
+            that the chain uses.
     """
 
     name: str
@@ -55,6 +57,15 @@ class PromptPast(Struct, frozen=True):
     basis: str = ""
     means: dict[str, float] = {}
     working: str = ""
+    by_uses: bool = False
+
+    @property
+    def edited(self) -> str:
+        """Why the working copy is no version, "" where it is one: ``edited, not committed``."""
+        if self.current != "*":
+            return ""
+        what = "what it uses is edited, " if self.by_uses else "edited, " if self.versions else ""
+        return f"{what}not committed"
 
 
 class FileText(Struct, frozen=True):

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from promptlab.errors import HistoryFault, PromptlabError
 from promptlab.tui.actions import bindings
 from promptlab.tui.asking import ask_copy, ask_jump, ask_undo
-from promptlab.tui.background import in_thread
+from promptlab.tui.background import Seldom, in_thread
 from promptlab.tui.clipboard import OSC_52, put, way
 from promptlab.tui.early import Early
 from promptlab.tui.ending import end_on_signals, end_with_terminal, leaving
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from promptlab.tui.job import Job
 
 WATCH_SECONDS = 1.0
+PROGRESS_SECONDS = 0.1
 _FUNCTION = re.compile(r"f[0-9]+")
 
 
@@ -224,7 +225,7 @@ class PromptlabApp(App[int]):
 
     async def _run(self, job: Job) -> None:
         self._job_task = asyncio.current_task()
-        await job.run(self._chrome)
+        await job.run(Seldom(self._chrome, PROGRESS_SECONDS))
         self.session.say(job.result, bad=bool(job.reason))
         for page in self._pages():
             page.job_ended(job)

@@ -44,3 +44,21 @@ async def in_thread(work: Callable[[], Result]) -> Result:
 
     threading.Thread(target=body, name=THREAD, daemon=True).start()
     return await done
+
+
+class Seldom:
+    """Does something in a moment, once for all that asked for it until then."""
+
+    def __init__(self, do: Callable[[], None], seconds: float) -> None:
+        self._do = do
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        """Ask for it."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._now)
+
+    def _now(self) -> None:
+        self._timer = None
+        self._do()

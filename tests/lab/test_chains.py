@@ -168,6 +168,14 @@ async def test_what_a_chain_uses_is_part_of_its_versions(shop: Path, server: Loo
     edited = Lab.open(shop)
     assert [version.label for version in edited.versions("sure")] == ["v1", "v2"]
     assert edited.subject("sure").version == "*", "it uses what is not committed"
+    assert [past.edited for past in edited.pasts(["sure", "triage"])] == [
+        "what it uses is edited, not committed",
+        "edited, not committed",
+    ]
+    own = path.read_text()
+    path.write_text(f"# mine\n{own}")
+    assert edited.past("sure").edited == "edited, not committed"
+    path.write_text(own)
     git(shop, "commit", "-qam", "Ask nicely")
     lab = Lab.open(shop)
     first, second, third = lab.versions("sure")

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from promptlab.tui.background import in_thread
+from promptlab.tui.background import Seldom, in_thread
 
 
 async def test_results_and_faults_come_back() -> None:
@@ -43,3 +43,15 @@ def test_the_threads_do_not_keep_the_program() -> None:
     asyncio.run(leave())
     assert all(t.daemon for t in threading.enumerate() if t is not threading.main_thread())
     release.set()
+
+
+async def test_what_is_asked_for_often_is_done_once_in_a_while_and_the_last_asking_counts() -> None:
+    asked, seen = 0, list[int]()
+    seldom = Seldom(lambda: seen.append(asked), 0.01)
+    for rounds in (1, 2):
+        for _ in range(1000):
+            asked += 1
+            seldom()
+        assert len(seen) == rounds - 1
+        await asyncio.sleep(0.02)
+        assert seen[-1] == 1000 * rounds

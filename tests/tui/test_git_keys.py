@@ -9,7 +9,9 @@ from tui.runs_made import BOTH, finished
 from tui.sitting import NORMAL, Sitting, sitting
 
 from promptlab.lab import Lab
+from promptlab.lab.values import RunRequest
 from promptlab.tui.screens.bisecting import blame_pieces
+from promptlab.tui.screens.commit_dialog import proposal_pieces
 from promptlab.tui.screens.history import HistoryScreen
 from promptlab.tui.screens.history_rows import Moment
 
@@ -31,6 +33,16 @@ async def history(here: Sitting, words: str) -> None:
     await here.press("5")
     await here.sees(words)
     await here.until(lambda: isinstance(here.app.screen, HistoryScreen) and here.app.screen.table.has_focus)
+
+
+async def test_a_verdict_is_shown_once_in_the_message_or_beside_it(folder: Path) -> None:
+    edit(folder)
+    await finished(folder, RunRequest(subjects=("triage@v2", "triage"), baseline="triage@v2"))
+    proposal = Lab.open(folder).proposal(["triage"])
+    (verdict,) = proposal.edits[0].verdicts
+    assert verdict in proposal.message
+    assert not any(verdict in piece.text for piece in proposal_pieces(proposal, proposal.message))
+    assert any(verdict in piece.text for piece in proposal_pieces(proposal, "In my own words"))
 
 
 async def test_a_commit_is_shown_made_and_taken_back_by_keys(folder: Path) -> None:

@@ -173,8 +173,8 @@ async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Pat
         await here.press("e", "ctrl+r")
         await here.until(lambda: here.status.startswith("done: 10/10 answers"))
         await here.sees("b triage* · api")
-        await here.sees("a triage@v2 · api  exact 5 of 5 · 100.0 %")
-        await here.sees("b triage* · api  exact 0 of 5 · 0.0 %")
+        await here.sees("a triage@v2 · api  exact 5 of 5 [")
+        await here.sees("b triage* · api  exact 0 of 5 [0.0, ")
         # Short answers stand beside each other: all five examples are seen at once.
         assert re.search(r"t1  expected billing +a ✓ billing +b ✗ It is about billing\.", here.text), here.text
         assert "t5  expected " in here.text

@@ -54,6 +54,7 @@ class CommitDialog(ModalScreen[Typed]):
         super().__init__()
         self._proposal = proposal
         self._message = message
+        self._pieces = proposal_pieces(proposal, message)
 
     def compose(self) -> ComposeResult:
         """Lay out title, diff, notes, message and answers for the terminal of the moment."""
@@ -61,7 +62,7 @@ class CommitDialog(ModalScreen[Typed]):
         names = ", ".join(each.name for each in self._proposal.edits)
         width = min(110, size.width - 4)
         room = max(3, size.height - _CHROME - len(self._proposal.notes))
-        rows = zip(wrap(logical_lines(proposal_pieces(self._proposal)), width - 5), range(room), strict=False)
+        rows = zip(wrap(logical_lines(self._pieces), width - 5), range(room), strict=False)
         body = TextView(id="body")
         body.styles.height = max(3, sum(1 for _ in rows))
         with Vertical(id="dialog") as dialog:
@@ -80,7 +81,7 @@ class CommitDialog(ModalScreen[Typed]):
 
     def on_mount(self) -> None:
         """Fill the diff; the message has the focus."""
-        self.query_one("#body", TextView).show(proposal_pieces(self._proposal))
+        self.query_one("#body", TextView).show(self._pieces)
         area = self.query_one(MessageArea)
         area.focus()
         area.move_cursor((0, len(area.document.get_line(0))))
@@ -104,15 +105,15 @@ class CommitDialog(ModalScreen[Typed]):
         self.dismiss(Typed(self.query_one(MessageArea).text, commit=False))
 
 
-def proposal_pieces(proposal: Proposal) -> list[Piece]:
-    """What a commit would hold, prompt by prompt."""
+def proposal_pieces(proposal: Proposal, message: str) -> list[Piece]:
+    """What a commit would hold, prompt by prompt, and what is known of it where the message does not say so."""
     pieces: list[Piece] = []
     for each in proposal.edits:
         pieces += [Piece(f"{each.path}", "head"), Piece(f"  {_KINDS.get(each.kind, each.kind)}\n", "dim")]
         if each.problem:
             pieces.append(Piece(f"It does not load: {each.problem}\n", "bad"))
         pieces += _edit_pieces(each)
-        pieces += [Piece(f"{said}\n", "dim") for said in each.verdicts]
+        pieces += [Piece(f"{said}\n", "dim") for said in each.verdicts if said not in message]
         pieces.append(Piece("\n"))
     return pieces
 

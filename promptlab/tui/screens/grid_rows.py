@@ -26,7 +26,7 @@ MARKS: dict[Fate, Cell] = {
 }
 SORTS = ("changed", "difference", "change", "score", "file")
 SORT_WORDS = {
-    "changed": "changed and failing first",
+    "changed": "changed first",
     "difference": "largest loss first",
     "change": "largest change first",
     "score": "lowest score first",

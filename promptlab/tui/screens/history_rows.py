@@ -171,8 +171,7 @@ def moments_of(
             at = next((i for i, each in enumerate(found) if each.time <= draft.time), len(found))
             found.insert(at, draft)
     if content not in known:
-        edited = "edited, not committed" if past.versions else "not committed"
-        message = error.partition("\n")[0] if error else edited
+        message = error.partition("\n")[0] if error else past.edited
         its = tuple(by_content.get(content, ()))
         score = past.means.get(content)
         top = Moment("working", "*", content, name, 0, error, message=message, score=score, current=True, runs=its)

@@ -51,4 +51,5 @@ class PromptRows:
             return Cell("●", "warn")
         if prompt.problems:
             return Cell("!", "bad")
-        return Cell("○" if past and past.current == "*" else "", "warn")
+        dirty = past is not None and past.current == "*"
+        return Cell(("◌" if past and past.by_uses else "○") if dirty else "", "warn")

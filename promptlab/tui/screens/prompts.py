@@ -52,7 +52,8 @@ class PromptsScreen(Page):
     PROSE: ClassVar[dict[str, str]] = {
         "": "Prompts: choose one, edit it, see what it sends, try it.",
         "list": "The prompts and judges of this workspace. ● is edited and not saved, ○ is saved and not committed, "
-        "! does not load. The trend is the mean score of each version that a saved run has measured.",
+        "◌ a chain of which only what it uses is edited, ! does not load. The trend is the mean score of each "
+        "version that a saved run has measured.",
         "editor": "The prompt's file, as it is. What is wrong with it is said below as you type. "
         "ctrl+r tries the text as it stands, saved or not.",
         "preview": "What a model would be sent, filled with one example's variables. [ and ] choose the example; "
@@ -143,7 +144,7 @@ class PromptsScreen(Page):
         self.editor.border_title = plain(path)
         state = "read only: mixed line ends, ^g edits" if self.editor.read_only and buffer else ""
         past = self.pasts.known.get(self.current)
-        version = f"{past.current if past.current != '*' else 'not committed'}" if past else ""
+        version = (past.edited.removeprefix("edited, ") or past.current) if past else ""
         self.editor.border_subtitle = plain(state or ("edited" if buffer and buffer.edited else version))
 
     # -- choosing and editing -----------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def _spent(table: RunTable, column: str) -> str:
 
 
 def _means(table: RunTable, column: str, metrics: Sequence[str]) -> str:
-    """Means with their intervals; of a metric that is met or not, how often it is."""
+    """Means with their intervals; of a metric that is met or not, how often it is, in place of the share."""
     means = table.summary(column).means
     parts: list[str] = []
     for metric in metrics:
@@ -120,8 +120,12 @@ def _means(table: RunTable, column: str, metrics: Sequence[str]) -> str:
             info = table.infos[metric]
             values = [table.value(column, example.id, metric) for example in table.examples]
             known = [value for value in values if value is not None]
-            count = f"{sum(1 for value in known if value)} of {len(known)} · " if info.kind == "binary" else ""
-            parts.append(f"{metric} {count}{wording.mean(means[metric], info)}")
+            said = wording.mean(means[metric], info)
+            if info.kind == "binary":
+                share, percent, interval = said.partition(" % ")
+                count = f"{sum(1 for value in known if value)} of {len(known)}"
+                said = f"{count} {interval}{percent.rstrip()}" if percent else f"{count} · {share}"
+            parts.append(f"{metric} {said}")
     return "  ".join(parts)
 
 

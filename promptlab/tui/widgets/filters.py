@@ -9,8 +9,6 @@ from textual.style import Style
 from promptlab.tui.safe import one_line
 from promptlab.tui.widgets.chrome import Line
 
-_WORDS = 80
-"""Columns from which the filters are words, not only marks."""
 FILTERS: tuple[tuple[str, str, str], ...] = (
     ("all", "a", "all"),
     ("better", "b", "▲ better"),
@@ -32,13 +30,17 @@ class FilterLine(Line):
     search: reactive[str] = reactive("")
 
     def render(self) -> Content:
-        """Draw the filters; the chosen one stands out."""
+        """Draw the filters, with words where they fit; the chosen one stands out."""
+        line = self._line(words=True)
+        return line if line.cell_length <= self.size.width else self._line(words=False)
+
+    def _line(self, *, words: bool) -> Content:
         found = Style(bold=True) + Style.from_meta({"@click": "screen.search"})
         line = Content.styled(f" /{one_line(self.search)} ", found) if self.search else Content(" ")
         for name, key, label in FILTERS:
             style = Style(reverse=name == self.chosen) + Style.from_meta({"@click": f"screen.filter('{name}')"})
             count = sum(self.counts.values()) if name == "all" else self.counts.get(name, 0)
-            shown = label if self.size.width >= _WORDS or name == "all" else label[0]
+            shown = label if words or name == "all" else label[0]
             word = shown if label[0] == key != "a" else f"{key} {shown}"
             line = line.append(Content.styled(f" {word} {count} ", style))
         pending = self.counts.get("pending", 0)
