@@ -146,7 +146,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(
-            "prompts.view", "v", "view", "Show editor, preview or trial; one at a time when narrow.", 60, "prompt"
+            "prompts.view", "v", "view", "Show editor, preview or trial; one at a time when narrow.", 42, "prompt"
         ),
         Action("prompts.zoom", "z", "", "Give the focused pane the whole screen, or give it back.", 65, "view"),
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import os
 import secrets
 import shlex
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +53,8 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         UsageFault: The extra ``serve`` is not installed, or the port is taken.
     """
     try:
-        from textual_serve.server import Server
+        from textual_serve import server as textual_serve
+        from textual_serve.app_service import AppService
     except ImportError:
         raise UsageFault("promptlab serve needs one more package: pip install 'promptlab-tui[serve]'.") from None
 
@@ -58,7 +62,16 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
 
-    class Guarded(Server):
+    visits: set[asyncio.Task[object]] = set()
+
+    class Program(AppService):
+        async def stop(self) -> None:
+            """End the visitor's program; it has ended when this returns."""
+            await super().stop()
+            if self._process is not None:
+                await self._process.wait()
+
+    class Guarded(textual_serve.Server):
         async def _make_app(self) -> web.Application:
             app = await super()._make_app()
             app.middlewares.append(guard(token))
@@ -70,9 +83,28 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         async def on_startup(self, app: web.Application) -> None:
             say(f"{address}/?key={token}")
 
+        async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+            """One visitor, from the opening of the page until it is closed."""
+            visit = asyncio.current_task()
+            assert visit is not None, "a request is answered in a task"
+            visits.add(visit)
+            try:
+                return await super().handle_websocket(request)
+            finally:
+                visits.discard(visit)
+
+        async def on_shutdown(self, app: web.Application) -> None:
+            """End the programs of those who are here: the server would wait for them to leave."""
+            for visit in visits:
+                visit.cancel()
+
+    textual_serve.AppService = Program  # pyright: ignore[reportPrivateImportUsage]  # by this name the server makes it
     command = shlex.join([sys.executable, "-m", "promptlab", "open", str(path.resolve())])
     server = Guarded(command, host=host, port=port, title="promptlab", public_url=address)
     try:
+        # Before the link is printed: the server says only afterwards that it cannot listen.
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
         server.serve()
     except OSError as fault:
-        raise UsageFault(f"{address} cannot be served: {fault.strerror or fault}. Choose another --port.") from None
+        why = os.strerror(fault.errno) if (fault.errno or 0) > 0 else fault.strerror or str(fault)
+        raise UsageFault(f"{address} cannot be served: {why}. Choose another --host or --port.") from None

@@ -15,37 +15,32 @@ from pathlib import Path
 
 import places
 import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse
+from yarl import URL
 
 pytest.importorskip("textual_serve")
 
 
 @pytest.fixture
-def link(tmp_path: Path) -> Iterator[str]:
-    """The link that a server of a workspace printed."""
+def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server of a workspace, at a port that is free, which is its last argument."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "promptlab",
-        "serve",
-        str(places.workspace(tmp_path / "shop")),
-        "--port",
-        str(port),
-    ]
+    folder = places.workspace(tmp_path / "shop")
+    command = [sys.executable, "-m", "promptlab", "serve", str(folder), "--port", str(port)]
     env = {**os.environ, "TERM": "dumb"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
         try:
-            link = server.stdout.readline().strip()
-            _until_listening(port)  # it is printed just before
-            yield link
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)
-            assert "with your keys and at your cost" in server.stderr.read()
-            assert server.wait(20) == 0
+            server.kill()
+
+
+def _below(pid: int) -> list[str]:
+    """The processes that a process has started, and those that these have."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [*children, *(each for child in children for each in _below(int(child)))]
 
 
 def _until_listening(port: int) -> None:
@@ -56,10 +51,12 @@ def _until_listening(port: int) -> None:
     raise AssertionError("nobody listens")
 
 
-async def test_only_who_has_the_link_gets_in(link: str) -> None:
+async def test_who_has_the_link_gets_in_and_ctrl_c_ends_all_that_ran(server: subprocess.Popen[str]) -> None:
     import aiohttp
 
-    page, _, key = link.partition("?key=")
+    assert server.stdout is not None
+    page, _, key = server.stdout.readline().strip().partition("?key=")
+    _until_listening(URL(page).port or 0)  # it is printed just before
     own = page.rstrip("/")
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         for path in ("", "?key=no", "static/js/textual.js", "ws"):
@@ -71,10 +68,49 @@ async def test_only_who_has_the_link_gets_in(link: str) -> None:
             assert "promptlab" in await answer.text()
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
             await browser.ws_connect(page + "ws", headers={"Origin": "http://elsewhere.example"})
-        async with browser.ws_connect(f"{page}ws?width=100&height=30", headers={"Origin": own}) as terminal:
-            seen = b""
-            with contextlib.suppress(asyncio.TimeoutError):
-                while b"triage.toml" not in seen:
-                    message = await terminal.receive(30)
-                    seen += message.data if isinstance(message.data, bytes) else b""
-            assert b"triage.toml" in seen
+        first, second = [await _visit(browser, page, own) for _ in range(2)]
+        await first.send_json(["stdin", "5"])
+        await _sees(first, b"2 versions")
+        await second.send_json(["resize", {"width": 80, "height": 24}])
+        await second.send_json(["stdin", "@"])
+        await _sees(second, b"git")
+        taken = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "promptlab", "serve", ".", "--port", str(URL(page).port)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        out, err = await taken.communicate()
+        assert (taken.returncode, out) == (2, b"")
+        assert b"cannot be served: Address already in use. Choose another --host or --port." in err
+        visitors = _below(server.pid)
+        assert len(visitors) >= 2
+        server.send_signal(signal.SIGINT)
+        ended = asyncio.to_thread(server.wait, 20)
+        assert (await asyncio.gather(ended, _until_closed(first), _until_closed(second)))[0] == 0
+    assert server.stderr is not None
+    said = server.stderr.read()
+    assert "with your keys and at your cost" in said
+    assert "Traceback" not in said
+    assert not [pid for pid in visitors if Path(f"/proc/{pid}").exists()]
+
+
+async def _visit(browser: ClientSession, page: str, own: str) -> ClientWebSocketResponse:
+    terminal = await browser.ws_connect(f"{page}ws?width=100&height=30", headers={"Origin": own})
+    await terminal.send_json(["focus"])
+    await _sees(terminal, b"triage.toml")
+    return terminal
+
+
+async def _until_closed(terminal: ClientWebSocketResponse) -> None:
+    async for _ in terminal:
+        pass
+
+
+async def _sees(terminal: ClientWebSocketResponse, words: bytes) -> None:
+    seen = b""
+    with contextlib.suppress(asyncio.TimeoutError):
+        while words not in seen:
+            message = await terminal.receive(30)
+            seen += message.data if isinstance(message.data, bytes) else b""
+    assert words in seen
