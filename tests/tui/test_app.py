@@ -120,9 +120,9 @@ async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path) -
             assert here.lines[-1].endswith("? help  ^p cmds")
             assert "r run 5" in here.lines[-1]
             await here.press("question_mark")
-            await here.sees("The prompts and judges of this")
+            await here.sees("The prompts, chains (») and")
             await here.press("question_mark")
-            assert "The prompts and judges" not in here.text
+            assert "The prompts, chains" not in here.text
             assert here.prompts.list.has_focus
             await here.press("e", "f1")
             await here.sees("The prompt's file, as it is.")

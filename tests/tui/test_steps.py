@@ -52,7 +52,7 @@ async def test_a_chain_runs_beside_a_prompt_and_its_failed_step_is_three_keys_aw
     (folder / "prompts" / "written.toml").write_text(FIRST.replace("{{ ticket }}", "{{ letter }}"))
     async with sitting(folder, NORMAL) as here:
         await here.sees("sure")
-        await here.press("k")
+        await here.press("j", "j")
         await here.until(lambda: here.app.session.prompt == "sure")
         await here.press("R")
         await here.sees("triage  another prompt")
@@ -97,7 +97,7 @@ async def test_steps_beside_those_of_another_column(folder: Path) -> None:
 async def test_the_preview_shows_what_each_step_would_send(folder: Path) -> None:
     async with sitting(chained(folder)) as here:
         await here.sees("triage")
-        await here.press("k")
+        await here.press("j")
         preview = here.prompts.query_one("#preview", TextView)
         await here.until(lambda: "── draft · prompt ──" in preview.text)
         assert "user  Label this as billing, shipping or other: I was charged twice." in preview.text
@@ -112,9 +112,9 @@ async def test_a_chain_is_committed_with_what_it_follows(folder: Path) -> None:
     triage.write_text(triage.read_text().replace("Label this", "Label it"))
     async with sitting(folder) as here:
         await here.sees("sure")
-        await here.press("k")
+        await here.press("j")
         await here.until(lambda: here.app.session.prompt == "sure")
-        await here.sees("◌ sure")
+        await here.sees("◌ » sure")
         await here.sees("○ triage")
         await here.sees("what it uses is edited, not committed")
         await here.press("c")

@@ -1,4 +1,4 @@
-"""The list of prompts and judges: what has been read of them, and what git adds later."""
+"""The list of prompts, chains and judges: what has been read of them, and what git adds later."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ COLUMNS = (
     Column("trend", "trend", 6, drop=1),
 )
 _TREND = 6
+_KINDS = ("prompt", "chain", "judge")
 
 
 class PromptRows:
-    """Rows of the list: prompts first, judges after them."""
+    """Rows of the list: prompts, below them chains, below these judges."""
 
     def __init__(self, rows: Sequence[PromptRow], pasts: Mapping[str, PromptPast], unsaved: Container[str]) -> None:
-        self._rows = sorted(rows, key=lambda row: (row.kind == "judge", row.name))
+        self._rows = sorted(rows, key=lambda row: (_KINDS.index(row.kind), row.name))
         self._pasts = pasts
         self._unsaved = unsaved
 
@@ -40,7 +41,8 @@ class PromptRows:
             case "mark":
                 return self._mark(prompt, past)
             case "name":
-                return Cell(prompt.name, "bad" if prompt.problems else "dim" if prompt.kind == "judge" else "")
+                name = f"» {prompt.name}" if prompt.kind == "chain" else prompt.name
+                return Cell(name, "bad" if prompt.problems else "dim" if prompt.kind == "judge" else "")
             case "version":
                 return Cell(past.current if past else "", "warn" if past and past.current == "*" else "dim")
             case _:

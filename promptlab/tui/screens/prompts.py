@@ -51,9 +51,9 @@ class PromptsScreen(Page):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("prompts")]
     PROSE: ClassVar[dict[str, str]] = {
         "": "Prompts: choose one, edit it, see what it sends, try it.",
-        "list": "The prompts and judges of this workspace. ● is edited and not saved, ○ is saved and not committed, "
-        "◌ a chain of which only what it uses is edited, ! does not load. The trend is the mean score of each "
-        "version that a saved run has measured.",
+        "list": "The prompts, chains (») and judges of this workspace. ● is edited and not saved, ○ is saved and not "
+        "committed, ◌ a chain of which only what it uses is edited, ! does not load. The trend is the mean score of "
+        "each version that a saved run has measured.",
         "editor": "The prompt's file, as it is. What is wrong with it is said below as you type. "
         "ctrl+r tries the text as it stands, saved or not.",
         "preview": "What a model would be sent, filled with one example's variables. [ and ] choose the example; "

@@ -85,8 +85,8 @@ def trial_pieces(job: Job) -> list[Piece]:
     columns = [variant.column for variant in table.variants]
     pieces: list[Piece] = []
     for variant in table.variants:
-        figures = _means(table, variant.column, [table.primary])
-        pieces += [Piece(f"{variant.column} {variant.label}", "head"), Piece(f"  {figures or '…'}\n")]
+        figures = _means(table, variant.column, [table.primary]) or ("…" if job.active else "no score")
+        pieces += [Piece(f"{variant.column} {variant.label}", "head"), Piece(f"  {figures}\n")]
     if job.reason:
         pieces.append(Piece(f"{job.reason}\n", "bad"))
     answers = {each.id: [_answer(job, column, each.id) for column in columns] for each in table.examples}
