@@ -77,7 +77,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("app.evals", "6", "", "Go to Evals.", group="go", does="go('evals')"),
         Action("app.models", "7", "", "Go to Models.", group="go", does="go('models')"),
         Action("app.review", "8", "", "Go to Review.", group="go", does="go('review')"),
-        Action("app.back", "q", "back", "Go back one level; from the outermost, quit.", 44, "go", does="out"),
+        Action("app.back", "q", "back", "Go back one level; from Prompts, quit.", 44, "go", does="out"),
         Action("app.leave", "ctrl+q", "", "Quit; asks if a run is active or edits are unsaved.", 99, "app", True),
         Action("app.interrupt", "ctrl+c", "", "Say how to stop the run and how to quit.", group=""),
         Action("app.help", "question_mark", "", "Show or hide what the focused pane can do.", 99, "app"),

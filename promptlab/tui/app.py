@@ -243,10 +243,10 @@ class PromptlabApp(App[int]):
         return super().check_action(action, parameters)
 
     def action_go(self, mode: str) -> None:
-        """Go to another screen. Where one came by it, q goes on back from there, not round in circles."""
+        """Go to another screen. From there q goes back the way one came, to no screen twice; Prompts is its end."""
         if mode != self.current_mode:
             way = [*self.session.visited, self.current_mode]
-            self.session.visited = way[: way.index(mode)] if mode in way else way
+            self.session.visited = [] if mode == "prompts" else [one for one in way if one != mode]
             self._switch(mode)
 
     def _switch(self, mode: str) -> None:

@@ -106,5 +106,6 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
         server.serve()
     except OSError as fault:
-        why = os.strerror(fault.errno) if (fault.errno or 0) > 0 else fault.strerror or str(fault)
+        number = fault.errno or 0  # below 0 for a name that is no address: then the words are in strerror
+        why = os.strerror(number) if number > 0 else fault.strerror or str(fault)
         raise UsageFault(f"{address} cannot be served: {why}. Choose another --host or --port.") from None

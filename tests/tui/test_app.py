@@ -143,9 +143,11 @@ async def test_the_footer_says_what_q_does_and_its_keys_can_be_clicked(folder: P
         await here.until(lambda: "z" in here.prompts.active_bindings)
         await here.press("z")
         assert "q back" in here.lines[-1]
-        await here.press("q", "4")
+        await here.press("q", "4", "5", "4", "5", "4")
         await here.until(lambda: "q back" in here.lines[-1])
         assert await here.pilot.click(offset=(here.lines[-1].index("q back"), WIDE[1] - 1))
+        await here.until(lambda: here.app.current_mode == "history")
+        await here.press("q")
         await here.until(lambda: here.app.current_mode == "prompts")
         assert "q quit" in here.lines[-1]
 

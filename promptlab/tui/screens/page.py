@@ -111,7 +111,7 @@ class Page(Screen[None], metaclass=_AbstractScreen):
 
     async def _message_loop_exit(self) -> None:
         """End what the screen is reading before its panes go: it would look for them to show what it read."""
-        self.workers.cancel_node(self)
+        self.workers.cancel_node(self)  # pyright: ignore[reportUnknownMemberType]  # Worker[Unknown]
         await super()._message_loop_exit()
 
     def on_resize(self, event: Resize) -> None:
