@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from promptlab.models.values import Outcome
-from promptlab.runs.values import CellId
+from promptlab.lab.grid import Alike
+from promptlab.models.values import Outcome, Usage
 
 IN_MEMORY = 4_000_000
 """Characters of texts that one table keeps in memory before it writes further ones to disk."""
@@ -24,24 +23,33 @@ IN_MEMORY = 4_000_000
 SHORT = 200
 """Characters of a text that is not worth a place on disk."""
 
+LABEL = 40
+"""Characters of a text that others may well have, too."""
+
+ALL = slice(None)
+
 _DISK = Path("/var/tmp")
 """Unlike /tmp, which is often in memory."""
 
 
 class Answers:
-    """Outcomes by their place. ``put`` from one thread; reading from any."""
+    """Outcomes by the number of their cell. ``put`` from one thread; reading from any.
 
-    def __init__(self) -> None:
-        self._facts: dict[CellId, Outcome] = {}
-        self._spilled: dict[CellId, tuple[int, int]] = {}
+    Args:
+        size: How many cells there are. The number ``size`` may be asked for, and has no outcome.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._facts: list[Outcome | None] = [None] * (size + 1)
+        self._spilled: dict[int, tuple[int, int]] = {}
+        self._usages = Alike[Usage]()
+        self._texts = Alike[str]()
+        self._costs = Alike[float | None]()
         self._characters = 0
         self._file: int | None = None
         self._end = 0
 
-    def __len__(self) -> int:
-        return len(self._facts)
-
-    def put(self, place: CellId, outcome: Outcome) -> None:
+    def put(self, place: int, outcome: Outcome) -> None:
         """Take in an outcome; it takes the place of an earlier one."""
         size = len(outcome.text) + len(outcome.reasoning) + 40 * len(outcome.logprobs)
         self._spilled.pop(place, None)
@@ -51,23 +59,25 @@ class Answers:
                 self._facts[place] = msgspec.structs.replace(outcome, text="", reasoning="", logprobs=())
                 self._spilled[place] = spot
                 return
-        self._facts[place] = outcome
+        self._facts[place] = self._shared(outcome)
 
-    def get(self, place: CellId) -> Outcome | None:
+    def get(self, place: int) -> Outcome | None:
         """The whole outcome, or None where there is none yet."""
         spot = self._spilled.get(place)
         if spot is None or self._file is None:
-            return self._facts.get(place)
+            return self._facts[place]
         at, length = spot
         return _decoder.decode(os.pread(self._file, length, at))
 
-    def fact(self, place: CellId) -> Outcome | None:
-        """The outcome, without its text where that lies on disk, or None where there is none yet."""
-        return self._facts.get(place)
+    def facts(self, places: slice = ALL) -> list[Outcome]:
+        """The outcomes that are there, each without its text where that lies on disk."""
+        return [outcome for outcome in self._facts[places] if outcome is not None]
 
-    def facts(self) -> Iterator[tuple[CellId, Outcome]]:
-        """Every outcome, without a text where that lies on disk; cells that arrive meanwhile are not in it."""
-        return iter(list(self._facts.items()))
+    def _shared(self, outcome: Outcome) -> Outcome:
+        """The outcome with what many others have, too: such as a label, and its tokens."""
+        usage, cost = self._usages.of(outcome.usage), self._costs.of(outcome.cost)
+        text = self._texts.of(outcome.text) if len(outcome.text) <= LABEL else outcome.text
+        return msgspec.structs.replace(outcome, text=text, usage=usage, cost=cost)
 
     def _written(self, outcome: Outcome) -> tuple[int, int] | None:
         """Where it lies on disk now, or None where it cannot: then it stays in memory, and nothing is lost."""

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from promptlab.compare.values import GuardrailVerdict, Interval, Verdict
 from promptlab.lab.answers import Answers
+from promptlab.lab.grid import Places
 from promptlab.lab.planning import judges_of, prompts_of
 from promptlab.lab.values import CellScored, ColumnSummary
 from promptlab.models.values import Outcome
@@ -84,12 +85,12 @@ class RunTable:
         self.versions = {name: info.version for name, info in self.infos.items()}
         self.primary = decision.primary or next(iter(self.infos), "")
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
-        self._examples = {example.id: example for example in self.examples}
-        self._outcomes = Answers()
-        self._scores: dict[tuple[str, str, int], dict[str, Score]] = {}
+        self._places = Places([one.column for one in self.variants], [one.id for one in self.examples], trials)
+        self._outcomes = Answers(len(self._places))
+        self._scores: list[dict[str, Score] | None] = [None] * (len(self._places) + 1)
         self._alike: dict[tuple[Score, ...], dict[str, Score]] = {}
-        self._rows: dict[tuple[str, str, int], dict[str, list[float]]] = {}
-        self._traces: dict[tuple[str, str, int], Trace] = {}
+        self._rows: dict[int, dict[str, list[float]]] = {}
+        self._traces: dict[int, Trace] = {}
         self._revisions: dict[str, int] = {variant.column: 0 for variant in self.variants}
         self._summaries: dict[str, tuple[Moment, ColumnSummary]] = {}
         self._verdicts: dict[str, tuple[Moment, dict[str, Verdict]]] = {}
@@ -119,11 +120,11 @@ class RunTable:
 
     def add(self, event: CellScored) -> None:
         """Take in a cell; a second event for the same cell adds its scores to those already there."""
-        place = (event.column, event.example, event.trial)
+        place = self._places.known(event.column, event.example, event.trial)
         self._outcomes.put(place, event.outcome)
         if event.trace is not None:
             self._traces[place] = event.trace
-        before = self._scores.get(place)
+        before = self._scores[place]
         scores = {score.metric: score for score in event.scores}
         self._scores[place] = {**before, **scores} if before else self._shared(event.scores, scores)
         self._revisions[event.column] += 1
@@ -137,7 +138,7 @@ class RunTable:
 
     def keep_rows(self, column: str, example: str, trial: int, rows: Mapping[str, list[float]]) -> None:
         """Take in what a cell adds to metrics of the whole column, where its text is not there to count it from."""
-        self._rows[column, example, trial] = dict(rows)
+        self._rows[self._places.known(column, example, trial)] = dict(rows)
 
     def distrust(self, doubts: Mapping[str, str]) -> None:
         """Take in what audits of the judges found."""
@@ -155,21 +156,21 @@ class RunTable:
         return next(variant for variant in self.variants if variant.column == column)
 
     def example(self, example: str) -> Example:
-        return self._examples[example]
+        return self.examples[self._places.row(example)]
 
     def outcome(self, column: str, example: str, trial: int = 0) -> Outcome | None:
-        return self._outcomes.get((column, example, trial))
+        return self._outcomes.get(self._places.of(column, example, trial))
 
     def trace(self, column: str, example: str, trial: int = 0) -> Trace | None:
         """How a chain came to its outcome; None for a prompt, and where nothing came yet."""
-        return self._traces.get((column, example, trial))
+        return self._traces.get(self._places.of(column, example, trial))
 
     def trial_scores(self, column: str, example: str, trial: int) -> dict[str, Score]:
-        return self._scores.get((column, example, trial), {})
+        return self._scores[self._places.of(column, example, trial)] or {}
 
     def rows_of(self, column: str, example: str, trial: int) -> dict[str, list[float]]:
         """What a cell with an answer adds to each metric of the whole column."""
-        known = self._rows.get((column, example, trial))
+        known = self._rows.get(self._places.of(column, example, trial))
         if known is not None:
             return known
         from promptlab.lab.measuring import counted
@@ -212,7 +213,7 @@ class RunTable:
     @property
     def unstored(self) -> int:
         """How many cells have an answer whose text was not stored with the run."""
-        return sum(not outcome.stored for _, outcome in self._outcomes.facts())
+        return sum(not outcome.stored for outcome in self._outcomes.facts())
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -267,8 +268,8 @@ class RunTable:
 
     def values(self, column: str, metric: str) -> dict[str, float | None]:
         """Example id to value for every example that has an outcome in the column."""
-        metric, known = metric or self.primary, self._scores
-        places = ((example.id, known.get((column, example.id, 0))) for example in self.examples)
+        metric, known = metric or self.primary, self._scores[self._places.column(column)][:: self.trials]
+        places = ((example.id, scores) for example, scores in zip(self.examples, known, strict=False))
         if self.trials > 1 or self._together:
             return {id: self.value(column, id, metric) for id, scores in places if scores is not None}
         found = ((id, scores.get(metric)) for id, scores in places if scores is not None)
@@ -347,9 +348,7 @@ class RunTable:
         return seen[1]
 
     def _summarise(self, column: str) -> ColumnSummary:
-        # The screens sum up in a thread while cells arrive.
-        places = ((column, example.id, trial) for example in self.examples for trial in range(self.trials))
-        outcomes = [outcome for place in places if (outcome := self._outcomes.fact(place)) is not None]
+        outcomes = self._outcomes.facts(self._places.column(column))
         answered = [outcome for outcome in outcomes if outcome.fault is None]
         latencies = sorted(outcome.latency for outcome in answered if outcome.latency > 0)
         tokens_out = sum(outcome.usage.completion for outcome in answered)
@@ -383,7 +382,7 @@ class RunTable:
         """
         from promptlab.workspace.templates import render
 
-        return render(self.prompts[column], self._examples[example].vars).messages
+        return render(self.prompts[column], self.example(example).vars).messages
 
 
 def _same_version(one: Variant, other: Variant) -> bool:
