@@ -25,9 +25,7 @@ class Narrator:
             case Started():
                 columns = plural(len(self.plan.variants), "column")
                 again = f", {event.resumed} answered before" if event.resumed else ""
-                self._say(
-                    f"{plural(len(self.plan.examples), 'example')} × {columns}: {len(self.plan.cells)} cells{again}."
-                )
+                self._say(f"{plural(len(self.plan.examples), 'example')} × {columns}: {self.plan.size} cells{again}.")
             case ModelLoading():
                 self._progress(f"starting {event.model} …", now=True)
             case ModelDied(model, reason):

@@ -171,7 +171,7 @@ def reopen(plan: Plan, outcomes: Iterable[JournalLine], metrics: bytes) -> RunTa
             table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores, line.trace))
         else:
             table.add(_cell(OutputsLine(line.column, line.example, line.outcome, line.trial), found, line.trace))
-    table.state = "complete" if table.revision >= len(plan.cells) else "partial"
+    table.state = "complete" if table.revision >= plan.size else "partial"
     return table
 
 

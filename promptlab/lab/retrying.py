@@ -33,7 +33,7 @@ def retry(lab: Lab, ref: str) -> tuple[Plan, Journal]:
     table = lab.open_run(ref)
     lines = list(_lines(table))
     plan = _plan(lab, table)
-    if sum(not line.step for line in lines) == len(plan.cells):
+    if sum(not line.step for line in lines) == plan.size:
         raise UsageFault(f"No cell of the run {table.run} failed: there is nothing to ask again.")
     if not table.tag and read_run(lab.journal_root(), table.run).state != "committed":
         return plan, Journal.resume(lab.journal_root(), table.run, plan)
@@ -68,9 +68,11 @@ def _plan(lab: Lab, table: RunTable) -> Plan:
         metrics=table.metrics,
         decision=table.decision,
     )
+    for cell in made.cells:
+        _check_as_it_was(cell, table)
     return structs.replace(
         _kept(lab, table, made.digest),
-        cells=tuple(_as_it_was(cell, table) for cell in made.cells),
+        cells=made.cells,
         chains=made.chains,
     )
 
@@ -92,15 +94,14 @@ def _column(lab: Lab, table: RunTable, variant: Variant) -> ColumnSpec:
     )
 
 
-def _as_it_was(cell: Cell, table: RunTable) -> Cell:
-    """A cell, which has to be the one that the run had: an answer under another key would be of another question."""
+def _check_as_it_was(cell: Cell, table: RunTable) -> None:
+    """A cell has to be the one that the run had: an answer under another key would be of another question."""
     outcome = table.outcome(cell.column, cell.example, cell.trial)
     if outcome is not None and outcome.fault is None and outcome.key != cell.key:
         raise UsageFault(
             f"The run {table.run} was made by a promptlab that asked otherwise: its failed cells cannot be asked "
             "alone. Run it again instead."
         )
-    return cell
 
 
 def _kept(lab: Lab, table: RunTable, digest: str) -> Plan:
@@ -124,7 +125,6 @@ def _kept(lab: Lab, table: RunTable, digest: str) -> Plan:
         trials=table.trials,
         metrics=table.metrics,
         decision=table.decision,
-        cells=(),
         sources=read_inputs(lab.repository(), record, _paths(table)),
         prompts={name: files[prompt_file(name)] for name in sorted(versions | set(judges.values()))},
         judges=judges,

@@ -47,9 +47,7 @@ class Watching:
 
     @property
     def progress(self) -> Progress:
-        return Progress(
-            total=len(self.plan.cells), done=self._following.done, failed=self._following.failed, model=""
-        )
+        return Progress(total=self.plan.size, done=self._following.done, failed=self._following.failed, model="")
 
     def look(self) -> bool:
         """Take in what is new; False once the run has ended.

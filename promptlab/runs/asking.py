@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import overload
 
@@ -179,18 +179,15 @@ async def arrived(inbox: asyncio.Queue[Outcome | None], most: int) -> list[Outco
     return batch
 
 
-def in_order(cells: Sequence[Cell], model: Model) -> list[Cell]:
-    """The order in which a model is asked.
+def in_order(columns: Sequence[Sequence[int]], model: Model) -> Iterator[int]:
+    """The order in which a model is asked for the cells of columns, by their numbers.
 
     A local one reads what the prompts of a column have in common once: column by column. An endpoint is asked in
     turn for each column, so that the grid fills evenly.
     """
     if not model.capabilities.elsewhere:
-        return list(cells)
-    columns: dict[str, list[Cell]] = {}
-    for cell in cells:
-        columns.setdefault(cell.column, []).append(cell)
-    return [cell for cell in chain.from_iterable(zip_longest(*columns.values())) if cell is not None]
+        return chain.from_iterable(columns)
+    return (number for number in chain.from_iterable(zip_longest(*columns)) if number is not None)
 
 
 class Fingerprints:

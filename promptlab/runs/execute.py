@@ -8,7 +8,7 @@ takes any time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ import msgspec
 
 from promptlab.errors import StorageFault
 from promptlab.models.values import Fault, Outcome, Preparing, Request, Written
-from promptlab.runs.asking import Reader, Turn, arrived, failed, in_order, requests_of
+from promptlab.runs.asking import Reader, Turn, arrived, failed, requests_of
 from promptlab.runs.control import Control, heard
 from promptlab.runs.keeping import AT_ONCE, Keeping
 from promptlab.runs.means import Means
@@ -199,13 +199,16 @@ class _Execution(Keeping):
         known = await asyncio.to_thread(self.journal.known)
         self.answers = known.answers
         resumed: list[CellDone] = []
+        problems: dict[str, str] = {}
         turn = Turn()
-        for cell in self.cells:
+        for number, cell in enumerate(self.cells):
             line = known.lines.get((cell.column, cell.example, cell.trial))
             if line is not None and line.outcome.key == cell.key:
                 resumed.append(CellDone(cell.column, cell.example, cell.trial, line.outcome, line.trace))
             else:
-                self.waiting.setdefault(cell.key, []).append(cell)
+                self.waiting.add(number, cell.key)
+                if cell.problem:
+                    problems[cell.key] = cell.problem
             await turn.take()
         self.events.put_nowait((Started(self.journal.run, self.plan, len(resumed)),))
         for done in resumed:
@@ -215,16 +218,11 @@ class _Execution(Keeping):
         # A crash may have come between two cells that share a key: the answer is here, so nobody is asked.
         shared = [done.outcome for done in resumed if done.outcome.key in self.waiting]
         await self._keep_all(msgspec.structs.replace(outcome, cached=True) for outcome in shared)
-        await self._keep_all(
-            failed(cell.key, Fault("template", cell.problem))
-            for cells in list(self.waiting.values())
-            for cell in cells
-            if cell.problem
-        )
+        await self._keep_all(failed(key, Fault("template", problem)) for key, problem in problems.items())
 
     async def _look_up(self) -> None:
         """Take what the cache has."""
-        keys = iter([key for key, cells in self.waiting.items() if cells[0].asks is not None])
+        keys = iter([key for key in self.waiting if not self._of_chain(key)])
         while not self.halted and (some := list(islice(keys, AT_ONCE))):
             found = await asyncio.to_thread(self.cache.get_many, some)
             await self._keep([found[key] for key in some if key in found])
@@ -256,7 +254,7 @@ class _Execution(Keeping):
             finally:
                 self.tally.end_model(name)
 
-    async def _ask_one(self, name: str, cells: Mapping[str, Cell], following: str) -> None:
+    async def _ask_one(self, name: str, cells: Sequence[Cell], following: str) -> None:
         """Ask one model; towards the end, have the following one ready."""
         left = len(cells)
         kept: list[CellDone] = []
@@ -268,25 +266,25 @@ class _Execution(Keeping):
             if following and left == min(_LAST, len(cells) - 1):
                 self._prepare(following)
 
-        requests = await requests_of(tuple(cells.values()), self.models[name])
-        async with aclosing(self._asked(name, cells, requests, write)) as coming:
+        requests = await requests_of(cells, self.models[name])
+        missing = (cell.key for cell in cells if cell.key in self.waiting)
+        async with aclosing(self._asked(name, requests, write, missing)) as coming:
             async for _ in coming:
                 done, kept[:] = kept[:], []
                 await self._written()
                 self._tell(done, name)
 
     async def _asked(
-        self, name: str, keys: Iterable[str], requests: Sequence[Request], write: Callable[[Outcome], None]
+        self, name: str, requests: Sequence[Request], write: Callable[[Outcome], None], missing: Iterator[str]
     ) -> AsyncGenerator[list[Outcome], None]:
         """What a model answers, as it arrives, and a fault for each answer that never came. Less when halted.
 
         Args:
-            keys: Of the requests.
             write: Journals an outcome; called for each at the moment it comes.
+            missing: Looked at when no further answer comes: the keys whose outcomes were not written.
         """
         if not requests or self.halted:
             return
-        left = dict.fromkeys(keys)
         model = self.models[name]
         # A model of this machine also says when its process died, which is told in every run.
         watch = partial(self._hear, name) if self.watched or not model.capabilities.elsewhere else None
@@ -295,8 +293,6 @@ class _Execution(Keeping):
             while batch := await arrived(reader.inbox, AT_ONCE):
                 self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
                 self._notice(*filter(None, (self.fingerprints.changed(name, outcome) for outcome in batch)))
-                for outcome in batch:
-                    left.pop(outcome.key, None)
                 yield batch
                 self._remember_soon()
                 await asyncio.sleep(_TOGETHER)
@@ -309,19 +305,10 @@ class _Execution(Keeping):
             raise result
         if not self.halted and not self.spent and not isinstance(result, BaseException):
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
-            missing = iter(left)
             while some := [failed(key, fault) for key in islice(missing, AT_ONCE)]:
                 for outcome in some:
                     write(outcome)
                 yield some
-
-    def _chains(self, name: str) -> list[Cell]:
-        """The cells of a model that are chains without an outcome."""
-        return [
-            cell
-            for cell in self.cells
-            if cell.column in self.plan.chains and cell.key in self.waiting and self.model_of[cell.column] == name
-        ]
 
     async def _walk(self, name: str, cells: Sequence[Cell]) -> None:
         """Take the chains of one model to their ends, all of them together."""
@@ -358,7 +345,12 @@ class _Execution(Keeping):
         self._remember_answers(known, wanted)
         yield known
         found = await asyncio.to_thread(self.cache.get_many, left) if left else {}
-        write = partial(self._write_answer, wanted)
+        written = set[str]()
+
+        def write(outcome: Outcome) -> None:
+            written.add(outcome.key)
+            self._write_answer(wanted, outcome)
+
         for outcome in found.values():
             write(outcome)
         await self._written()
@@ -367,7 +359,8 @@ class _Execution(Keeping):
         left = [key for key in left if key not in found]
         if not left or self.halted or self.spent:
             return
-        async with aclosing(self._asked(name, left, [wanted[key][0] for key in left], write)) as coming:
+        missing = (key for key in left if key not in written)
+        async with aclosing(self._asked(name, [wanted[key][0] for key in left], write, missing)) as coming:
             async for batch in coming:
                 await self._written()
                 self._remember_answers(batch, wanted)
@@ -379,11 +372,6 @@ class _Execution(Keeping):
         if isinstance(model, Preparing) and self._left(name):
             model.prepare()
 
-    def _left(self, name: str) -> dict[str, Cell]:
-        """What is left to ask of a model: each key once, with a cell of it."""
-        cells = [cell for cell in self.cells if self.model_of[cell.column] == name and cell.key in self.waiting]
-        return {cell.key: cell for cell in in_order(cells, self.models[name]) if cell.asks is not None}
-
     def _hear(self, name: str, news: Written) -> None:
         """A model tells how far it is."""
         if news.died:
@@ -393,7 +381,7 @@ class _Execution(Keeping):
         texts = [
             CellText(cell.column, cell.example, cell.trial, text)
             for key, text in news.texts
-            for cell in self.waiting.get(key, ())
+            for cell in self.waiting.cells(key)
         ] + self.under_way.texts(dict(news.texts))
         if texts:
             self.events.put_nowait(texts)

@@ -2,7 +2,7 @@
 
     <root>/runs/<run id>/
         run.json         a StoredRun: what a list of runs shows; written last, so a folder without it is no run
-        plan.json        the Plan without its requests: reopens the run without the workspace
+        plan.json        the Plan without its cells: reopens the run without the workspace
         outcomes.jsonl   one JournalLine a line, appended only
         state            "running <pid> <host> <start>", "partial", "complete" or "committed <tag>"
         metrics.jsonl    what was measured on it, once it ended: the lab's own lines
@@ -43,7 +43,7 @@ from promptlab.runs.storage import (
     write_all,
 )
 from promptlab.runs.stored import Journalled, find_resumable, read_lines, read_run, run_folder
-from promptlab.runs.values import Cell, CellId, JournalLine, Plan, StoredRun
+from promptlab.runs.values import CellId, JournalLine, Plan, StoredRun
 
 QUICK = 0.01
 """Seconds: a write that takes longer is none to be waited for by a loop that others wait for, too."""
@@ -192,14 +192,13 @@ class Journal:
             evalset=plan.evalset,
             examples=len(plan.examples),
             trials=plan.trials,
-            cells=len(plan.cells),
+            cells=plan.size,
             columns=tuple(variant.label for variant in plan.variants),
             digest=plan.digest,
         )
-        bare = msgspec.structs.replace(plan, cells=tuple(map(_without_asks, plan.cells)))
         forget(self.folder)
         state = f"running {os.getpid()} {socket.gethostname()} {int(time.time())}\n"
-        replace_file(self.folder / "plan.json", _encoder.encode(bare))
+        replace_file(self.folder / "plan.json", _encoder.encode(msgspec.structs.replace(plan, cells=())))
         replace_file(self.folder / "state", state.encode())
         replace_file(self.folder / "run.json", _encoder.encode(stored))
 
@@ -260,7 +259,3 @@ def _lock(folder: Path) -> int:
     if lock is None:
         raise UsageFault(f"Run {folder.name} is being written by another promptlab. Wait for it, or stop it first.")
     return lock
-
-
-def _without_asks(cell: Cell) -> Cell:
-    return Cell(cell.column, cell.example, cell.trial, cell.key, None, cell.problem)

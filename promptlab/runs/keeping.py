@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from promptlab.models.values import Outcome
-from promptlab.runs.asking import Fingerprints, Reader
+from promptlab.runs.asking import Fingerprints, Reader, in_order
+from promptlab.runs.cells import Some, Waiting
 from promptlab.runs.chains.calls import Calls
 from promptlab.runs.chains.under_way import UnderWay
 from promptlab.runs.means import Means
@@ -33,8 +34,7 @@ _CACHE_EVERY = 2.0
 class Keeping:
     """One run: what it waits for, and what it keeps.
 
-    ``waiting`` holds the cells without an outcome by key: all cells of a key share its answer. ``answers`` holds what
-    steps of chains were answered so far, by key.
+    ``waiting`` holds the cells without an outcome, ``answers`` what steps of chains were answered so far, by key.
     """
 
     def __init__(self, plan: Plan, means: Means, part: Sequence[Cell] | None) -> None:
@@ -50,7 +50,7 @@ class Keeping:
         self.events: asyncio.Queue[Sequence[RunEvent] | None] = asyncio.Queue()
         self.tally = Tally(len(self.cells), means.currencies, time.monotonic)
         self.model_of = {variant.column: variant.model for variant in plan.variants}
-        self.waiting: dict[str, list[Cell]] = {}
+        self.waiting = Waiting(self.cells)
         self.answers: dict[str, Outcome] = {}
         self.under_way = UnderWay()
         self.calls = Calls(self.cells, plan.chains)
@@ -66,6 +66,28 @@ class Keeping:
         self.readers: dict[str, Reader] = {}
         self.noticed: set[str] = set()
         self.retried: int = 0
+
+    def _left(self, name: str) -> Sequence[Cell]:
+        """What is left to ask of a model: a cell of each key, in the order in which they are asked."""
+        columns: dict[str, list[int]] = {}
+        for key in self.waiting:
+            for number in self.waiting.numbers(key):
+                cell = self.cells[number]
+                if self.model_of[cell.column] == name and cell.asks is not None:
+                    columns.setdefault(cell.column, []).append(number)
+                    break
+        return Some(self.cells, in_order(list(columns.values()), self.models[name]))
+
+    def _chains(self, name: str) -> list[Cell]:
+        """The cells of a model that are chains without an outcome."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.column in self.plan.chains and cell.key in self.waiting and self.model_of[cell.column] == name
+        ]
+
+    def _of_chain(self, key: str) -> bool:
+        return bool(self.plan.chains) and self.waiting.cells(key)[0].column in self.plan.chains
 
     async def _keep_all(self, outcomes: Iterable[Outcome], model: str = "") -> None:
         rest = iter(outcomes)
@@ -125,12 +147,12 @@ class Keeping:
 
     def _shares(self, outcome: Outcome, model: str) -> list[tuple[Cell, Outcome]]:
         """The waiting cells that an outcome is for. All but the first have it for nothing."""
-        cells = self.waiting.pop(outcome.key, [])
+        if outcome.fault is not None and model:
+            own = self.waiting.take(outcome.key, lambda cell: self.model_of[cell.column] == model)
+            return [(cell, outcome) for cell in own]
+        cells = self.waiting.take(outcome.key)
         if outcome.fault is not None:
-            others = [cell for cell in cells if model and self.model_of[cell.column] != model]
-            if others:
-                self.waiting[outcome.key] = others
-            return [(cell, outcome) for cell in cells if not model or self.model_of[cell.column] == model]
+            return [(cell, outcome) for cell in cells]
         copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
         return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
 
@@ -153,7 +175,7 @@ class Keeping:
         """Journal the outcomes of chains with their traces, then tell."""
         done = [CellDone(cell.column, cell.example, cell.trial, outcome, trace) for cell, outcome, trace in ended]
         for cell, _, _ in ended:
-            self.waiting.pop(cell.key, None)
+            self.waiting.take(cell.key)
         await asyncio.to_thread(self.journal.append, lines_of(done))
         self._tell(done, model)
 

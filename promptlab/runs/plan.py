@@ -7,9 +7,8 @@ journal, and a changed prompt, model or parameter never is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from itertools import chain
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +16,7 @@ from msgspec import Struct
 from promptlab.errors import UsageFault
 from promptlab.models.values import Capabilities, Constraint
 from promptlab.runs.asks import Asks, encoded, seed_of
+from promptlab.runs.cells import Cells, ColumnCells
 from promptlab.runs.values import Cell, Plan, Variant
 from promptlab.workspace.faults import TemplateFault
 from promptlab.workspace.templates import render
@@ -85,7 +85,7 @@ def make_plan(
     metrics = tuple(evalset.metrics if metrics is None else metrics)
     _check(evalset, examples, columns, trials)
     variants = tuple(_variant(_letter(index), column) for index, column in enumerate(columns))
-    cells = tuple(_cells(examples, columns, variants, trials))
+    cells = _cells(examples, columns, variants, trials)
     base = _baseline(baseline, variants)
     return Plan(
         subject=_subject(columns, evalset),
@@ -121,7 +121,7 @@ def cell_key(
     asked = {"logprobs": logprobs, "choice_probabilities": choice_probabilities or None}
     beside = {name: value for name, value in asked.items() if value is not None}
     column = _column_part(identity, params, constraint) + (encoded(beside) if beside else b"")
-    return _key(column, encoded(tuple(messages)), params.seed, trial)
+    return _key(column, encoded(tuple(messages)), params.seed, trial).hex()
 
 
 def cell_seed(messages: Sequence[Message], seed: int, trial: int = 0) -> int:
@@ -157,8 +157,8 @@ def _column_part(identity: str, params: Params, constraint: Constraint | None) -
     return encoded((_KEY_FORMAT, identity, given, constraint))
 
 
-def _key(column: bytes, messages: bytes, seed: int, trial: int) -> str:
-    return sha256(b"%b%b[%d,%d]\n" % (column, messages, seed + trial, trial)).hexdigest()
+def _key(column: bytes, messages: bytes, seed: int, trial: int) -> bytes:
+    return sha256(b"%b%b[%d,%d]\n" % (column, messages, seed + trial, trial)).digest()
 
 
 def _check(evalset: EvalSet, examples: Sequence[Example], columns: Sequence[ColumnSpec], trials: int) -> None:
@@ -207,7 +207,7 @@ def _variant(letter: str, column: ColumnSpec) -> Variant:
 
 def _cells(
     examples: Sequence[Example], columns: Sequence[ColumnSpec], variants: Sequence[Variant], trials: int
-) -> Iterator[Cell]:
+) -> Cells:
     """Model by model, so that one at a time is resident; then version by version, which share a prompt prefix."""
     models = {column.model: place for place, column in reversed(list(enumerate(columns)))}
     pairs = sorted(zip(columns, variants, strict=True), key=lambda pair: models[pair[0].model])
@@ -220,8 +220,8 @@ def _cells(
         for example in examples:
             filled = _fill(alike[0].prompt, example)
             for column in alike:
-                column.add(example.id, filled, trials)
-    return chain.from_iterable(column.cells for column in made)
+                column.add(filled, trials)
+    return Cells([column.cells for column in made], tuple(by_id), trials)
 
 
 def _fill(prompt: Prompt, example: Example) -> _Filled:
@@ -240,19 +240,16 @@ class _Column:
 
     def __init__(self, spec: ColumnSpec, letter: str, examples: dict[str, Example]) -> None:
         constraint = constraint_for(spec.prompt, spec.capabilities)
+        asks = None if spec.prompt.steps else Asks(spec.prompt, spec.params, constraint, examples)
         self.prompt = spec.prompt
-        self.cells: list[Cell] = []
-        self._letter = letter
+        self.cells = ColumnCells(letter, asks)
         self._seed = spec.params.seed
         self._part = _column_part(spec.identity, spec.params, constraint)
-        self._asks = None if spec.prompt.steps else Asks(spec.prompt, spec.params, constraint, examples)
 
-    def add(self, example: str, filled: _Filled, trials: int) -> None:
-        """The cells of one example."""
-        asks = None if filled.problem else self._asks
+    def add(self, filled: _Filled, trials: int) -> None:
+        """The cells of the next example."""
         for trial in range(trials):
-            key = _key(self._part, filled.encoded, self._seed, trial)
-            self.cells.append(Cell(self._letter, example, trial, key, asks, filled.problem))
+            self.cells.add(_key(self._part, filled.encoded, self._seed, trial), filled.problem)
 
 
 def _baseline(asked: str, variants: Sequence[Variant]) -> str:

@@ -6,6 +6,7 @@ part of a cycle, and walking over all of them would hold up the screen for tens 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -56,7 +57,7 @@ class Cell(Struct, frozen=True, omit_defaults=True, gc=False):
     """One variant on one example, one trial.
 
     Attributes:
-        asks: Of its column. None for a chain, which asks step by step, where there is a problem, and in the journal.
+        asks: Of its column. None for a chain, which asks step by step, and where there is a problem.
         problem: Why the template could not be rendered, or "".
     """
 
@@ -93,6 +94,7 @@ class Plan(Struct, frozen=True):
         digest: Hash over all cell keys, metrics and decision: two equal plans do the same work.
         baseline: Column that the others are compared with.
         sources: Path relative to the workspace root to bytes of every input file, exactly as used.
+        cells: What is to be done; none in the journal, where a plan is for looking at what was.
         prompts: ``name@content`` to the bytes of the prompt file of every column, old versions and judges included.
         judges: Name of each judge metric to the ``name@content`` of its judge.
         judge_models: Name of each metric that a model judges or embeds for to the identity of that model.
@@ -111,14 +113,19 @@ class Plan(Struct, frozen=True):
     trials: int
     metrics: tuple[MetricSpec, ...]
     decision: Decision
-    cells: tuple[Cell, ...]
     sources: dict[str, bytes]
+    cells: Sequence[Cell] = ()
     prompts: dict[str, bytes] = {}
     judges: dict[str, str] = {}
     judge_models: dict[str, str] = {}
     currency: str = ""
     sequential: Sequential | None = None
     chains: dict[str, Prompt] = {}
+
+    @property
+    def size(self) -> int:
+        """How many cells it has, also where they are not there."""
+        return len(self.variants) * len(self.examples) * self.trials
 
 
 class JournalLine(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -50,7 +50,7 @@ class Job:
         self.plan = plan
         self.table: RunTable = lab.table(plan)
         self.scratch = scratch
-        self.progress = Progress(total=len(plan.cells))
+        self.progress = Progress(total=plan.size)
         self.texts: dict[CellId, str] = {}
         self.heard = 0
         self.reason = ""

@@ -20,7 +20,7 @@ class Calls:
         of_column = {column: calls_of(chain) for column, chain in chains.items()}
         self._chains: dict[CellId, int] = {
             (cell.column, cell.example, cell.trial): of_column[cell.column]
-            for cell in cells
+            for cell in (cells if chains else ())
             if cell.column in of_column
         }
         self.left = len(cells) - len(self._chains) + sum(self._chains.values())
