@@ -78,10 +78,11 @@ def build(
         sources=_sources(workspace, ordered, evalset, metrics) | {file: one.data for file, one in code.items()},
     )
     plan = _with_judges(workspace, plan, model_of)
+    whole = plan.examples is evalset.examples and not request.inputs
     plan = structs.replace(
         plan,
         # Of the examples that are run: a sample is other cases than the whole eval set.
-        evalset_content=examples_hash(plan.examples),
+        evalset_content=evalset.content if whole else examples_hash(plan.examples),
         variants=_labelled(plan.variants, request),
         prompts=plan.prompts | {_version(subject.prompt): subject.whole for subject in ordered},
         currency=_currency(workspace, (model.name for model in models)),

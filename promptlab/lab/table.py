@@ -17,6 +17,7 @@ from promptlab.runs.traces import Trace
 from promptlab.runs.values import Plan, Sequential, Variant
 from promptlab.scoring.replies import EVEN
 from promptlab.scoring.values import MetricInfo, Score
+from promptlab.workspace.packed import held, ids_of
 from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
 
 RunState = Literal["running", "complete", "partial", "cancelled"]
@@ -69,7 +70,7 @@ class RunTable:
         self.subject = subject
         self.evalset = evalset
         self.evalset_content = evalset_content
-        self.examples = tuple(examples)
+        self.examples = held(examples)
         self.variants = tuple(variants)
         self.baseline = baseline
         self.trials = trials
@@ -85,7 +86,7 @@ class RunTable:
         self.versions = {name: info.version for name, info in self.infos.items()}
         self.primary = decision.primary or next(iter(self.infos), "")
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
-        self._places = Places([one.column for one in self.variants], [one.id for one in self.examples], trials)
+        self._places = Places([one.column for one in self.variants], ids_of(self.examples), trials)
         self._outcomes = Answers(len(self._places))
         self._scores: list[dict[str, Score] | None] = [None] * (len(self._places) + 1)
         self._alike: dict[tuple[Score, ...], dict[str, Score]] = {}
@@ -269,7 +270,7 @@ class RunTable:
     def values(self, column: str, metric: str) -> dict[str, float | None]:
         """Example id to value for every example that has an outcome in the column."""
         metric, known = metric or self.primary, self._scores[self._places.column(column)][:: self.trials]
-        places = ((example.id, scores) for example, scores in zip(self.examples, known, strict=False))
+        places = zip(ids_of(self.examples), known, strict=False)
         if self.trials > 1 or self._together:
             return {id: self.value(column, id, metric) for id, scores in places if scores is not None}
         found = ((id, scores.get(metric)) for id, scores in places if scores is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 import msgspec
@@ -21,7 +22,7 @@ class Asks(Struct, frozen=True):
     prompt: Prompt
     params: Params
     constraint: Constraint | None
-    examples: dict[str, Example]
+    examples: Mapping[str, Example]
 
     def request(self, key: str, example: str, trial: int) -> Request:
         """The request of one cell. The prompt could be filled with its example before, so it can now."""

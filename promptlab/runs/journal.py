@@ -44,6 +44,7 @@ from promptlab.runs.storage import (
 )
 from promptlab.runs.stored import Journalled, find_resumable, read_lines, read_run, run_folder
 from promptlab.runs.values import CellId, JournalLine, Plan, StoredRun
+from promptlab.workspace.packed import PackedExamples
 
 QUICK = 0.01
 """Seconds: a write that takes longer is none to be waited for by a loop that others wait for, too."""
@@ -51,7 +52,14 @@ QUICK = 0.01
 SYNC_EVERY = 0.5
 """Seconds between two fsyncs at least: only a power cut, not a crash, can lose what was written since the last."""
 
-_encoder = msgspec.json.Encoder()
+
+def _json_of(value: object) -> msgspec.Raw:
+    if isinstance(value, PackedExamples):
+        return value.json
+    raise TypeError(type(value))
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_json_of)
 
 
 class Journal:

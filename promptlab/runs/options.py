@@ -68,7 +68,7 @@ def override_steps(chain: Prompt, overrides: Sequence[tuple[str, str]]) -> Promp
     return structs.replace(chain, steps=tuple(map(changed, chain.steps))) if wanted else chain
 
 
-def choose_examples(evalset: EvalSet, sample: int | None = None, only: Sequence[str] = ()) -> tuple[Example, ...]:
+def choose_examples(evalset: EvalSet, sample: int | None = None, only: Sequence[str] = ()) -> Sequence[Example]:
     """The examples that a run asks for, in the order of the eval set.
 
     Args:

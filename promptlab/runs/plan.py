@@ -19,6 +19,7 @@ from promptlab.runs.asks import Asks, encoded, seed_of
 from promptlab.runs.cells import Cells, ColumnCells
 from promptlab.runs.values import Cell, Plan, Variant
 from promptlab.workspace.faults import TemplateFault
+from promptlab.workspace.packed import PackedExamples, by_id, held, ids_of
 from promptlab.workspace.templates import render
 from promptlab.workspace.values import Decision, EvalSet, Example, Message, MetricSpec, Params, Prompt
 
@@ -83,6 +84,7 @@ def make_plan(
     decision = decision or evalset.decision
     trials = decision.trials if trials is None else trials
     metrics = tuple(evalset.metrics if metrics is None else metrics)
+    examples = held(examples)
     _check(evalset, examples, columns, trials)
     variants = tuple(_variant(_letter(index), column) for index, column in enumerate(columns))
     cells = _cells(examples, columns, variants, trials)
@@ -92,7 +94,7 @@ def make_plan(
         digest=_digest(cells, variants, (evalset.name, evalset.content, metrics, decision, trials, base)),
         evalset=evalset.name,
         evalset_content=evalset.content,
-        examples=tuple(examples),
+        examples=examples,
         variants=variants,
         baseline=base,
         trials=trials,
@@ -168,7 +170,7 @@ def _check(evalset: EvalSet, examples: Sequence[Example], columns: Sequence[Colu
         raise UsageFault(f"There is nothing to run: no examples are left of eval set {evalset.name}.")
     if trials < 1:
         raise UsageFault(f"The number of trials must be at least 1, not {trials}.")
-    for example in examples:
+    for example in examples if not isinstance(examples, PackedExamples) else ():
         try:
             msgspec.json.encode(example)
         except UnicodeEncodeError:
@@ -211,9 +213,9 @@ def _cells(
     """Model by model, so that one at a time is resident; then version by version, which share a prompt prefix."""
     models = {column.model: place for place, column in reversed(list(enumerate(columns)))}
     pairs = sorted(zip(columns, variants, strict=True), key=lambda pair: models[pair[0].model])
-    by_id = {example.id: example for example in examples}
     of_content: dict[str, list[_Column]] = {}
-    made = [_Column(column, variant.column, by_id) for column, variant in pairs]
+    named = by_id(examples)
+    made = [_Column(column, variant.column, named) for column, variant in pairs]
     for column in made:
         of_content.setdefault(column.prompt.content, []).append(column)
     for alike in of_content.values():
@@ -221,7 +223,7 @@ def _cells(
             filled = _fill(alike[0].prompt, example)
             for column in alike:
                 column.add(filled, trials)
-    return Cells([column.cells for column in made], tuple(by_id), trials)
+    return Cells([column.cells for column in made], ids_of(examples), trials)
 
 
 def _fill(prompt: Prompt, example: Example) -> _Filled:
@@ -238,7 +240,7 @@ def _fill(prompt: Prompt, example: Example) -> _Filled:
 class _Column:
     """A column whose cells are being laid out, one example after the other. No text of theirs is kept."""
 
-    def __init__(self, spec: ColumnSpec, letter: str, examples: dict[str, Example]) -> None:
+    def __init__(self, spec: ColumnSpec, letter: str, examples: Mapping[str, Example]) -> None:
         constraint = constraint_for(spec.prompt, spec.capabilities)
         asks = None if spec.prompt.steps else Asks(spec.prompt, spec.params, constraint, examples)
         self.prompt = spec.prompt

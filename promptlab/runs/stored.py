@@ -14,6 +14,7 @@ from promptlab.errors import NotFound, StorageFault, UsageFault
 from promptlab.models.values import Outcome
 from promptlab.runs.storage import faults_of, is_locked, replace_file
 from promptlab.runs.values import CellId, JournalLine, Plan, StoredRun
+from promptlab.workspace.packed import held
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
@@ -84,11 +85,12 @@ def read_plan(root: Path, run: str) -> Plan:
     """
     folder = run_folder(root, run)
     try:
-        return msgspec.json.decode((folder / "plan.json").read_bytes(), type=Plan)
+        plan = msgspec.json.decode((folder / "plan.json").read_bytes(), type=Plan)
     except FileNotFoundError:
         raise NotFound(f"There is no run {run} in the journal. `promptlab runs` lists them.") from None
     except ValueError as error:
         raise _damaged(folder / "plan.json", error) from error
+    return msgspec.structs.replace(plan, examples=held(plan.examples))
 
 
 def read_outcomes(root: Path, run: str) -> Journalled:

@@ -107,7 +107,7 @@ class Plan(Struct, frozen=True):
     digest: str
     evalset: str
     evalset_content: str
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     variants: tuple[Variant, ...]
     baseline: str
     trials: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from promptlab.errors import InvalidFile, Problem, PromptlabError
 from promptlab.workspace import sheet as check
 from promptlab.workspace.identity import examples_hash
+from promptlab.workspace.packed import held
 from promptlab.workspace.scan import KeyPath
 from promptlab.workspace.sheet import Check, Expected, Sheet, toml_sheet
 from promptlab.workspace.toml import decode, did_you_mean, show_path, shown
@@ -36,7 +37,7 @@ def parse_evalset(data: bytes, name: str, source: str, read: Read) -> EvalSet:
     metrics = _metrics(sheet, top.get("metrics", []))
     decision = _decision(sheet, top.get("decision", {}), [metric.name for metric in metrics])
     files = (source,)
-    examples: list[Example] = []
+    examples: Sequence[Example] = ()
     raw = top.get("examples")
     problems: list[Problem] = []
     if isinstance(raw, str):
@@ -56,34 +57,34 @@ def parse_evalset(data: bytes, name: str, source: str, read: Read) -> EvalSet:
         content=examples_hash(examples),
         source=source,
         files=files,
-        examples=tuple(examples),
+        examples=examples,
         metrics=tuple(metrics),
         decision=msgspec.convert(decision, Decision),
         description=cast("str", top.get("description", "")),
     )
 
 
-def _inline(sheet: Sheet, raw: object) -> list[Example]:
+def _inline(sheet: Sheet, raw: object) -> Sequence[Example]:
     items = check.items(raw)
     if not items:
         expected = '`[[examples]]` tables, or the name of a file such as "cases.jsonl"'
         sheet.problem(("examples",), f"Expected {expected}, got {check.kind(raw)}.", "Add at least one example.")
-        return []
+        return ()
     numbered = [(("examples", index), item) for index, item in enumerate(items)]
-    return _examples(sheet, numbered)
+    return held(_examples(sheet, numbered))
 
 
-def _read_jsonl(sheet: Sheet, named: str, file: str, read: Read) -> tuple[list[Example], list[Problem]]:
+def _read_jsonl(sheet: Sheet, named: str, file: str, read: Read) -> tuple[Sequence[Example], list[Problem]]:
     """The examples of a JSONL file, and what is wrong with them. Empty lines are skipped."""
     try:
         text = decode(read(named), file)
     except InvalidFile as fault:
-        return [], list(fault.problems)
+        return (), list(fault.problems)
     except (PromptlabError, OSError) as fault:
         sheet.problem(("examples",), f"The file `{shown(named)}` cannot be read: {shown(str(fault), 200)}")
-        return [], []
+        return (), []
     lines = Sheet(file, _jsonl_place)
-    examples = _examples(lines, _parsed(lines, text))
+    examples = held(_examples(lines, _parsed(lines, text)))
     problems = lines.problems()
     if not examples and not problems:
         problems = [Problem("The file has no examples.", file, hint="Add at least one line.")]
@@ -117,8 +118,7 @@ def _jsonl_place(path: KeyPath, below: int) -> tuple[int, str]:
     return int(path[0]), show_path(path[1:])
 
 
-def _examples(sheet: Sheet, numbered: Iterable[tuple[KeyPath, object]]) -> list[Example]:
-    examples: list[Example] = []
+def _examples(sheet: Sheet, numbered: Iterable[tuple[KeyPath, object]]) -> Iterator[Example]:
     first: dict[str, KeyPath] = {}
     for path, item in numbered:
         values = sheet.table(item, path, _EXAMPLE, required=("id",))
@@ -132,8 +132,7 @@ def _examples(sheet: Sheet, numbered: Iterable[tuple[KeyPath, object]]) -> list[
             sheet.problem((*path, "id"), message, "Give each example its own id.")
             continue
         first[id] = path
-        examples.append(msgspec.convert(values, Example))
-    return examples
+        yield msgspec.convert(values, Example)
 
 
 def _metrics(sheet: Sheet, raw: object) -> list[MetricSpec]:

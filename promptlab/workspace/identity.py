@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
+from promptlab.workspace.packed import ids_of
 from promptlab.workspace.values import Example
 
 DOCUMENTATION = frozenset({"description", "owner", "labels", "notes", "id", "evalset", "export"})
@@ -29,11 +31,13 @@ def content_hash(parsed: Mapping[str, object]) -> str:
     return _digest(_PROMPT_RULE, {key: value for key, value in parsed.items() if key not in DOCUMENTATION})
 
 
-def examples_hash(examples: Iterable[Example]) -> str:
+def examples_hash(examples: Sequence[Example]) -> str:
     """The hash of a set of examples: 12 hex digits. Their order does not count: it is the same set of cases."""
-    ordered = sorted(examples, key=lambda example: example.id)
+    ids = ids_of(examples)
+    order = iter(sorted(range(len(ids)), key=ids.__getitem__))
     # Some at a time, as one list: a hundred thousand examples are not written down three times over in memory.
-    parts = (_canonical(msgspec.to_builtins(ordered[at : at + _AT_ONCE])) for at in range(0, len(ordered), _AT_ONCE))
+    some = iter(lambda: [examples[at] for at in islice(order, _AT_ONCE)], [])
+    parts = (_canonical(msgspec.to_builtins(each)) for each in some)
     digest = hashlib.sha256(_EXAMPLES_RULE.encode() + b"[")
     for index, part in enumerate(parts):
         digest.update((b"," if index else b"") + part[1:-1])

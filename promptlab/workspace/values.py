@@ -6,6 +6,7 @@ Every value is immutable. JSON-like content (a variable's value, a schema) is ty
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -308,7 +309,7 @@ class EvalSet(Struct, frozen=True):
     content: str
     source: str
     files: tuple[str, ...]
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     metrics: tuple[MetricSpec, ...] = ()
     decision: Decision = Decision()
     description: str = ""

@@ -14,6 +14,7 @@ from promptlab.models.values import Model, Outcome, Request
 from promptlab.runs.chains.walk import Walk
 from promptlab.runs.chains.work import Asker, Grades
 from promptlab.runs.values import Cell, Plan, StepProgress
+from promptlab.workspace.packed import by_id
 
 Wanted = dict[str, tuple[Request, Cell, str]]
 """By key: what is to be asked, and the first cell and step that want it."""
@@ -29,7 +30,7 @@ _AT_ONCE = 50
 
 def walks_of(plan: Plan, cells: Sequence[Cell], model: Model, grades: Grades) -> dict[Cell, Walk]:
     """The chains of cells at their beginning. All the cells are on the same model."""
-    examples = {example.id: example for example in plan.examples}
+    examples = by_id(plan.examples)
     variants = {variant.column: variant for variant in plan.variants}
     walks: dict[Cell, Walk] = {}
     for cell in cells:
