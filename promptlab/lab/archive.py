@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TypeVar, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from promptlab.models.values import Outcome, Usage
 from promptlab.runs.traces import Trace
 from promptlab.runs.values import JournalLine, Plan, Sequential, Variant
 from promptlab.scoring.values import MetricInfo, Reply, Score
+from promptlab.workspace.packed import ids_of
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings_values import StoreOutputs
 from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
@@ -26,6 +28,7 @@ FORMAT = 1
 Line = TypeVar("Line")
 RUN, METRICS, OUTPUTS, EXAMPLES = "run.toml", "metrics.jsonl", "outputs.jsonl", "examples.jsonl"
 TRACES = "traces.jsonl"
+_AT_ONCE = 500
 
 
 class MetricsLine(Struct, omit_defaults=True):
@@ -93,8 +96,6 @@ def pack(table: RunTable, plan: Plan, store: StoreOutputs = "all") -> dict[str, 
     """File name to bytes. Lines are sorted by example, so that two runs differ only where they differ."""
     import tomli_w
 
-    lines = [_without_text(table, *pair) if _withheld(table, pair[1], store) else pair for pair in _lines(table)]
-
     head = RunHead(
         format=FORMAT,
         run=table.run,
@@ -118,12 +119,28 @@ def pack(table: RunTable, plan: Plan, store: StoreOutputs = "all") -> dict[str, 
     plain = cast("dict[str, object]", _without_none(msgspec.to_builtins(head)))
     return {
         RUN: tomli_w.dumps(plain).encode(),
-        METRICS: _jsonl(line for line, _ in lines),
-        OUTPUTS: _jsonl(line for _, line in lines),
-        EXAMPLES: _jsonl(table.examples),
-        **({TRACES: traces} if (traces := _jsonl(_traces(table, lines))) else {}),
+        EXAMPLES: b"".join(_jsonl(table.examples)),
+        **_cells(table, store),
         **{prompt_file(name): data for name, data in plan.prompts.items()},
     }
+
+
+def _cells(table: RunTable, store: StoreOutputs) -> dict[str, bytes]:
+    """What there is of each cell; traces where there are any."""
+    found: dict[str, bytearray] = {METRICS: bytearray(), OUTPUTS: bytearray(), TRACES: bytearray()}
+
+    def put(file: str, line: Struct) -> None:
+        found[file] += msgspec.json.encode(line) + b"\n"
+
+    for metrics, output in _lines(table):
+        if _withheld(table, output, store):
+            metrics, output = _without_text(table, metrics, output)
+        put(METRICS, metrics)
+        put(OUTPUTS, output)
+        trace = table.trace(output.column, output.example, output.trial)
+        if trace is not None and output.outcome.stored:  # a trace holds the text and more
+            put(TRACES, TracesLine(output.column, output.example, trace, output.trial))
+    return {file: bytes(data) for file, data in found.items() if data or file != TRACES}
 
 
 def _withheld(table: RunTable, line: OutputsLine, store: StoreOutputs) -> bool:
@@ -149,8 +166,8 @@ def _without_text(table: RunTable, metrics: MetricsLine, output: OutputsLine) ->
     return msgspec.structs.replace(metrics, rows=rows), msgspec.structs.replace(output, outcome=outcome)
 
 
-def metrics_lines(table: RunTable) -> bytes:
-    """``metrics.jsonl`` of a table."""
+def metrics_lines(table: RunTable) -> Iterator[bytes]:
+    """``metrics.jsonl`` of a table, piece by piece."""
     return _jsonl(line for line, _ in _lines(table))
 
 
@@ -158,7 +175,7 @@ def reopen(plan: Plan, outcomes: Iterable[JournalLine], metrics: bytes) -> RunTa
     """A table from the journal of a run that is not saved.
 
     Args:
-        metrics: What ``metrics_lines`` gave when the run ended; cells that are not in it are scored again,
+        metrics: What ``metrics_lines`` wrote when the run ended; cells that are not in it are scored again,
             but for judges, whose scores are then missing.
     """
     table = RunTable.of_plan(plan)
@@ -245,17 +262,17 @@ def digest_of(files: Mapping[str, bytes]) -> str:
 
 
 def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
-    for example in sorted(table.examples, key=lambda example: example.id):
+    for example in sorted(ids_of(table.examples)):
         for variant in table.variants:
             for trial in range(table.trials):
-                outcome = table.outcome(variant.column, example.id, trial)
+                outcome = table.outcome(variant.column, example, trial)
                 if outcome is None:
                     continue
-                scores = table.trial_scores(variant.column, example.id, trial).values()
+                scores = table.trial_scores(variant.column, example, trial).values()
                 yield (
                     MetricsLine(
                         column=variant.column,
-                        example=example.id,
+                        example=example,
                         trial=trial,
                         scores={s.metric: s.value for s in scores if s.value is not None},
                         missing={s.metric: s.missing for s in scores if s.value is None},
@@ -268,7 +285,7 @@ def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
                     ),
                     OutputsLine(
                         column=variant.column,
-                        example=example.id,
+                        example=example,
                         trial=trial,
                         outcome=Outcome(
                             key=outcome.key,
@@ -280,14 +297,6 @@ def _lines(table: RunTable) -> Iterator[tuple[MetricsLine, OutputsLine]]:
                         ),
                     ),
                 )
-
-
-def _traces(table: RunTable, lines: Iterable[tuple[MetricsLine, OutputsLine]]) -> Iterator[TracesLine]:
-    """The traces of the cells whose text is stored: a trace holds that text and more."""
-    for _, line in lines:
-        trace = table.trace(line.column, line.example, line.trial)
-        if trace is not None and line.outcome.stored:
-            yield TracesLine(line.column, line.example, trace, line.trial)
 
 
 def _cell(line: OutputsLine, measured: MetricsLine | None, trace: Trace | None = None) -> CellScored:
@@ -318,8 +327,11 @@ def prompt_file(name: str) -> str:
     return "prompt-" + name.replace("/", "-").replace("@", "-").replace(":", "-") + ".toml"
 
 
-def _jsonl(lines: Iterable[Struct]) -> bytes:
-    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+def _jsonl(lines: Iterable[Struct]) -> Iterator[bytes]:
+    """A line for each of them, some at a time."""
+    rest = iter(lines)
+    while some := [msgspec.json.encode(line) for line in islice(rest, _AT_ONCE)]:
+        yield b"\n".join([*some, b""])
 
 
 def _read(data: bytes, line_type: type[Line]) -> Iterator[Line]:

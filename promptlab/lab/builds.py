@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from promptlab.lab.table import RunTable
+from promptlab.workspace.packed import ids_of
 
 
 def builds_of(table: RunTable, column: str) -> tuple[str, ...]:
     """The builds that gave a column's answers, in the order of the examples; none where nothing is said of them."""
     found: dict[str, None] = {}
-    for example in table.examples:
+    for example in ids_of(table.examples):
         for trial in range(table.trials):
-            outcome = table.outcome(column, example.id, trial)
+            outcome = table.outcome(column, example, trial)
             if outcome is not None and outcome.fingerprint:
                 found[outcome.fingerprint] = None
     return tuple(found)

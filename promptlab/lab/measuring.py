@@ -250,8 +250,8 @@ def _doubted(verdict: Verdict, doubt: str | None) -> Verdict:
     return structs.replace(verdict, status="INCONCLUSIVE", sentence=sentence)
 
 
-def _among(values: Mapping[str, float | None], among: Collection[str] | None) -> dict[str, float | None]:
-    return {example: value for example, value in values.items() if among is None or example in among}
+def _among(values: Mapping[str, float | None], among: Collection[str] | None) -> Mapping[str, float | None]:
+    return values if among is None else {example: value for example, value in values.items() if example in among}
 
 
 def _rows(

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,10 +47,16 @@ def write_all(file: int, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that, after a crash at any moment, it has its old content or the new one."""
+    replace_in_parts(path, (data,))
+
+
+def replace_in_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """As ``replace_file``, for content that need not be in memory at once."""
     draft = unfinished(path)
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_all(file, data)
+        for part in parts:
+            write_all(file, part)
         os.fsync(file)
     finally:
         os.close(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from promptlab.errors import NotFound, StorageFault, UsageFault
 from promptlab.models.values import Outcome
-from promptlab.runs.storage import faults_of, is_locked, replace_file
+from promptlab.runs.storage import faults_of, is_locked, replace_file, replace_in_parts
 from promptlab.runs.values import CellId, JournalLine, Plan, StoredRun
 from promptlab.workspace.packed import held
 
@@ -104,15 +104,18 @@ def read_outcomes(root: Path, run: str) -> Journalled:
         return read_lines(path)
 
 
-def keep_metrics(root: Path, run: str, data: bytes) -> None:
+def keep_metrics(root: Path, run: str, parts: Iterable[bytes]) -> None:
     """Keep what was scored beside the outcomes, so that judges need not be asked again.
+
+    Args:
+        parts: What is written, piece by piece.
 
     Raises:
         StorageFault: It cannot be written.
     """
     path = run_folder(root, run) / "metrics.jsonl"
     with faults_of(path):
-        replace_file(path, data)
+        replace_in_parts(path, parts)
 
 
 def read_metrics(root: Path, run: str) -> bytes:

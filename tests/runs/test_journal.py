@@ -300,10 +300,10 @@ def test_what_was_measured_is_kept_beside_the_outcomes(tmp_path: Path) -> None:
     run = stopped(tmp_path, small_plan(2))
     assert read_metrics(tmp_path, run) == b""
     for data in (b'{"exact":1}\n', b'{"exact":0}\n'):
-        keep_metrics(tmp_path, run, data)
+        keep_metrics(tmp_path, run, [data[:1], data[1:]])
         assert read_metrics(tmp_path, run) == data
     with pytest.raises(StorageFault, match="no such file or directory"):
-        keep_metrics(tmp_path, "20261121T120000Z-abcdef", b"")
+        keep_metrics(tmp_path, "20261121T120000Z-abcdef", [])
     remove(tmp_path, run)
 
 
