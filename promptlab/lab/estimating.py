@@ -117,9 +117,11 @@ async def estimate(lab: Lab, plan: Plan, cache: Cache, above: float | None = Non
     Raises:
         ModelFault: A model cannot be used at all.
     """
-    columns = [_column(lab, plan, variant, cache) for variant in plan.variants]
     table = lab.table(plan)
     judges = [one for one in _judges(lab, plan, table) if _prices(lab, one)]
+    if above is not None and not judges and not any(_price(lab, variant) for variant in plan.variants):
+        return None
+    columns = [_column(lab, plan, variant, cache) for variant in plan.variants]
     paid = [column for column in columns if column.price is not None]
     most = sum(map(_most, paid)) + sum(_judge_most(lab, plan, one) for one in judges)
     if above is not None and most <= above:
@@ -141,7 +143,7 @@ def _column(lab: Lab, plan: Plan, variant: Variant, cache: Cache) -> _Column:
     told = [key for key, one in cached.items() if one.usage.prompt and at_once(entry) == 1]
     return _Column(
         variant=variant,
-        price=entry.price if entry.gguf is None else None,
+        price=_price(lab, variant),
         samples=at_once(entry),
         chain=chain,
         answers=len(mine),
@@ -149,6 +151,11 @@ def _column(lab: Lab, plan: Plan, variant: Variant, cache: Cache) -> _Column:
         cached=set(cached),
         known=[(_size(mine[key]), cached[key].usage) for key in told],
     )
+
+
+def _price(lab: Lab, variant: Variant) -> Price | None:
+    entry = lab.settings.models[variant.model]
+    return entry.price if entry.gguf is None else None
 
 
 def _judges(lab: Lab, plan: Plan, table: RunTable) -> list[Judging]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T", bound=Hashable)
@@ -12,13 +12,19 @@ _MOST = 1000
 
 
 class Places:
-    """The numbers of cells: column by column, in it example by example, in it trial by trial."""
+    """The numbers of cells: column by column, in it example by example, in it trial by trial.
 
-    def __init__(self, columns: Sequence[str], examples: Sequence[str], trials: int) -> None:
+    Args:
+        columns: Their letters, in order.
+        rows: The places of examples by their ids.
+        trials: Of each example.
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Mapping[str, int], trials: int) -> None:
         self._trials = trials
-        self._rows = {example: at for at, example in enumerate(examples)}
-        self._firsts = {column: at * len(examples) * trials for at, column in enumerate(columns)}
-        self._size = len(columns) * len(examples) * trials
+        self._rows = rows
+        self._firsts = {column: at * len(rows) * trials for at, column in enumerate(columns)}
+        self._size = len(columns) * len(rows) * trials
 
     def __len__(self) -> int:
         return self._size

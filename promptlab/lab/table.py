@@ -17,7 +17,7 @@ from promptlab.runs.traces import Trace
 from promptlab.runs.values import Plan, Sequential, Variant
 from promptlab.scoring.replies import EVEN
 from promptlab.scoring.values import MetricInfo, Score
-from promptlab.workspace.packed import held, ids_of
+from promptlab.workspace.packed import held, ids_of, rows_of
 from promptlab.workspace.values import Decision, Example, Message, MetricSpec, Prompt
 
 RunState = Literal["running", "complete", "partial", "cancelled"]
@@ -86,7 +86,7 @@ class RunTable:
         self.versions = {name: info.version for name, info in self.infos.items()}
         self.primary = decision.primary or next(iter(self.infos), "")
         self._together = {spec.name: spec for spec in metrics if spec.id in OVER_TRIALS}
-        self._places = Places([one.column for one in self.variants], ids_of(self.examples), trials)
+        self._places = Places([one.column for one in self.variants], rows_of(self.examples), trials)
         self._outcomes = Answers(len(self._places))
         self._scores: list[dict[str, Score] | None] = [None] * (len(self._places) + 1)
         self._alike: dict[tuple[Score, ...], dict[str, Score]] = {}

@@ -119,19 +119,20 @@ def _jsonl_place(path: KeyPath, below: int) -> tuple[int, str]:
 
 
 def _examples(sheet: Sheet, numbered: Iterable[tuple[KeyPath, object]]) -> Iterator[Example]:
-    first: dict[str, KeyPath] = {}
+    first: dict[str, int | str] = {}  # the last step of its path: all stand in one list
     for path, item in numbered:
         values = sheet.table(item, path, _EXAMPLE, required=("id",))
         id = values.get("id")
         if not isinstance(id, str):
             continue
         if id in first:
-            line = sheet.line(first[id])
-            other = f"{show_path(first[id])} on line {line}" if len(path) > 1 else f"line {line}"
+            before = (*path[:-1], first[id])
+            line = sheet.line(before)
+            other = f"{show_path(before)} on line {line}" if len(path) > 1 else f"line {line}"
             message = f"The example id `{shown(id)}` is used twice: {other} has it too."
             sheet.problem((*path, "id"), message, "Give each example its own id.")
             continue
-        first[id] = path
+        first[id] = path[-1]
         yield msgspec.convert(values, Example)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, islice
 from typing import overload
 
@@ -38,6 +39,11 @@ class PackedExamples(Sequence[Example]):
         self._begins.append(len(self._data))
         self._data += data
         self._data += b","
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Their places by their ids. To be looked at when all of them are there."""
+        return {id: at for at, id in enumerate(self.ids)}
 
     @property
     def json(self) -> msgspec.Raw:
@@ -77,19 +83,33 @@ def held(examples: Iterable[Example]) -> Sequence[Example]:
         return examples
     rest = iter(examples)
     few = tuple(islice(rest, MANY))
+    if len(few) < MANY:
+        return few
     rest = chain(few, rest)
+    del few  # it goes as it is packed
+    return _packed(rest)
+
+
+def _packed(rest: Iterator[Example]) -> Sequence[Example]:
     packed = PackedExamples()
-    for example in rest if len(few) == MANY else ():
+    for example in rest:
         try:
             packed.add(example)
         except UnicodeEncodeError:
             return (*packed, example, *rest)
-    return packed if packed.ids else few
+    return packed
 
 
 def ids_of(examples: Sequence[Example]) -> Sequence[str]:
     """The ids of examples, in order."""
     return examples.ids if isinstance(examples, PackedExamples) else [example.id for example in examples]
+
+
+def rows_of(examples: Sequence[Example]) -> Mapping[str, int]:
+    """The places of examples by their ids."""
+    if isinstance(examples, PackedExamples):
+        return examples.rows
+    return {example.id: at for at, example in enumerate(examples)}
 
 
 def by_id(examples: Sequence[Example]) -> Mapping[str, Example]:
@@ -100,13 +120,12 @@ def by_id(examples: Sequence[Example]) -> Mapping[str, Example]:
 class _ById(Mapping[str, Example]):
     def __init__(self, examples: PackedExamples) -> None:
         self._examples = examples
-        self._rows = {id: at for at, id in enumerate(examples.ids)}
 
     def __getitem__(self, id: str) -> Example:
-        return self._examples[self._rows[id]]
+        return self._examples[self._examples.rows[id]]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(self._examples.ids)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._examples)

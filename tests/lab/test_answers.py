@@ -82,7 +82,7 @@ def test_what_many_have_is_in_memory_once() -> None:
 
 def test_every_cell_has_a_number_and_no_other_thing_has_one() -> None:
     columns, examples, trials = ("a", "b"), ("one", "two", "three"), 2
-    places = Places(columns, examples, trials)
+    places = Places(columns, {example: at for at, example in enumerate(examples)}, trials)
     cells = [(column, example, trial) for column in columns for example in examples for trial in range(trials)]
     assert [places.of(*cell) for cell in cells] == list(range(len(places))) == list(range(12))
     assert [places.known(*cell) for cell in cells] == list(range(12))

@@ -10,7 +10,7 @@ from msgspec import json
 from promptlab.workspace import packed
 from promptlab.workspace.evalsets import parse_evalset
 from promptlab.workspace.identity import examples_hash
-from promptlab.workspace.packed import PackedExamples, by_id, held, ids_of
+from promptlab.workspace.packed import PackedExamples, by_id, held, ids_of, rows_of
 from promptlab.workspace.values import Example
 
 texts = st.text(max_size=8)
@@ -47,6 +47,7 @@ def test_packed_examples_are_what_they_were(examples: list[Example], cut: slice)
     assert [many[at] for at in range(-len(examples), len(examples))] == [*examples, *examples]
     assert list(many[cut]) == examples[cut]
     assert list(ids_of(many)) == [one.id for one in examples]
+    assert dict(rows_of(many)) == {one.id: at for at, one in enumerate(examples)}
     assert dict(by_id(many)) == {one.id: one for one in examples}
     assert held(many) is many
     assert many == held(iter(examples))
