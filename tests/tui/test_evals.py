@@ -50,6 +50,29 @@ async def test_full_wrong_and_empty(folder: Path, golden: Golden, size: tuple[in
         await here.sees("What is the capital of France?")
 
 
+async def test_it_shows_what_the_prompt_is_run_over_and_so_does_history(folder: Path) -> None:
+    (folder / "evalsets" / "own.toml").write_text(places.evalset_text())
+    (folder / "prompts" / "other.toml").write_text(f'evalset = "own"\n{places.SECOND}')
+    places.git(folder, "add", "-A")
+    places.git(folder, "commit", "-qm", "Another prompt")
+    async with sitting(folder) as here:
+        await here.until(lambda: here.app.session.prompt == "other")
+        await here.press("6")
+        await here.sees("Evals own")
+        await here.press("p", "down", "enter")
+        await here.sees("Evals tickets")
+        await here.press("5", "6")
+        await here.sees("Evals tickets")
+        await here.press("5")
+        await here.sees("Another prompt")
+        await here.press("r")
+        await here.sees("8 on own = 8 answers")
+        await here.press("escape", "right_square_bracket", "6")
+        await here.sees("Evals tickets")
+        await here.press("5", "left_square_bracket", "6")
+        await here.sees("Evals own")
+
+
 async def test_change_add_delete_tag_and_undo(folder: Path) -> None:
     file = folder / "evalsets" / "tickets.toml"
     before = file.read_text().replace('id = "t1"', 'id = "t1"   # the first')

@@ -31,7 +31,7 @@ from promptlab.tui.screens.evals_rows import (
 )
 from promptlab.tui.screens.evals_tried import add_tried
 from promptlab.tui.screens.page import Page, pane
-from promptlab.tui.screens.past import Pick
+from promptlab.tui.screens.past import Pick, fitting_evalset
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView
@@ -77,6 +77,7 @@ class EvalsScreen(Page):
         self.marked: set[str] = set()
         self._shown: list[int] = []
         self._first = True
+        self._prompt = ""
 
     def panes(self) -> Iterable[Widget]:
         """Examples with their filter; one example and the settings."""
@@ -134,7 +135,7 @@ class EvalsScreen(Page):
         self.table.focus()
 
     def on_screen_resume(self) -> None:
-        """Read again, and show the eval set that the prompt is run over if none was chosen."""
+        """Read again; the eval set of the prompt, where this is another one than the last time."""
         self.refresh_chrome()
         self.reload()
 
@@ -144,10 +145,24 @@ class EvalsScreen(Page):
             self.run_worker(self._reload, group="read", exclusive=True)
 
     async def _reload(self) -> None:
+        await self._follow()
         await self.read()
         if self._first:
             self._first = False
             self._do(self.changes.take_up)
+
+    async def _follow(self) -> None:
+        """Go to the eval set of the prompt. Where the last sitting was is not left at first."""
+        prompt, self._prompt = self._prompt, self.session.prompt
+        if not self._prompt or prompt == self._prompt or (self._first and self.session.evalset):
+            return
+        lab = await self.session.lab()
+        try:
+            cases = await in_thread(partial(fitting_evalset, lab, self._prompt))
+        except PromptlabError:
+            return  # Prompts says what is wrong with it.
+        if cases is not None:
+            self.session.evalset = cases.name
 
     def files_changed(self, paths: tuple[str, ...]) -> None:
         """The file may have other examples now."""

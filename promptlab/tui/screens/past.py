@@ -113,7 +113,7 @@ class PastPage(Page):
                 self.session.say(refusal, bad=True)
                 return
             cases = await in_thread(
-                partial(lab.evalset, evalset) if evalset else partial(_fitting_evalset, lab, ticked)
+                partial(lab.evalset, evalset) if evalset else partial(fitting_evalset, lab, ticked)
             )
             known, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
         except PromptlabError as fault:
@@ -136,15 +136,22 @@ class PastPage(Page):
         return Option(name, f"working copy  the file as it is{unsaved}", ticked=ticked)
 
 
-def _fitting_evalset(lab: Lab, subject: str) -> EvalSet | None:
-    """The eval set whose examples have the variables of the prompt; those that do not load are left out."""
+def fitting_evalset(lab: Lab, subject: str) -> EvalSet | None:
+    """The eval set whose examples have the variables of the prompt, its own among equals.
+
+    Those that do not load are left out.
+
+    Raises:
+        PromptlabError: The prompt does not load.
+    """
     found: list[EvalSet] = []
     for name in lab.evalset_names():
         try:
             found.append(lab.evalset(name))
         except PromptlabError:
             continue  # Prompts has said so.
-    return best_evalset(found, lab.default_evalset(), lab.variables(lab.subject(subject).prompt))
+    prompt = lab.subject(subject).prompt
+    return best_evalset(found, lab.evalset_for(prompt), lab.variables(prompt))
 
 
 class Pick(ModalScreen[str]):
