@@ -22,11 +22,11 @@ from promptlab.tui.clipboard import OSC_52, put, way
 from promptlab.tui.early import Early
 from promptlab.tui.ending import end_on_signals, end_with_terminal, leaving
 from promptlab.tui.external import read_outside
+from promptlab.tui.palette import commands
 from promptlab.tui.screens import MODES, all_screens, screen_class
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
 from promptlab.tui.tastes import Tastes
-from promptlab.tui.widgets.chrome import live_actions
 from promptlab.tui.widgets.textview import TextView
 
 if TYPE_CHECKING:
@@ -370,14 +370,8 @@ class PromptlabApp(App[int]):
             self.session.say(str(fault), bad=True)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every action that works now, with its key."""
-        for action, active in live_actions(screen.active_bindings).items():
-            if action.group:
-                name = action.label or action.id.partition(".")[2].replace("_", " ")
-                key = self.get_key_display(active.binding)
-                call = partial(self.run_action, active.binding.action, active.node)
-                yield SystemCommand(f"{action.group}: {name}", f"{action.help} ({key})", call)
-        yield SystemCommand("app: theme", "Choose the colours.", self.action_change_theme)
+        """The palette."""
+        return commands(self, screen)
 
 
 def run(path: Path, greeting: str = "") -> int:

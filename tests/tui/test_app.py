@@ -30,7 +30,13 @@ async def test_the_header_says_where_you_are_the_palette_what_can_be_done_and_q_
         await here.type("run all")
         await here.sees("run: run all")
         assert "and run all examples. (R)" in here.text
-        await here.press("escape", "ctrl+c")
+        await here.press("escape", "ctrl+p")
+        await here.type("bisect")
+        await here.sees("→ History: bisect")
+        assert "got worse. (goes to History: B there)" in here.text
+        await here.press("enter", "enter")
+        await here.until(lambda: here.app.current_mode == "history")
+        await here.press("q", "ctrl+c")
         assert here.status == "ctrl+q quits"
         await here.press("q")
         await here.until(lambda: here.app.return_value == 0)

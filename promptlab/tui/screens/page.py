@@ -145,8 +145,8 @@ class Page(Screen[None], metaclass=_AbstractScreen):
     def copyable(self) -> dict[str, str]:
         """What the copy menu offers: name to text. The texts of the panes, and what was said."""
         texts: dict[str, str] = {}
-        for view in self.query("#panes TextView").results(TextView):
-            if view.display and view.text.strip():
+        for view in self.query("#panes *").results(Widget):
+            if isinstance(view, TextView | TextArea) and view.display and view.text.strip():
                 texts[str(view.border_title or view.id or "text")] = view.text
         return {**texts, "what was said": self.session.said} if self.session.said else texts
 
