@@ -6,13 +6,16 @@ import time
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from promptlab.cli import completing as complete
+from promptlab.cli.narrating import progress_text
 from promptlab.cli.output import data, json_option, line, open_lab, say
 from promptlab.errors import ExitCode, NotFound, StorageFault, UsageFault
 from promptlab.runs.control import Control, tell
 from promptlab.runs.following import Following
 from promptlab.runs.stored import read_run
+from promptlab.runs.values import Progress
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -74,4 +77,6 @@ def _look(following: Following, root: Path, run: str) -> None:
         cells = read_run(root, run).cells
     except (NotFound, StorageFault):
         return
-    say(f"{following.done}/{cells}" + (f" · {following.failed} failed" if following.failed else ""))
+    live = following.live
+    said = live.progress if live else Progress(total=cells)
+    say(progress_text(structs.replace(said, done=following.done, failed=following.failed)))

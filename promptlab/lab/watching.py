@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from promptlab.errors import NotFound
 from promptlab.lab.table import RunTable
 from promptlab.lab.values import CellScored
 from promptlab.runs.control import Control, tell
 from promptlab.runs.following import Following
 from promptlab.runs.stored import read_plan, read_run
-from promptlab.runs.values import Progress
+from promptlab.runs.values import CellText, Progress
 
 if TYPE_CHECKING:
     from promptlab.lab.lab import Lab
@@ -30,6 +32,7 @@ class Watching:
     Attributes:
         plan: Without its requests.
         table: Filled by ``look``; judges' scores are not in it before the run has ended and is opened again.
+        texts: What models have written so far for cells without an outcome; of long texts the end.
     """
 
     def __init__(self, lab: Lab, run: str) -> None:
@@ -44,10 +47,13 @@ class Watching:
         self.table.run = run
         self._root = lab.journal_root()
         self._following = Following(self._root, run)
+        self._said = Progress(total=self.plan.size)
+        self.texts: tuple[CellText, ...] = ()
 
     @property
     def progress(self) -> Progress:
-        return Progress(total=self.plan.size, done=self._following.done, failed=self._following.failed, model="")
+        """As the run says it, with the cells that the table has."""
+        return structs.replace(self._said, done=self._following.done, failed=self._following.failed)
 
     def look(self) -> bool:
         """Take in what is new; False once the run has ended.
@@ -67,7 +73,11 @@ class Watching:
                 scores = scores_of(self.table.metrics, example, line.outcome, prompt, line.trace)
                 self.table.add(CellScored(line.column, line.example, line.trial, line.outcome, scores, line.trace))
         if state == "running":
+            live = self._following.live
+            self.texts = live.texts if live else ()
+            self._said = live.progress if live else self._said
             return True
+        self.texts = ()
         self.table.state = "partial" if state == "partial" else "complete"
         return False
 

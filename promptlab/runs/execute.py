@@ -114,12 +114,19 @@ class _Execution(Keeping):
         while True:
             await asyncio.sleep(PROGRESS_EVERY)
             self.look_at_budget()
-            self._obey(await asyncio.to_thread(heard, self.journal.folder))
+            control, looked_at = await asyncio.to_thread(self._look)
+            self._obey(control)
             self._notice(*(one for reader in self.readers.values() for one in reader.traffic.notices))
             now = self.progress()
+            if looked_at:
+                await asyncio.to_thread(self.drafted.tell, self.drafted.live(now))
             if (told := (now.done, now.in_flight, now.limit, now.retried)) != self.told:
                 self.told = told
                 self.events.put_nowait((now,))
+
+    def _look(self) -> tuple[Control, bool]:
+        """What other processes ask of this run, and whether one wants to hear of it now. Reads files."""
+        return heard(self.journal.folder), self.drafted.wanted()
 
     def _obey(self, control: Control) -> None:
         """Do what another process asks of this run."""
@@ -154,6 +161,7 @@ class _Execution(Keeping):
         try:
             last = (await self._carry_out(),)
         finally:
+            self.drafted.close()
             if self.whole:
                 await asyncio.to_thread(self.journal.close)
             self.events.put_nowait(last)
@@ -286,9 +294,7 @@ class _Execution(Keeping):
         if not requests or self.halted:
             return
         model = self.models[name]
-        # A model of this machine also says when its process died, which is told in every run.
-        watch = partial(self._hear, name) if self.watched or not model.capabilities.elsewhere else None
-        reader = self.readers[name] = Reader(model, requests, partial(self.heard, write), watch)
+        reader = self.readers[name] = Reader(model, requests, partial(self.heard, write), partial(self._hear, name))
         try:
             while batch := await arrived(reader.inbox, AT_ONCE):
                 self.fresh.extend(outcome for outcome in batch if outcome.fault is None)
@@ -383,5 +389,6 @@ class _Execution(Keeping):
             for key, text in news.texts
             for cell in self.waiting.cells(key)
         ] + self.under_way.texts(dict(news.texts))
-        if texts:
+        self.drafted.wrote(texts)
+        if texts and self.watched:
             self.events.put_nowait(texts)

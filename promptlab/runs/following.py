@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from promptlab.runs.live import Live, look
 from promptlab.runs.storage import faults_of
 from promptlab.runs.stored import decode_lines, run_folder
 from promptlab.runs.values import CellId, JournalLine
@@ -29,6 +30,11 @@ class Following:
         self._path = run_folder(root, run) / "outcomes.jsonl"
         self._at = 0
         self._failed: dict[CellId, bool] = {}
+
+    @property
+    def live(self) -> Live | None:
+        """What the run says of itself now; None as long as it says nothing."""
+        return look(self._path.parent)
 
     @property
     def done(self) -> int:

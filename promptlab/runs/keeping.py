@@ -15,6 +15,7 @@ from promptlab.runs.asking import Fingerprints, Reader, in_order
 from promptlab.runs.cells import Some, Waiting
 from promptlab.runs.chains.calls import Calls
 from promptlab.runs.chains.under_way import UnderWay
+from promptlab.runs.live import Drafted
 from promptlab.runs.means import Means
 from promptlab.runs.progress import Tally
 from promptlab.runs.traces import Trace
@@ -53,6 +54,7 @@ class Keeping:
         self.waiting = Waiting(self.cells)
         self.answers: dict[str, Outcome] = {}
         self.under_way = UnderWay()
+        self.drafted = Drafted(self.journal.folder)
         self.calls = Calls(self.cells, plan.chains)
         self.fresh: list[Outcome] = []
         self.cached_at = time.monotonic()
@@ -139,7 +141,9 @@ class Keeping:
         self.events.put_nowait(done)
 
     def _count(self, done: CellDone) -> None:
-        self.calls.end((done.column, done.example, done.trial))
+        place = (done.column, done.example, done.trial)
+        self.calls.end(place)
+        self.drafted.done(place)
         outcome = done.outcome
         if done.trace is not None:
             outcome = msgspec.structs.replace(outcome, cost=done.trace.spent)

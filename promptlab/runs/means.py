@@ -29,7 +29,7 @@ class Means(Struct, frozen=True):
         currencies: Model name to the currency of its price; US dollars where it is not named.
         meter: Of what may be spent. Once it is used up nothing further is asked, what is under way comes to an end,
             and the run ends as partial.
-        watched: Somebody sees what endpoints write while they write it; without, they need not say.
+        watched: Somebody wants to hear of answers while they are written.
         grades: What chains need of the rooms above; a plan without chains needs none.
     """
 

@@ -255,7 +255,7 @@ class CellDone(Struct, frozen=True, gc=False):
 
 
 class CellText(Struct, frozen=True, gc=False):
-    """What a model has written so far for a cell: for the screen, and in no file.
+    """What a model has written so far for a cell: for whoever looks, and not to be kept.
 
     Attributes:
         step: The step of a chain that it answers, "" for the answer of the cell.

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _BAR = 12
 
 
+def shown(text: CellText) -> tuple[CellId, str]:
+    """A cell, and what of its text is shown while it is written."""
+    said = f"{text.step}: {text.text}" if text.step else text.text
+    return (text.column, text.example, text.trial), said
+
+
 class Job:
     """One run, from its plan to its last event.
 
@@ -108,8 +114,9 @@ class Job:
 
     def _take(self, event: LabEvent) -> None:
         match event:
-            case CellText(column, example, trial, text, step):
-                self.texts[column, example, trial] = f"{step}: {text}" if step else text
+            case CellText():
+                cell, text = shown(event)
+                self.texts[cell] = text
                 self.heard += 1
             case CellScored(column=column, example=example, trial=trial):
                 self.texts.pop((column, example, trial), None)

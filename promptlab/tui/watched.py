@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.tui.background import in_thread
-from promptlab.tui.job import Job
+from promptlab.tui.job import Job, shown
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.lab.watching import Watching
 
-EVERY = 0.5
+EVERY = 0.25
 """Seconds between two looks."""
 
 
@@ -42,6 +42,7 @@ class Watched(Job):
         try:
             while await in_thread(self._watching.look):
                 self.progress = self._watching.progress
+                self._hear()
                 changed()
                 await asyncio.sleep(EVERY)
         except PromptlabError as fault:
@@ -51,6 +52,14 @@ class Watched(Job):
             self.progress = self._watching.progress
             self.ended()
             changed()
+
+    def _hear(self) -> None:
+        """Take in what models are writing."""
+        texts = dict(map(shown, self._watching.texts))
+        texts = {cell: text for cell, text in texts.items() if self.table.outcome(*cell) is None}
+        if texts != self.texts:
+            self.texts = texts
+            self.heard += 1
 
 
 async def watched_run(lab: Lab, run: str) -> Watched | None:
