@@ -144,6 +144,7 @@ ACTIONS: dict[Scope, tuple[Action, ...]] = {
         Action("prompts.add", "a", "", "Add your own input to the eval set, as an example.", group="examples"),
         Action("prompts.save", "ctrl+s", "", "Save the file.", group="prompt"),
         Action("prompts.commit", "c", "commit", "Commit the prompt; diff and message are shown first.", 20, "git"),
+        Action("prompts.find", "slash", "find", "Go to a prompt by a part of its name.", 63, "prompt"),
         Action("prompts.new", "n", "new", "Create a prompt.", 25, "prompt"),
         Action(
             "prompts.view", "v", "view", "Show editor, preview or trial; one at a time when narrow.", 42, "prompt"

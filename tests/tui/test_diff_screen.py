@@ -291,7 +291,7 @@ async def test_p_chooses_another_prompt(folder: Path) -> None:
         await here.sees("Show the past of")
         await here.press("escape", "p")
         await here.sees("Show the past of")
-        await here.press("j", "enter")
+        await here.press("down", "enter")
         await here.sees("triage  v1 → v2")
         await here.press("z")
         assert "output" not in here.text

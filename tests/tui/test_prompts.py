@@ -165,6 +165,26 @@ async def test_a_new_prompt_is_created_from_an_empty_list(folder: Path) -> None:
         await here.sees("There is already a prompt “greet”.")
 
 
+async def test_a_prompt_is_found_by_a_part_of_its_name(folder: Path) -> None:
+    for name in ("mail/greet", "mail/thank", "apology"):
+        file = folder / "prompts" / f"{name}.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(places.FIRST)
+    async with sitting(folder) as here:
+        await here.sees("apology.toml")
+        await here.press("slash")
+        await here.type("mail q")
+        await here.sees("No name has that.")
+        await here.press("enter")
+        await here.press("backspace", "down", "down", "up", "enter")
+        await here.until(lambda: here.prompts.current == "mail/greet")
+        assert here.prompts.list.has_focus
+        await here.press("slash")
+        await here.type("THA")
+        await here.press("enter")
+        await here.until(lambda: here.prompts.current == "mail/thank")
+
+
 async def test_a_trial_runs_the_unsaved_text_beside_the_last_version(folder: Path, server: LoopbackServer) -> None:
     async with sitting(folder) as here:
         await opened(here)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptlab.tui.clipboard import way
-from promptlab.tui.screens.past import Pick
+from promptlab.tui.screens.picking import Pick
 from promptlab.tui.typed import app_of
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ from promptlab.tui.screens.evals_rows import (
 )
 from promptlab.tui.screens.evals_tried import add_tried
 from promptlab.tui.screens.page import Page, pane
-from promptlab.tui.screens.past import Pick, fitting_evalset
+from promptlab.tui.screens.past import fitting_evalset
+from promptlab.tui.screens.picking import Pick
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.textview import TextView

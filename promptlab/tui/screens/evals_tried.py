@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from promptlab.tui.safe import one_line
-from promptlab.tui.screens.past import Pick
+from promptlab.tui.screens.picking import Pick
 from promptlab.tui.typed import app_of
 from promptlab.workspace.values import Example
 

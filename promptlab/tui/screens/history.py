@@ -23,8 +23,9 @@ from promptlab.tui.screens.bisecting import bisect, show_blame
 from promptlab.tui.screens.history_detail import moment_pieces, run_pieces
 from promptlab.tui.screens.history_rows import COLUMNS, Moment, Timeline, TimelineRows, read_timeline, subject_of
 from promptlab.tui.screens.page import pane
-from promptlab.tui.screens.past import NO_PROMPTS, PastPage, Pick
+from promptlab.tui.screens.past import NO_PROMPTS, PastPage
 from promptlab.tui.screens.past_table import TablePage
+from promptlab.tui.screens.picking import Pick
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of, prompts_screen
 from promptlab.tui.widgets.dialog import Answer, Question

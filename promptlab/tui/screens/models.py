@@ -26,8 +26,9 @@ from promptlab.tui.screens.models_rows import (
     scales,
 )
 from promptlab.tui.screens.page import pane
-from promptlab.tui.screens.past import NO_PROMPTS, Pick
+from promptlab.tui.screens.past import NO_PROMPTS
 from promptlab.tui.screens.past_table import TablePage
+from promptlab.tui.screens.picking import Pick
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.plot import Plot

@@ -5,27 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Static
+from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
 from promptlab.tui.background import in_thread
 from promptlab.tui.job import Job
-from promptlab.tui.safe import one_line, plain
+from promptlab.tui.safe import one_line
 from promptlab.tui.screens.committing import commit_prompt
 from promptlab.tui.screens.page import Page
+from promptlab.tui.screens.picking import Find
 from promptlab.tui.screens.preview import best_evalset
 from promptlab.tui.screens.prompts import NO_EXAMPLES
 from promptlab.tui.screens.run_dialog import RunDialog
 from promptlab.tui.screens.trial import model_options, no_candidate
 from promptlab.tui.typed import app_of
 from promptlab.tui.widgets.ticks import Option
-from promptlab.tui.widgets.virtual_table import Cell, Column, VirtualTable
 
 if TYPE_CHECKING:
     from promptlab.lab import Lab
@@ -85,7 +79,7 @@ class PastPage(Page):
         if not names:
             self.session.say(NO_PROMPTS)
             return
-        name = await app_of(self).push_screen_wait(Pick("Show the past of", names, self.session.prompt))
+        name = await app_of(self).push_screen_wait(Find("Show the past of", names, self.session.prompt))
         if name and name != self.session.prompt:
             self.session.prompt = name
             self.reload()
@@ -152,50 +146,3 @@ def fitting_evalset(lab: Lab, subject: str) -> EvalSet | None:
             continue  # Prompts has said so.
     prompt = lab.subject(subject).prompt
     return best_evalset(found, lab.evalset_for(prompt), lab.variables(prompt))
-
-
-class Pick(ModalScreen[str]):
-    """One of several names; the result is "" for none."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "cancel", "Cancel", show=False)]
-
-    def __init__(self, title: str, names: Sequence[str], current: str) -> None:
-        super().__init__()
-        self._title = title
-        self._names = tuple(names)
-        self._current = current
-
-    def compose(self) -> ComposeResult:
-        """Lay out the title and the names."""
-        room = app_of(self).size.height - 8
-        table = VirtualTable((Column("name", "", 10, grow=True),), header=False, id="names")
-        table.styles.height = max(1, min(len(self._names), room))
-        with Vertical(id="dialog") as dialog:
-            dialog.styles.width = min(60, app_of(self).size.width - 4)
-            yield Static(plain(self._title, "bold"), id="title")
-            yield table
-
-    def on_mount(self) -> None:
-        """Show the names, the current one under the cursor."""
-        table = self.query_one(VirtualTable)
-        table.set_rows(self)
-        table.select(self._current)
-        table.focus()
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def key(self, row: int) -> str:
-        """The name."""
-        return self._names[row]
-
-    def cell(self, row: int, column: str) -> Cell:
-        """The name as it is shown."""
-        return Cell(self._names[row])
-
-    def on_virtual_table_opened(self, event: VirtualTable.Opened) -> None:
-        """Take the name under the cursor."""
-        self.dismiss(event.control.row_key)
-
-    def action_cancel(self) -> None:
-        self.dismiss("")

@@ -25,6 +25,7 @@ from promptlab.tui.screens.drafting import restore
 from promptlab.tui.screens.filling import Filling
 from promptlab.tui.screens.page import Page, pane
 from promptlab.tui.screens.pasts import Pasts
+from promptlab.tui.screens.picking import find_prompt
 from promptlab.tui.screens.preview import Look, look, preview_pieces
 from promptlab.tui.screens.prompt_rows import COLUMNS, PromptRows
 from promptlab.tui.screens.saving import Saving
@@ -289,8 +290,7 @@ class PromptsScreen(Page):
         self.call_after_refresh(self.pasts.look)
 
     def on_resize(self, event: Resize) -> None:
-        """Other rows of the list may be seen."""
-        super().on_resize(event)
+        """Other rows of the list may be seen. The page's own is called besides."""
         self.call_after_refresh(self.pasts.look)
 
     def history_changed(self) -> None:
@@ -354,6 +354,10 @@ class PromptsScreen(Page):
     def action_add(self) -> None:
         """Make an example of the input that was typed."""
         self.run_worker(self.filling.add, group="ask", exclusive=True)
+
+    def action_find(self) -> None:
+        """Go to a prompt by a part of its name."""
+        self.run_worker(partial(find_prompt, self, [row.name for row in self._rows]), group="ask", exclusive=True)
 
     def action_new(self) -> None:
         """Create a prompt."""

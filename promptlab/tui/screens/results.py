@@ -42,6 +42,22 @@ REPAINT = 1 / 15
 SHARE = 20
 """A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed, so that at
 most one key in twenty meets the making of one."""
+_ABOUT_A_RUN = frozenset(
+    {
+        "verdict",
+        "pairs",
+        "commit",
+        "search",
+        "filter",
+        "figures",
+        "sort",
+        "metric",
+        "steps",
+        "diff",
+        "retry",
+        "export",
+    }
+)
 NO_RUN = "No run to show. R on the Prompts screen makes one; o opens a past one."
 
 
@@ -88,6 +104,12 @@ class ResultsScreen(Page):
     def grid(self) -> ChoiceTable:
         """The grid of examples and columns."""
         return self.query_one(ChoiceTable)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a run there is nothing to look at, filter or keep."""
+        if self._table is None and action in _ABOUT_A_RUN:
+            return False
+        return super().check_action(action, parameters)
 
     # -- which run ----------------------------------------------------------------------------------------
 
@@ -143,6 +165,7 @@ class ResultsScreen(Page):
         self.grid.set_columns(columns_of(table))
         self.grid.select_choice(column)
         self.grid.set_rows(NoRows())
+        self.refresh_bindings()
         self._paint()
         if self._tick is not None and table.state == "running":
             self._tick.resume()
