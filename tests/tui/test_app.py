@@ -136,6 +136,7 @@ async def test_footer_and_help_tell_what_the_focused_pane_can_do(folder: Path) -
             assert here.prompts.editor.has_focus
             assert here.lines[-1].endswith("F1 help  ^p cmds")
             assert "^s save" in here.lines[-1]
+            assert "/ find" not in here.lines[-1]
             await here.press("escape")
 
 

@@ -159,14 +159,16 @@ class FooterLine(Line):
         room = width - right.cell_length - 2
         chosen: list[tuple[int, int, Content]] = []
         used = 0
-        order = list(live)
+        app = app_of(self)
+        # The toolkit knows of most keys that they are text for a field that has the focus, but not of the slash.
+        order = [one for one in live if not typing or one.priority or len(app.get_key_display(live[one].binding)) > 1]
         for action in sorted(
             (a for a in order if a.label and a.group != (self.without or None)), key=lambda a: a.rank
         ):
             active = live[action]
             label = self._way_back() if action.id == "app.back" else action.label
             pressed = f"app.simulate_key('{active.binding.key}')"
-            key = self._key(app_of(self).get_key_display(active.binding), label, pressed)
+            key = self._key(app.get_key_display(active.binding), label, pressed)
             if used + key.cell_length + 2 <= room:
                 used += key.cell_length + 2
                 chosen.append((action.rank, order.index(action), key))
