@@ -105,6 +105,8 @@ async def test_a_line_of_the_settings_and_a_correction_outlive_a_kill(folder: Pa
     async with sitting(folder) as here:
         await here.press("8")
         await here.sees("Which answer is better?")
+        await here.press("m")
+        await here.sees("Is the answer right?")
         await here.press("s", "e")
         await here.sees("The right answer")
         case = next(line for line in here.lines if "The right answer" in line)
@@ -130,4 +132,5 @@ async def test_a_line_of_the_settings_and_a_correction_outlive_a_kill(folder: Pa
         assert here.app.session.keeping.forms == {}
     lab = Lab.open(folder)
     assert lab.evalset("tickets").decision.guardrails[0].metric == "exact"
-    assert [(said.kind, said.text[-7:]) for said in reviews_of(lab, "tickets")] == [("correction", " Or so.")]
+    (said,) = reviews_of(lab, "tickets")
+    assert (said.kind, said.text[-7:], said.against) == ("correction", " Or so.", ""), "one answer was shown, no pair"

@@ -149,13 +149,17 @@ class ReviewScreen(Page):
         self._modes = modes_of(table)
         await self._ask()
 
-    async def find(self, run: str, metric: str, wanted: Callable[[Task], bool]) -> Task | None:
-        """A case of a run, whose turn it is now unless it was answered; None where it does not open."""
+    async def find(self, run: str, asked: str, wanted: Callable[[Task], bool]) -> Task | None:
+        """A case of a run, whose turn it is now unless it was answered; None where it does not open.
+
+        Args:
+            asked: The name of the question.
+        """
         from promptlab.lab.reviewing import tasks
 
         if self.table is None or self.table.run != run:
             await self._open(run)
-        self._at = next((at for at, mode in enumerate(self._modes) if mode.metric == metric), 0)
+        self._at = next((at for at, mode in enumerate(self._modes) if mode.name == asked), 0)
         await self._ask()
         table, mode = self.table, self.mode
         if table is None or table.run != run or mode is None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from promptlab.tui.screens.review_modes import Mode
 
 Written = Literal["note", "correction"]
-_METRIC = "metric"
+_ASKED = "asked"
 """What of a draft says which question was asked; no field of the form."""
 
 
@@ -44,7 +44,7 @@ class Writing:
             return await self._store(task, mode, table, kind, text) if text.strip() else "It says nothing."
 
         def keep(typed: Mapping[str, str]) -> None:
-            keeping.typed(place, {**typed, _METRIC: mode.metric} if typed else typed)
+            keeping.typed(place, {**typed, _ASKED: mode.name} if typed else typed)
 
         if kind == "note":
             title, field = f"Note ({id})", Field("text", "note", "", "Enter stores it")
@@ -70,7 +70,7 @@ class Writing:
         """Open what was being written when the program ended, one after the other, each at its case."""
         for draft in await self._screen.session.keeping.left("review"):
             kind = "note" if draft.id.startswith("note ") else "correction"
-            task = await self._screen.find(draft.name, draft.fields.get(_METRIC, ""), partial(_is_of, draft, kind))
+            task = await self._screen.find(draft.name, draft.fields.get(_ASKED, ""), partial(_is_of, draft, kind))
             if task is not None:
                 await self.ask(kind, task)
 
