@@ -87,6 +87,11 @@ class Keeping:
             self.forms.pop(place, None)
         self.soon()
 
+    def moved(self, draft: Draft, id: str) -> None:
+        """What was typed belongs to something else: what it was about is gone."""
+        del self.forms[draft.place]
+        self.typed((draft.kind, draft.name, id), draft.fields)
+
     # -- to the disk --------------------------------------------------------------------------------------
 
     def soon(self) -> None:

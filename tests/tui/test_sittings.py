@@ -124,6 +124,9 @@ async def test_a_line_of_the_settings_and_a_correction_outlive_a_kill(folder: Pa
         await here.sees("A metric, margin or ratio")
         await here.type("exact margin 0.")
         await killed(here)
+    file = folder / "evalsets" / "tickets.toml"
+    other = '[decision]\nguardrails = [{ metric = "contains", margin = 0.1 }]\n'
+    file.write_text(file.read_text().replace("[decision]\n", other))
     async with sitting(folder) as here:
         await here.sees("exact margin 0.")
         await here.type("03")
@@ -131,6 +134,6 @@ async def test_a_line_of_the_settings_and_a_correction_outlive_a_kill(folder: Pa
         await here.until(lambda: here.status.startswith("changed guardrail"))
         assert here.app.session.keeping.forms == {}
     lab = Lab.open(folder)
-    assert lab.evalset("tickets").decision.guardrails[0].metric == "exact"
+    assert [rail.metric for rail in lab.evalset("tickets").decision.guardrails] == ["contains", "exact"]
     (said,) = reviews_of(lab, "tickets")
     assert (said.kind, said.text[-7:], said.against) == ("correction", " Or so.", ""), "one answer was shown, no pair"

@@ -40,8 +40,8 @@ async def restore(screen: PromptsScreen) -> None:
     found = {"6": evals, "8": await keeping.left("review")}
     if forms := [draft for drafts in found.values() for draft in drafts]:
         names, keys = ", ".join(map(named, forms)), " and ".join(key for key, drafts in found.items() if drafts)
-        where = "is on" if len(forms) == 1 else "are on"
-        screen.session.say(f"Brought back {names}, typed {_when(forms)}: it {where} {keys}.")
+        where = "it is on" if len(forms) == 1 else "they are on"
+        screen.session.say(f"Brought back {names}, typed {_when(forms)}: {where} {keys}.")
     if restored:
         names = ", ".join(draft.name for draft in restored)
         screen.session.say(

@@ -35,6 +35,15 @@ _HINTS = {
     "metric": 'An id such as exact, or { id = "regex", name = "greeting", pattern = "^Hi" }',
 }
 
+_WAS = "was"
+"""What of a draft says what the line was before; no field of the form."""
+
+
+def _place_of(setting: Setting) -> str:
+    """Which line it is, for a draft; a new one has no place yet."""
+    new = setting.kind in ("metric", "guardrail") and not setting.given
+    return "/".join(map(str, (*setting.path[:-1], "new") if new else setting.path))
+
 
 class Changes:
     """What the Evals screen does to its files."""
@@ -127,7 +136,6 @@ class Changes:
     async def take_up(self) -> None:
         """Open the forms that were open when the program ended, one after the other."""
         keeping = self._screen.session.keeping
-        forms = keeping.forms
         for draft in await keeping.left("example"):
             if draft.name != self._screen.session.evalset:
                 await self._screen.go_to(draft.name)
@@ -139,8 +147,7 @@ class Changes:
                 await self.edit(there)
                 continue
             if draft.id:  # it is gone meanwhile: what was typed begins a new one
-                del forms[draft.place]
-                keeping.typed(("example", draft.name, ""), draft.fields)
+                keeping.moved(draft, "")
             await self.add()
         await self._take_up_settings()
 
@@ -152,9 +159,12 @@ class Changes:
                 await self._screen.go_to(draft.name)
             if self._screen.examples is None:
                 return
-            there = {"/".join(map(str, line.path)): line for line in self._screen.settings}
-            kind = "metric" if draft.id.startswith("metrics") else "guardrail"
-            line = there.get(draft.id) or new_setting(self._screen.examples.evalset, kind, "")
+            line = next((one for one in self._screen.settings if _place_of(one) == draft.id), None)
+            if line is None or (line.kind in ("metric", "guardrail") and line.text != draft.fields.get(_WAS)):
+                # A new one, or another one stands in its place by now.
+                kind = "metric" if draft.id.startswith("metrics") else "guardrail"
+                line = new_setting(self._screen.examples.evalset, kind, "")
+                self._screen.session.keeping.moved(draft, _place_of(line))
             await self.set(line)
 
     async def delete(self) -> None:
@@ -296,8 +306,12 @@ class Changes:
         field = Field(setting.label, setting.label, setting.text, _HINTS[setting.kind], lines=several)
         title = f"{setting.label}: {setting.note}".removesuffix(": ")
         keeping = self._screen.session.keeping
-        place: Place = ("setting", self._screen.session.evalset, "/".join(map(str, setting.path)))
-        form = Form(title, [field], save, keeping.fields(place), partial(keeping.typed, place))
+        place: Place = ("setting", self._screen.session.evalset, _place_of(setting))
+
+        def keep(typed: Mapping[str, str]) -> None:
+            keeping.typed(place, {**typed, _WAS: setting.text} if typed else typed)
+
+        form = Form(title, [field], save, keeping.fields(place), keep)
         await app_of(self._screen).push_screen_wait(form)
 
     async def add_setting(self, kind: Literal["guardrail", "metric"]) -> None:
