@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -128,8 +128,13 @@ class Page(Screen[None], metaclass=_AbstractScreen):
         status.running = self.session.job.line if self.session.job else ""
         status.set_class(self.session.bad, "-bad")
         footer = self.query_one(FooterLine)
-        footer.without = "git" if self.session.history_problem else ""
+        footer.without = {*(["git"] if self.session.history_problem else ()), *self.without}
         footer.refresh()
+
+    @property
+    def without(self) -> Collection[str]:
+        """Ids of actions that the footer does not offer now: there is nothing that they could be about."""
+        return ()
 
     # -- what the app tells a screen ----------------------------------------------------------------------
 

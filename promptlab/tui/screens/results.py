@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,21 +42,8 @@ REPAINT = 1 / 15
 SHARE = 20
 """A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed, so that at
 most one key in twenty meets the making of one."""
-_ABOUT_A_RUN = frozenset(
-    {
-        "verdict",
-        "pairs",
-        "commit",
-        "search",
-        "filter",
-        "figures",
-        "sort",
-        "metric",
-        "steps",
-        "diff",
-        "retry",
-        "export",
-    }
+_ABOUT_A_RUN = tuple(
+    f"results.{name}" for name in ("verdict", "commit", "search", "worse", "figures", "sort", "metric")
 )
 NO_RUN = "No run to show. R on the Prompts screen makes one; o opens a past one."
 
@@ -105,11 +92,10 @@ class ResultsScreen(Page):
         """The grid of examples and columns."""
         return self.query_one(ChoiceTable)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    @property
+    def without(self) -> Collection[str]:
         """Without a run there is nothing to look at, filter or keep."""
-        if self._table is None and action in _ABOUT_A_RUN:
-            return False
-        return super().check_action(action, parameters)
+        return () if self._table is not None else _ABOUT_A_RUN
 
     # -- which run ----------------------------------------------------------------------------------------
 
@@ -165,7 +151,7 @@ class ResultsScreen(Page):
         self.grid.set_columns(columns_of(table))
         self.grid.select_choice(column)
         self.grid.set_rows(NoRows())
-        self.refresh_bindings()
+        self.refresh_chrome()
         self._paint()
         if self._tick is not None and table.state == "running":
             self._tick.resume()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -133,8 +133,8 @@ class FooterLine(Line):
     DEFAULT_CSS = """
     FooterLine { color: $text-muted; }
     """
-    without = ""
-    """Group of actions that is not offered: what needs git, where there is none. Their keys say why."""
+    without: Collection[str] = ()
+    """Groups and ids of actions that are not offered, as there is no git or no run for them. Their keys say why."""
 
     def __init__(self, way_back: Callable[[], str]) -> None:
         """Draw keys.
@@ -163,7 +163,8 @@ class FooterLine(Line):
         # The toolkit knows of most keys that they are text for a field that has the focus, but not of the slash.
         order = [one for one in live if not typing or one.priority or len(app.get_key_display(live[one].binding)) > 1]
         for action in sorted(
-            (a for a in order if a.label and a.group != (self.without or None)), key=lambda a: a.rank
+            (a for a in order if a.label and a.group not in self.without and a.id not in self.without),
+            key=lambda a: a.rank,
         ):
             active = live[action]
             label = self._way_back() if action.id == "app.back" else action.label
