@@ -71,7 +71,7 @@ def progress_text(progress: Progress) -> str:
         parts.append(f"ETA {seconds(progress.eta)}")
     if progress.failed:
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in progress.faults.items())
-        parts.append(f"{progress.failed} failed ({kinds})")
+        parts.append(f"{progress.failed} failed" + (f" ({kinds})" if kinds else ""))
     if progress.retried:
         parts.append(f"{progress.retried} retried")
     if progress.limit:
