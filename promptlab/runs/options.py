@@ -10,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from promptlab.errors import UsageFault
+from promptlab.workspace.packed import ids_of
 from promptlab.workspace.prompts import PARAMS
 from promptlab.workspace.sheet import Expected
 from promptlab.workspace.toml import did_you_mean, shown
@@ -95,9 +96,9 @@ def choose_examples(evalset: EvalSet, sample: int | None = None, only: Sequence[
         return chosen
     if sample < 1:
         raise UsageFault(f"--sample {sample}: expected a whole number of at least 1.")
-    by_hash = sorted(chosen, key=lambda example: _chance(example.id))
-    kept = {example.id for example in by_hash[:sample]}
-    return tuple(example for example in chosen if example.id in kept)
+    ids = ids_of(chosen)
+    by_hash = sorted(range(len(ids)), key=lambda at: _chance(ids[at]))
+    return tuple(chosen[at] for at in sorted(by_hash[:sample]))
 
 
 def by_chance(examples: Iterable[Example], seed: int, grouped: bool) -> list[Example]:

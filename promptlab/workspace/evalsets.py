@@ -84,7 +84,7 @@ def _read_jsonl(sheet: Sheet, named: str, file: str, read: Read) -> tuple[Sequen
         sheet.problem(("examples",), f"The file `{shown(named)}` cannot be read: {shown(str(fault), 200)}")
         return (), []
     lines = Sheet(file, _jsonl_place)
-    examples = held(_examples(lines, _parsed(lines, text)))
+    examples = held(_examples(lines, _parsed(lines, text)), about=text.count("\n"))
     problems = lines.problems()
     if not examples and not problems:
         problems = [Problem("The file has no examples.", file, hint="Add at least one line.")]

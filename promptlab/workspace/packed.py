@@ -77,11 +77,17 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Example)
 
 
-def held(examples: Iterable[Example]) -> Sequence[Example]:
-    """Examples to keep: few as they are, many packed; as they are, too, where they cannot be."""
+def held(examples: Iterable[Example], about: int = 0) -> Sequence[Example]:
+    """Examples to keep: few as they are, many packed; as they are, too, where they cannot be.
+
+    Args:
+        about: How many there are, if that is known: many need not be made to be counted.
+    """
     if isinstance(examples, PackedExamples) or (isinstance(examples, tuple) and len(examples) < MANY):
         return examples
     rest = iter(examples)
+    if about >= MANY:
+        return _packed(rest)
     few = tuple(islice(rest, MANY))
     if len(few) < MANY:
         return few
