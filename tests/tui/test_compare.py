@@ -204,6 +204,9 @@ async def test_texts_stream_in_and_errors_are_said_in_their_column(folder: Path,
         await here.until(lambda: "the end▌" in here.text)
         assert "b triage@v2 · api ▶" in here.text
         assert "characters before this" in column(here, 1)
+        await here.press("3")
+        await here.until(lambda: "the end▌" in here.text)  # in the detail of Results, too
+        await here.press("2")
         await here.until(lambda: "! " in column(here, 0) and "400" in column(here, 0))
         assert "a triage@v1 · api !" in here.text
         assert "\x1b" not in here.text

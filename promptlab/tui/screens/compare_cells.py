@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptlab.lab import wording
 from promptlab.models.values import Outcome
 from promptlab.scoring.values import Score
-from promptlab.tui.screens.detail import input_pieces, score_pieces, value_text
+from promptlab.tui.screens.detail import growing_pieces, input_pieces, score_pieces, value_text
 from promptlab.tui.screens.sheet import Place, Sheet
 from promptlab.tui.screens.trace import tree_pieces
 from promptlab.tui.widgets.textview import Piece, diff_pieces
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from promptlab.lab import RunTable
     from promptlab.tui.job import Job
 
-_TAIL = 6_000
-"""Characters of an answer that is being written that are shown: its end, which is what one reads."""
 NOT_RUN = "not asked yet: r runs this example"
 
 
@@ -137,9 +135,7 @@ def _written(shot: Shot) -> list[Piece]:
         return [Piece(f"{NOT_RUN}\n", "dim")]
     if not shot.writing:
         return [Piece("waiting …\n", "dim")]
-    hidden = len(shot.writing) - _TAIL
-    before = [Piece(f"… {hidden:,} characters before this …\n", "dim")] if hidden > 0 else []
-    return [*before, Piece(shot.writing[-_TAIL:]), Piece("▌\n", "accent")]
+    return growing_pieces(shot.writing)
 
 
 def _answers(shot: Shot, place: Place) -> list[Piece]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from promptlab.errors import PromptlabError
@@ -17,15 +18,23 @@ if TYPE_CHECKING:
     from promptlab.lab import RunTable
     from promptlab.workspace.settings_values import Results
 
+NOTHING: Mapping[int, str] = {}
+
+_TAIL = 6_000
+"""Characters of an answer that is being written that are shown: its end, which is what one reads."""
+
 _SHORT = 80
 """Characters of two answers that have no word in common and are shown one below the other."""
 
 
-def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> list[Piece]:
+def detail_pieces(
+    table: RunTable, column: str, example: str, *, diff: bool, written: Mapping[int, str] = NOTHING
+) -> list[Piece]:
     """The detail of a cell. May take the time of a word diff: called in a thread.
 
     Args:
         diff: Show the words that changed against the baseline's output, where there are two outputs.
+        written: Trial to what a model has written so far, where there is no outcome yet.
     """
     case, variant = table.example(example), table.variant(column)
     pieces = [Piece(example, "head"), Piece(f"  {column} {variant.label}", "accent")]
@@ -33,7 +42,7 @@ def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> 
         pieces.append(Piece(f"  {' '.join((*case.tags, *filter(None, [case.group])))}", "dim"))
     pieces.append(Piece("\n"))
     for trial in range(table.trials):
-        pieces += _output(table, column, example, trial, diff)
+        pieces += _output(table, column, example, trial, diff, written.get(trial, ""))
         if trace := table.trace(column, example, trial):
             pieces += tree_pieces(trace)
     if case.expected is not None:
@@ -48,9 +57,18 @@ def detail_pieces(table: RunTable, column: str, example: str, *, diff: bool) -> 
     return [*pieces, *figure_pieces(table, column, example)]
 
 
-def _output(table: RunTable, column: str, example: str, trial: int, diff: bool) -> list[Piece]:
+def growing_pieces(text: str) -> list[Piece]:
+    """A text that is being written: of a long one the end."""
+    hidden = len(text) - _TAIL
+    before = [Piece(f"… {hidden:,} characters before this …\n", "dim")] if hidden > 0 else []
+    return [*before, Piece(text[-_TAIL:]), Piece("▌\n", "accent")]
+
+
+def _output(table: RunTable, column: str, example: str, trial: int, diff: bool, written: str) -> list[Piece]:
     title = "output" if table.trials == 1 else f"output {trial + 1} of {table.trials}"
     outcome = table.outcome(column, example, trial)
+    if outcome is None and written:
+        return [Piece(f"── {title} ──\n", "head"), *growing_pieces(written)]
     if outcome is None:
         return [Piece(f"── {title} ──\n", "head"), Piece("not there yet\n", "dim")]
     if outcome.fault is not None:

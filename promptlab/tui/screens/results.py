@@ -164,8 +164,19 @@ class ResultsScreen(Page):
             return
         if table.revision != self._painted and not self._painting and time.monotonic() >= self._next_paint:
             self._paint()
+        elif self._written(table):
+            self._detail_soon()
         if table.state != "running":
             self._tick.pause()
+
+    def _written(self, table: RunTable) -> dict[int, str]:
+        """Trial to what a run that is going on has written so far of the chosen cell."""
+        job = self.session.job
+        if job is None or not job.active or job.table is not table:
+            return {}
+        column, example = self._view.column, self.grid.row_key
+        found = {trial: job.texts.get((column, example, trial), "") for trial in range(table.trials)}
+        return {trial: text for trial, text in found.items() if text}
 
     def _paint(self) -> None:
         """Make a new picture of the table, in a thread: one of ten thousand examples takes a tenth of a second."""
@@ -220,15 +231,19 @@ class ResultsScreen(Page):
             return
         outcomes = [table.outcome(c, example) for c in (self._view.column, table.baseline_of(self._view.column))]
         scores = tuple(table.scores(self._view.column, example).values())
-        now = (id(table), self._view.column, example, self._diff, self._view.search, *outcomes, *scores)
+        written = self._written(table)
+        cell = (id(table), self._view.column, example)
+        now = (*cell, self._diff, self._view.search, *written.values(), *outcomes, *scores)
         if now != self._shown:
+            grows = bool(written) and self._shown[:3] == cell
             self._shown = now
-            self.run_worker(partial(self._detail, table, example), group="detail", exclusive=True)
+            work = partial(self._detail, table, example, written, keep_place=grows)
+            self.run_worker(work, group="detail", exclusive=True)
 
-    async def _detail(self, table: RunTable, example: str) -> None:
+    async def _detail(self, table: RunTable, example: str, written: dict[int, str], *, keep_place: bool) -> None:
         column = self._view.column
-        pieces = await in_thread(partial(detail_pieces, table, column, example, diff=self._diff))
-        self.query_one("#detail", TextView).show(found_in(pieces, self._view.search))
+        pieces = await in_thread(partial(detail_pieces, table, column, example, diff=self._diff, written=written))
+        self.query_one("#detail", TextView).show(found_in(pieces, self._view.search), keep_place=keep_place)
 
     # -- what happens -------------------------------------------------------------------------------------
 
