@@ -14,6 +14,7 @@ from promptlab.tui.job import Job, shown
 if TYPE_CHECKING:
     from promptlab.lab import Lab
     from promptlab.lab.watching import Watching
+    from promptlab.tui.session import Session
 
 EVERY = 0.25
 """Seconds between two looks."""
@@ -62,7 +63,32 @@ class Watched(Job):
             self.heard += 1
 
 
-async def watched_run(lab: Lab, run: str) -> Watched | None:
+async def open_run(session: Session, ref: str, *, quiet: bool = False) -> None:
+    """Make a run that of the session, and watch it where another process is at work on it.
+
+    Args:
+        session: Of all screens.
+        ref: Which run.
+        quiet: Nobody asked: then nothing is changed where a run is open by now.
+
+    Raises:
+        PromptlabError: There is no such run, or it cannot be read.
+    """
+    lab, job = await session.lab(), session.job
+    if job is not None and job.active and job.table.run == ref:
+        session.table = job.table
+        return
+    table = await in_thread(partial(lab.open_run, ref))
+    watched = None if session.running else await _watched_run(lab, table.run)
+    if quiet and session.table is not None:
+        return
+    if watched is not None:
+        session.start(watched)
+    else:
+        session.table = table
+
+
+async def _watched_run(lab: Lab, run: str) -> Watched | None:
     """The run, where another process is at work on it; else None.
 
     Raises:

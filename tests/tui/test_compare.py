@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import places
@@ -204,15 +205,41 @@ async def test_texts_stream_in_and_errors_are_said_in_their_column(folder: Path,
         await here.until(lambda: "the end▌" in here.text)
         assert "b triage@v2 · api ▶" in here.text
         assert "characters before this" in column(here, 1)
-        await here.press("3")
-        await here.until(lambda: "the end▌" in here.text)  # in the detail of Results, too
-        await here.press("2")
         await here.until(lambda: "! " in column(here, 0) and "400" in column(here, 0))
         assert "a triage@v1 · api !" in here.text
         assert "\x1b" not in here.text
         server.let_go()
         await here.until(lambda: here.status.startswith("done: 10/10"))
         await here.until(lambda: "the end" in column(here, 1) and "▌" not in column(here, 1))
+
+
+async def test_a_run_of_another_process_is_watched_wherever_it_is_opened(
+    folder: Path, server: LoopbackServer
+) -> None:
+    server.rule = lambda _: written("It is", " about", pause=0.01, halt=1)
+    settings = folder / "promptlab.toml"
+    settings.write_text(settings.read_text().replace('model = "scripted"', 'model = "scripted"\nstream = true'))
+    there = Lab.open(folder)
+    plan = there.plan(RunRequest(("triage@v2",), models=("api",)))
+    table = there.table(plan)
+
+    async def run() -> None:
+        async for _ in there.run(plan, table, watched=False):
+            pass
+
+    running = asyncio.create_task(run())
+    async with sitting(folder) as here:
+        await here.until(lambda: table.run)
+        await here.press("2")
+        await here.until(lambda: "It is▌" in here.text)
+        await here.sees("in flight")
+        await here.press("3")
+        await here.until(lambda: "It is▌" in here.text and "running" in here.text)
+        server.let_go()
+        await here.until(lambda: "It is about" in here.text and "▌" not in here.text)
+        await running
+        await here.until(lambda: here.status.startswith("done: "))
+    await there.close()
 
 
 async def test_hostile_and_huge_answers_open_at_once_and_never_reach_the_terminal(

@@ -9,6 +9,7 @@ from promptlab.lab.values import CellScored, RunRequest
 from promptlab.models.values import Outcome
 from promptlab.runs.values import CellText, Progress, StepProgress
 from promptlab.tui.job import Job
+from promptlab.tui.screens.detail import detail_pieces
 from promptlab.tui.screens.trial import trial_pieces
 
 
@@ -38,3 +39,16 @@ async def test_a_text_is_shown_while_it_is_written_and_gives_way_to_the_answer(f
         assert job.line.endswith("0/8 · draft 3/8 · vote 0/24")
     finally:
         await lab.close()
+
+
+async def test_the_detail_of_a_cell_shows_what_is_being_written(folder: Path) -> None:
+    lab = Lab.open(folder)
+    table = lab.table(lab.plan(RunRequest(("triage",), trials=2)))
+    example = table.examples[0].id
+    pieces = detail_pieces(table, "a", example, diff=True, written={1: "It is [about]"})
+    shown = "".join(piece.text for piece in pieces)
+    assert "── output 1 of 2 ──\nnot there yet\n── output 2 of 2 ──\nIt is [about]▌\n" in shown
+    pieces = detail_pieces(table, "a", example, diff=True, written={0: "x" * 7000})
+    shown = "".join(piece.text for piece in pieces)
+    assert f"… 1,000 characters before this …\n{'x' * 6000}▌\n" in shown
+    await lab.close()

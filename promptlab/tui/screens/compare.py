@@ -29,6 +29,7 @@ from promptlab.tui.screens.runs_dialog import choose_run
 from promptlab.tui.screens.sheet import Sheet, sheet_of
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
+from promptlab.tui.watched import open_run
 from promptlab.tui.widgets.answers import AnswerView, ColumnsLine
 from promptlab.tui.widgets.editor import Editor
 
@@ -115,10 +116,8 @@ class CompareScreen(Page):
 
     async def _resume(self) -> None:
         if self.session.table is None and self.session.job is None:
-            lab = await self.session.lab()
             try:
-                last = await in_thread(partial(lab.open_run, "last"))
-                self.session.table = self.session.table or last
+                await open_run(self.session, "last", quiet=True)
             except NotFound:
                 return  # The panes say what to do.
             except PromptlabError as fault:
@@ -328,11 +327,10 @@ class CompareScreen(Page):
         self.run_worker(self._choose_run, group="ask", exclusive=True)
 
     async def _choose_run(self) -> None:
-        lab = await self.session.lab()
         if not (chosen := await choose_run(self)):
             return
         try:
-            self.session.table = await in_thread(partial(lab.open_run, chosen))
+            await open_run(self.session, chosen)
             await self.adopt()
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)

@@ -9,9 +9,9 @@ from functools import partial
 from textual import on
 
 from promptlab.errors import PromptlabError
-from promptlab.tui.background import in_thread
 from promptlab.tui.screens.past import PastPage
 from promptlab.tui.typed import app_of
+from promptlab.tui.watched import open_run
 from promptlab.tui.widgets.virtual_table import VirtualTable
 
 SETTLE = 0.06
@@ -49,9 +49,8 @@ class TablePage(PastPage):
         self.run_worker(partial(self._open_run, run), group="open", exclusive=True)
 
     async def _open_run(self, run: str) -> None:
-        lab = await self.session.lab()
         try:
-            self.session.table = await in_thread(partial(lab.open_run, run))
+            await open_run(self.session, run)
         except PromptlabError as fault:
             self.session.say(str(fault), bad=True)
             return

@@ -29,7 +29,7 @@ from promptlab.tui.screens.searching import found_in
 from promptlab.tui.screens.steps import show_steps
 from promptlab.tui.session import Session
 from promptlab.tui.typed import app_of
-from promptlab.tui.watched import watched_run
+from promptlab.tui.watched import open_run
 from promptlab.tui.widgets.dialog import Ask, Question
 from promptlab.tui.widgets.filters import FilterLine
 from promptlab.tui.widgets.textview import Piece, TextView
@@ -118,28 +118,13 @@ class ResultsScreen(Page):
 
     async def _open(self, ref: str, *, quiet: bool = False) -> None:
         """Open a run; ``quiet`` where nobody asked: then nothing where there is none, or one is open by now."""
-        lab = await self.session.lab()
-        job = self.session.job
-        if job is not None and job.active and job.table.run == ref:
-            self.session.table = job.table
-        else:
-            try:
-                table = await in_thread(partial(lab.open_run, ref))
-                watched = None if self.session.running else await watched_run(lab, table.run)
-                if quiet and self.session.table is not None:
-                    return
-                if watched is not None:
-                    self.session.start(watched)
-                else:
-                    self.session.table = table
-            except NotFound as fault:
-                if not quiet:
-                    self.session.say(str(fault), bad=True)
-                return
-            except PromptlabError as fault:
+        try:
+            await open_run(self.session, ref, quiet=quiet)
+        except PromptlabError as fault:
+            if not (quiet and isinstance(fault, NotFound)):
                 self.session.say(str(fault), bad=True)
-                return
-        self._show_session()
+        else:
+            self._show_session()
 
     def _show(self, table: RunTable) -> None:
         self._table = table
