@@ -115,6 +115,10 @@ class Waiting:
     def __iter__(self) -> Iterator[str]:
         return iter(self._firsts)
 
+    def __len__(self) -> int:
+        """How many keys."""
+        return len(self._firsts)
+
     def add(self, number: int, key: str) -> None:
         """A cell of the run waits: by its number, with its key."""
         if self._firsts.setdefault(key, number) != number:

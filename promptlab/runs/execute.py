@@ -251,7 +251,7 @@ class _Execution(Keeping):
     async def _ask(self, *names: str) -> None:
         """Ask models for what is left of their cells, one after the other."""
         for name, following in zip(names, [*names[1:], ""], strict=True):
-            left, chains = self._left(name), self._chains(name)
+            left, chains = await self._left(name), self._chains(name)
             if not (left or chains) or self.halted or self.spent:
                 continue
             self.tally.begin_model(name)
@@ -275,8 +275,11 @@ class _Execution(Keeping):
                 self._prepare(following)
 
         requests = await requests_of(cells, self.models[name])
-        missing = (cell.key for cell in cells if cell.key in self.waiting)
-        async with aclosing(self._asked(name, requests, write, missing)) as coming:
+
+        def missing() -> Iterator[str]:
+            yield from (cell.key for cell in (cells if self.waiting else ()) if cell.key in self.waiting)
+
+        async with aclosing(self._asked(name, requests, write, missing())) as coming:
             async for _ in coming:
                 done, kept[:] = kept[:], []
                 await self._written()
@@ -375,7 +378,8 @@ class _Execution(Keeping):
 
     def _prepare(self, name: str) -> None:
         model = self.models[name]
-        if isinstance(model, Preparing) and self._left(name):
+        waiting = (cell for key in self.waiting for cell in self.waiting.cells(key))
+        if isinstance(model, Preparing) and any(self.model_of[one.column] == name and one.asks for one in waiting):
             model.prepare()
 
     def _hear(self, name: str, news: Written) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from promptlab.models.values import Outcome
-from promptlab.runs.asking import Fingerprints, Reader, in_order
+from promptlab.runs.asking import Fingerprints, Reader, Turn, in_order
 from promptlab.runs.cells import Some, Waiting
 from promptlab.runs.chains.calls import Calls
 from promptlab.runs.chains.under_way import UnderWay
@@ -69,15 +69,17 @@ class Keeping:
         self.noticed: set[str] = set()
         self.retried: int = 0
 
-    def _left(self, name: str) -> Sequence[Cell]:
+    async def _left(self, name: str) -> Sequence[Cell]:
         """What is left to ask of a model: a cell of each key, in the order in which they are asked."""
         columns: dict[str, list[int]] = {}
-        for key in self.waiting:
+        turn = Turn()
+        for key in list(self.waiting):
             for number in self.waiting.numbers(key):
                 cell = self.cells[number]
                 if self.model_of[cell.column] == name and cell.asks is not None:
                     columns.setdefault(cell.column, []).append(number)
                     break
+            await turn.take()
         return Some(self.cells, in_order(list(columns.values()), self.models[name]))
 
     def _chains(self, name: str) -> list[Cell]:

@@ -58,6 +58,7 @@ def test_cells_wait_by_key_until_they_are_taken(steps: list[tuple[str, bool, str
             assert waiting.take(key, lambda cell, column=column: cell.column == column) == mine
             known = {one: rest for one in known if (rest := [cell for cell in known[one] if cell not in mine])}
         assert set(waiting) == set(known)
+        assert len(waiting) == len(known)
         for one in "xyz":
             assert waiting.cells(one) == known.get(one, [])
             assert (one in waiting) == (one in known)
