@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf_support import MEAN, collect, with_metadata
-from loopback import LoopbackServer
+from loopback import LoopbackServer, completion
 from sklearn.metrics.pairwise import cosine_similarity
 
 from promptlab.errors import InvalidFile
@@ -197,3 +197,30 @@ async def test_what_is_embedded_spends_from_the_limit_of_the_run(folder: Path, s
 def outcomes_of(table: RunTable) -> list[Outcome]:
     found = (table.outcome("a", example.id) for example in table.examples)
     return [outcome for outcome in found if outcome is not None]
+
+
+async def test_probabilities_that_are_asked_for_spend_from_the_limit_of_the_run(
+    folder: Path, server: LoopbackServer
+) -> None:
+    examples = "".join(
+        f'[[examples]]\nid = "e{at}"\nvars = {{ ticket = "Ticket {at}" }}\nexpected = "A"\n' for at in range(60)
+    )
+    metric = '[[metrics]]\nid = "choice_prob"\nchoices = ["A", "B"]\n'
+    (folder / "evalsets" / "tickets.toml").write_text(metric + examples)
+    settings = folder / "promptlab.toml"
+    settings.write_text(settings.read_text().replace("[models.api]\n", "[models.api]\nconcurrency = 4\n"))
+    top = [{"token": token, "logprob": math.log(share)} for token, share in (("A", 0.7), ("B", 0.2))]
+    weighed = completion("A", logprobs={"content": [{**top[0], "top_logprobs": top}]})
+    server.rule = lambda asked: weighed if "logprobs" in asked.body else None
+    lab = Lab.open(folder)
+    (one,) = outcomes_of(await run(lab, RunRequest(subjects=("triage",), only=("e0",))))
+    each = one.usage.prompt + one.usage.completion
+    plan = lab.plan(RunRequest(subjects=("triage",)))
+    table = lab.table(plan)
+    ended = [event async for event in lab.run(plan, table, budget=Budget(tokens=65 * each))][-1]
+    await lab.close()
+    assert isinstance(ended, Ended)
+    assert (ended.state, ended.progress.done) == ("partial", 60)
+    assert ended.reason.startswith(f"Stopped by the limit of tokens, {65 * each}: ")
+    assert ended.reason.endswith(" choice_prob did not judge every answer.")
+    assert 1 < sum("logprobs" in asked.body for asked in server.asked) < 60
