@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -42,22 +43,21 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, fl
 def test_the_ladder_climbs(measured: dict[str, dict[str, float]]) -> None:
     mini, nano = measured["mini"], measured["nano"]
     vague, formatted, ruled = (mini[f"topic: {step}"] for step in ("v1 vague", "v3 +format", "v4 +rules"))
-    assert vague < 0.45
-    assert formatted > vague + 0.2
+    assert formatted > vague + 0.1
     assert ruled >= formatted - 0.03
     assert mini["order: v3 +missing rule"] > mini["order: v2 +format"] + 0.15
-    assert all(nano[f"topic: {step}"] < mini[f"topic: {step}"] - 0.1 for step in ("v3 +format", "v4 +rules"))
+    assert mean(nano.values()) < mean(mini.values()) - 0.15, "the smaller model is weaker"
 
 
 def test_opposite_prompts_get_opposite_answers(measured: dict[str, dict[str, float]]) -> None:
     mini = measured["mini"]
     floors = {
         "family rule (seen phrasings)": 0.9,
-        "family rule (held-out phrasings)": 0.65,
+        "family rule (held-out phrasings)": 0.75,
         "label names (seen phrasings)": 0.9,
-        "label names (held-out phrasings)": 0.85,
-        "judge yes/no question": 0.85,
-        "judge rubric j4 vs j5": 0.4,
-        "judge A/B swapped": 0.75,
+        "label names (held-out phrasings)": 0.8,
+        "judge yes/no question": 0.9,
+        "judge rubric j4 vs j5": 0.7,
+        "judge A/B swapped": 0.85,
     }
     assert {name: mini[name] for name, floor in floors.items() if mini[name] <= floor} == {}

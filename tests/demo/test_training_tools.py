@@ -37,7 +37,7 @@ def held(value):
     return held(list(value.values())) if isinstance(value, dict) else []
 names = [(module, name) for module in (tasks, world) for name in vars(module) if not name.startswith("__")]
 wordings = sorted({x for module, name in names for x in held(getattr(module, name))})
-prepare.widen("second")
+prepare.widen("fifth")
 rng = random.Random(5)
 text = "\n".join(x["content"] for _ in range(600) for x in tasks.example(rng, "train")[0])
 parts = {part.strip() for x in wordings for part in re.split(r"\{[^{}]*\}", x) if len(part.split()) >= 4}
@@ -70,6 +70,16 @@ def python(code: str, *arguments: str, cwd: Path = TOOLS) -> list[str]:
             "abfaaffdc0559468d7045bc78f8b8c91714855e9372ef46a348dee291edf3636",
             "5092bd1037319310e200b36a84d18562a568578d9265c96ce68df2f44ea45bb8",
         ),
+        (
+            "fourth",
+            "8a16cdf9e5d99a1ffaf191503ca7bde79f469157deb522a21569eabeecb0b66a",
+            "02f965a31001b108eef76b2a0931292f35f046ce8e9251e8ec61c64fffe80544",
+        ),
+        (
+            "fifth",
+            "db44cff25aed2a6c49cff010a5e6c16c232431c66b0eb3fc492be400bef4afa3",
+            "c8bbf74db79e696d70d736ab4e174ee9e6612a2cd4b0efcc6a0407cd92e4bd86",
+        ),
     ],
 )
 def test_a_stage_has_the_same_data_and_tokenizer_everywhere(stage: str, data: str, merges: str) -> None:
@@ -88,7 +98,8 @@ def test_the_hand_written_tickets_are_labelled_and_in_no_template() -> None:
     assert {row["topic"] for row in rows} == {"billing", "shipping", "technical", "account", "other"}
     assert all(row["order"] == "none" or row["order"] in row["ticket"] for row in rows)
     templates = "".join(
-        (TOOLS / f"{name}.py").read_text(encoding="utf-8") for name in ("world", "tasks", "more", "wider", "judging")
+        (TOOLS / f"{name}.py").read_text(encoding="utf-8")
+        for name in ("world", "tasks", "more", "wider", "judging", "customers", "policies", "moods")
     )
     sentences = [part for row in rows for part in row["ticket"].split(". ") if len(part.split()) > 3]
     assert [part for part in sentences if part.strip(" .?!") in templates] == []

@@ -1,6 +1,6 @@
 """Average two checkpoints: what the last stage added, kept without all that it cost.
 
-usage: average.py SECOND.pt THIRD.pt SHARE OUT.pt      (SHARE of the third)
+usage: average.py BEFORE.pt LAST.pt SHARE OUT.pt      (SHARE of the last)
 """
 from __future__ import annotations
 

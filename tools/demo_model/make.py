@@ -1,4 +1,4 @@
-"""Make the demo's models from nothing: data, tokenizer, three stages of training each, their average, GGUF files, and their SHA-256.
+"""Make the demo's models from nothing: data, tokenizer, five stages of training each, an average of the last three, GGUF files, and their SHA-256.
 
 usage: make.py FOLDER [--only nano]
 
@@ -19,20 +19,26 @@ DATA = {
     "first": ["--n", "300000", "--seed", "11"],
     "second": ["--n", "160000", "--seed", "21"],
     "third": ["--n", "64000", "--seed", "31"],
+    "fourth": ["--n", "64000", "--seed", "31"],
+    "fifth": ["--n", "40000", "--seed", "41"],
 }
 TRAINING = {
     "mini": {
         "first": ["--steps", "5600", "--decay", "3640", "--tokens", "1024", "--muon", "0.015", "--short-first", "--seed", "1"],
-        "second": ["--steps", "1150", "--decay", "700", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
-        "third": ["--steps", "900", "--decay", "800", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
+        "second": ["--workers", "3", "--steps", "3000", "--decay", "2200", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
+        "third": ["--workers", "3", "--steps", "1500", "--decay", "1300", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
+        "fourth": ["--workers", "3", "--steps", "1800", "--decay", "1600", "--muon", "0.009", "--lr", "0.0018", "--seed", "5"],
+        "fifth": ["--workers", "3", "--steps", "1100", "--decay", "900", "--muon", "0.009", "--lr", "0.0018", "--seed", "6"],
     },
     "nano": {
         "first": ["--steps", "600", "--decay", "400", "--muon", "0.015", "--short-first", "--seed", "1"],
         "second": ["--steps", "600", "--decay", "400", "--muon", "0.012", "--lr", "0.0025", "--seed", "2"],
         "third": ["--steps", "400", "--decay", "350", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
+        "fourth": ["--steps", "300", "--decay", "260", "--muon", "0.009", "--lr", "0.0018", "--seed", "5"],
+        "fifth": ["--steps", "300", "--decay", "260", "--muon", "0.009", "--lr", "0.0018", "--seed", "6"],
     },
 }
-SHARE = "0.6"  # of the last stage, in the average with the one before
+SHARES = {"fourth": "0.4", "fifth": "0.35"}  # of a stage, in the average with all before it from the third on
 # One thread each, and memory is kept instead of given back after every step.
 QUIET = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
@@ -49,7 +55,7 @@ def make(folder: Path, preset: str) -> Path:
     """The GGUF file of one preset, made with all that it needs."""
     tokenizer = folder / "first" / "tokenizer.json"
     before: list[str] = []
-    stages: list[Path] = []
+    average = folder / f"{preset}-third.pt"
     for stage, options in DATA.items():
         data = folder / stage
         again = ["--tokenizer", str(tokenizer)] if stage != "first" else []
@@ -57,11 +63,12 @@ def make(folder: Path, preset: str) -> Path:
         weights = folder / f"{preset}-{stage}.pt"
         done(["train.py", "--data", str(data), "--preset", preset, *TRAINING[preset][stage], *before, "--out", str(weights)], weights)
         before = ["--init", str(weights)]
-        stages.append(weights)
-    weights = folder / f"{preset}.pt"
-    done(["average.py", str(stages[-2]), str(stages[-1]), SHARE, str(weights)], weights)
+    for stage, share in SHARES.items():
+        weights = folder / f"{preset}-to-{stage}.pt"
+        done(["average.py", str(average), str(folder / f"{preset}-{stage}.pt"), share, str(weights)], weights)
+        average = weights
     file = folder / f"{preset}.gguf"
-    done(["export.py", str(weights), str(tokenizer), str(file)], file)
+    done(["export.py", str(average), str(tokenizer), str(file)], file)
     return file
 
 
