@@ -36,7 +36,6 @@ from .scene import (
     ended,
     hook,
     in_child,
-    kill_group,
     leftovers,
     put,
     refused,
@@ -183,15 +182,18 @@ def stale_locks(scene: Scene) -> None:
 def ended_by_the_terminal(scene: Scene) -> None:
     for end in (signal.SIGINT, signal.SIGHUP):
         folder = scene.repository()
-        reached = scene.folder / f"reached {end.name}"
-        hook(folder, "reference-transaction", f'[ "$1" = prepared ] && touch "{reached}" && sleep 0.3; exit 0')
+        reached, going_on = (scene.folder / f"{what} {end.name}" for what in ("reached", "going on"))
+        wait = f'for i in $(seq 400); do [ -e "{going_on}" ] && break; sleep 0.05; done'
+        hook(folder, "reference-transaction", f'[ "$1" = prepared ] && touch "{reached}" && {wait}; exit 0')
         dirty(folder)
         mine = work(folder)
         child = in_child(lambda where=folder: save(where, BOTH))
         deadline = time.monotonic() + 20
         while not reached.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert kill_group(child, end) == (1 if end is signal.SIGINT else -end)
+        os.killpg(child, end)
+        going_on.touch()
+        assert ended(child) == (1 if end is signal.SIGINT else -end)
         (folder / ".git" / "hooks" / "reference-transaction").unlink()
         # What had begun came to its end: the next start waits for it instead of working beside it.
         left = [run for run in snapshot.recover(Repository.open(folder)) if not run.complete]
