@@ -47,7 +47,7 @@ class Watching:
         self.table.run = run
         self._root = lab.journal_root()
         self._following = Following(self._root, run)
-        self._said = Progress(total=self.plan.size)
+        self._said = Progress(total=self.plan.most)
         self.texts: tuple[CellText, ...] = ()
 
     @property

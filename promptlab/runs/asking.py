@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import overload
 
@@ -209,6 +209,21 @@ class Fingerprints:
             f"{model}: the endpoint changed its build during the run (system_fingerprint {before}, now {now}): "
             "answers before and after are of two models."
         )
+
+
+async def fitting(fits: Callable[[str], bool], keys: Iterable[str], most: int) -> AsyncGenerator[list[str], None]:
+    """The keys that fit, not too many at a time, with turns for other tasks: they may be few of very many."""
+    some: list[str] = []
+    turn = Turn()
+    for key in keys:
+        await turn.take()
+        if fits(key):
+            some.append(key)
+        if len(some) == most:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def failed(key: str, fault: Fault) -> Outcome:

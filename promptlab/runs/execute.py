@@ -8,7 +8,7 @@ takes any time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ import msgspec
 
 from promptlab.errors import StorageFault
 from promptlab.models.values import Fault, Outcome, Preparing, Request, Written
-from promptlab.runs.asking import Reader, Turn, arrived, failed, requests_of
+from promptlab.runs.asking import Reader, Turn, arrived, failed, fitting, requests_of
 from promptlab.runs.control import Control, heard
 from promptlab.runs.keeping import AT_ONCE, Keeping
 from promptlab.runs.means import Means
@@ -119,7 +119,7 @@ class _Execution(Keeping):
             self._notice(*(one for reader in self.readers.values() for one in reader.traffic.notices))
             now = self.progress()
             if looked_at:
-                await asyncio.to_thread(self.drafted.tell, self.drafted.live(now))
+                await asyncio.to_thread(self.drafted.tell, self.drafted.live(self._of_run(now)))
             if (told := (now.done, now.in_flight, now.limit, now.retried)) != self.told:
                 self.told = told
                 self.events.put_nowait((now,))
@@ -237,7 +237,7 @@ class _Execution(Keeping):
 
     async def _ask_all(self) -> None:
         """Ask every model: endpoints side by side, and beside them the models of this machine one after the other."""
-        names = list(dict.fromkeys(self.model_of[cell.column] for cell in self.cells))
+        names = list(dict.fromkeys(self.model_of.values()))
         here = [name for name in names if not self.models[name].capabilities.elsewhere]
         groups = (here, *([name] for name in names if name not in here))
         tasks = [asyncio.create_task(self._ask(*group)) for group in groups if group]
@@ -274,25 +274,27 @@ class _Execution(Keeping):
             if following and left == min(_LAST, len(cells) - 1):
                 self._prepare(following)
 
-        requests = await requests_of(cells, self.models[name])
-
-        def missing() -> Iterator[str]:
-            yield from (cell.key for cell in (cells if self.waiting else ()) if cell.key in self.waiting)
-
-        async with aclosing(self._asked(name, requests, write, missing())) as coming:
+        requests, keys = await requests_of(cells, self.models[name]), (cell.key for cell in cells)
+        async with aclosing(self._asked(name, keys, requests, write, self.waiting.__contains__)) as coming:
             async for _ in coming:
                 done, kept[:] = kept[:], []
                 await self._written()
                 self._tell(done, name)
 
     async def _asked(
-        self, name: str, requests: Sequence[Request], write: Callable[[Outcome], None], missing: Iterator[str]
+        self,
+        name: str,
+        keys: Iterable[str],
+        requests: Sequence[Request],
+        write: Callable[[Outcome], None],
+        missing: Callable[[str], bool],
     ) -> AsyncGenerator[list[Outcome], None]:
         """What a model answers, as it arrives, and a fault for each answer that never came. Less when halted.
 
         Args:
+            keys: Of the requests; looked at when no further answer comes.
             write: Journals an outcome; called for each at the moment it comes.
-            missing: Looked at when no further answer comes: the keys whose outcomes were not written.
+            missing: Whether no outcome of a key was written.
         """
         if not requests or self.halted:
             return
@@ -314,10 +316,10 @@ class _Execution(Keeping):
             raise result
         if not self.halted and not self.spent and not isinstance(result, BaseException):
             fault = result or Fault("malformed", f"{name} gave no answer to this request.")
-            while some := [failed(key, fault) for key in islice(missing, AT_ONCE)]:
-                for outcome in some:
+            async for some in fitting(missing, keys, AT_ONCE):
+                for outcome in (outcomes := [failed(key, fault) for key in some]):
                     write(outcome)
-                yield some
+                yield outcomes
 
     async def _walk(self, name: str, cells: Sequence[Cell]) -> None:
         """Take the chains of one model to their ends, all of them together."""
@@ -368,8 +370,8 @@ class _Execution(Keeping):
         left = [key for key in left if key not in found]
         if not left or self.halted or self.spent:
             return
-        missing = (key for key in left if key not in written)
-        async with aclosing(self._asked(name, [wanted[key][0] for key in left], write, missing)) as coming:
+        requests = [wanted[key][0] for key in left]
+        async with aclosing(self._asked(name, left, requests, write, lambda key: key not in written)) as coming:
             async for batch in coming:
                 await self._written()
                 self._remember_answers(batch, wanted)

@@ -19,7 +19,7 @@ from promptlab.runs.live import Drafted
 from promptlab.runs.means import Means
 from promptlab.runs.progress import Tally
 from promptlab.runs.traces import Trace
-from promptlab.runs.values import Cell, CellDone, JournalLine, Plan, RunEvent
+from promptlab.runs.values import Cell, CellDone, JournalLine, Plan, Progress, RunEvent
 
 if TYPE_CHECKING:
     from promptlab.runs.chains.waves import Wanted
@@ -86,7 +86,7 @@ class Keeping:
         """The cells of a model that are chains without an outcome."""
         return [
             cell
-            for cell in self.cells
+            for cell in (self.cells if self.plan.chains else ())
             if cell.column in self.plan.chains and cell.key in self.waiting and self.model_of[cell.column] == name
         ]
 
@@ -161,6 +161,12 @@ class Keeping:
             return [(cell, outcome) for cell in cells]
         copy = msgspec.structs.replace(outcome, cached=True) if len(cells) > 1 else outcome
         return [(cell, copy if index else outcome) for index, cell in enumerate(cells)]
+
+    def _of_run(self, now: Progress) -> Progress:
+        """What others are told: they count the cells of the run, and a part knows neither its time nor its cost."""
+        if self.whole:
+            return now
+        return msgspec.structs.replace(now, total=self.plan.most, cached=0, tokens=0, eta=None, cost={})
 
     def _write_answer(self, wanted: Wanted, outcome: Outcome) -> None:
         """Journal what a step of a chain was answered."""

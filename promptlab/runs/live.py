@@ -70,10 +70,11 @@ class Drafted:
         """Say it. Where it cannot be written nobody hears of it, and the run goes on."""
         path = self._folder / LIVE
         draft = path.with_name(f"{LIVE}.new")
-        with suppress(OSError):
+        with suppress(OSError, UnicodeEncodeError):  # of a text that was cut within a character
+            data = msgspec.json.encode(live)
             file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with open(file, "wb") as out:
-                out.write(msgspec.json.encode(live))
+                out.write(data)
             draft.replace(path)
 
     def close(self) -> None:

@@ -127,6 +127,12 @@ class Plan(Struct, frozen=True):
         """How many cells it has, also where they are not there."""
         return len(self.variants) * len(self.examples) * self.trials
 
+    @property
+    def most(self) -> int:
+        """How many of its cells are asked at most: fewer where it stops as soon as it is clear."""
+        examples = self.sequential.most if self.sequential else len(self.examples)
+        return len(self.variants) * examples * self.trials
+
 
 class JournalLine(Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of ``outcomes.jsonl``: an outcome as it arrived.

@@ -43,3 +43,36 @@ async def test_who_attaches_sees_answers_grow_and_how_far_the_run_is(folder: Pat
     assert (watching.progress.done, watching.progress.failed) == (plan.size, 0)
     await lab.close()
     await there.close()
+
+
+async def test_a_run_that_stops_when_it_is_clear_is_told_in_cells_of_the_run(
+    folder: Path, server: LoopbackServer
+) -> None:
+    rows = "".join(
+        f'[[examples]]\nid = "n{at}"\nvars = {{ ticket = "Bill {at}." }}\nexpected = "x"\n' for at in range(40)
+    )
+    metrics = '[[metrics]]\nid = "exact"\n[decision]\nprimary = "exact"\n'
+    (folder / "evalsets" / "tickets.toml").write_text(metrics + rows)
+    server.rule = lambda _: written("billing", pause=0.05)
+    lab, there = Lab.open(folder), Lab.open(folder)
+    plan = lab.plan(RunRequest(("triage@v1", "triage"), until_clear=True, max_examples=36))
+    table = lab.table(plan)
+
+    async def run() -> None:
+        async for _ in lab.run(plan, table, watched=False):
+            pass
+
+    running = asyncio.create_task(run())
+    while not table.run:
+        await asyncio.sleep(0.01)
+    watching = Watching(there, table.run)
+    live = 0
+    while await asyncio.to_thread(watching.look):
+        live += watching.progress.in_flight
+        assert (watching.progress.total, watching.progress.eta) == (72, None)
+        await asyncio.sleep(0.02)
+    await running
+    assert live, "it was told how the run was getting on"
+    assert (watching.progress.total, watching.progress.done) == (72, table.revision)
+    await lab.close()
+    await there.close()

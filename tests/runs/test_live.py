@@ -88,5 +88,7 @@ def test_it_is_said_some_times_a_second_as_long_as_somebody_looks(tmp_path: Path
     assert look(tmp_path) is None
     drafted.tell(Live(progress))
     assert look(tmp_path) == Live(progress)
+    drafted.tell(Live(progress, (CellText("a", "one", 0, "half of \ud83d"),)))
+    assert look(tmp_path) == Live(progress), "what cannot be said ends nothing"
     Drafted(tmp_path / "gone").tell(Live(progress))
     assert look(tmp_path / "gone") is None
