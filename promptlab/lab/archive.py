@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar, cast
 
@@ -22,6 +22,7 @@ from promptlab.scoring.values import MetricInfo, Reply, Score
 from promptlab.workspace.packed import ids_of
 from promptlab.workspace.prompts import parse_prompt
 from promptlab.workspace.settings_values import StoreOutputs
+from promptlab.workspace.toml import shown
 from promptlab.workspace.values import Decision, Example, MetricSpec, Prompt
 
 FORMAT = 1
@@ -29,6 +30,8 @@ Line = TypeVar("Line")
 RUN, METRICS, OUTPUTS, EXAMPLES = "run.toml", "metrics.jsonl", "outputs.jsonl", "examples.jsonl"
 TRACES = "traces.jsonl"
 _AT_ONCE = 500
+TRIALS = 1000
+"""Of an example, at most."""
 
 
 class MetricsLine(Struct, omit_defaults=True):
@@ -206,6 +209,7 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
         traces = {(t.column, t.example, t.trial): t.trace for t in _read(files.get(TRACES, b""), TracesLine)}
         prompts = {v.column: _prompt_of(files, f"{v.prompt}@{v.content}") for v in head.columns}
         judges = {metric: _prompt_of(files, version) for metric, version in head.judges.items()}
+        _check(head, examples, outputs)
     except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, msgspec.DecodeError) as e:
         raise InvalidFile(
             Problem(f"this saved run cannot be read: {e}.", where, hint="Was it made by a newer promptlab?")
@@ -235,6 +239,23 @@ def unpack(files: Mapping[str, bytes], where: str) -> RunTable:
             table.keep_rows(line.column, line.example, line.trial, measured.rows)
     table.state = "complete" if head.state == "complete" else "partial"
     return table
+
+
+def _check(head: RunHead, examples: Sequence[Example], outputs: Iterable[OutputsLine]) -> None:
+    """A table has a place for each of its cells, and for nothing else.
+
+    Raises:
+        ValidationError: There would be too many, or an answer has none.
+    """
+    if not 1 <= head.trials <= TRIALS:
+        raise msgspec.ValidationError(f"{head.trials} trials, where 1 to {TRIALS} can be")
+    ids, columns = {example.id for example in examples}, {variant.column for variant in head.columns}
+    if len(ids) < len(examples):
+        raise msgspec.ValidationError("two of its examples have the same id")
+    for line in outputs:
+        if line.example not in ids or line.column not in columns or not 0 <= line.trial < head.trials:
+            place = shown(f"{line.column} {line.example} {line.trial}")
+            raise msgspec.ValidationError(f"it has an answer for `{place}`, which is no cell of it")
 
 
 def infos_of(files: Mapping[str, bytes], where: str) -> dict[str, MetricInfo]:
