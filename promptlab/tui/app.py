@@ -204,6 +204,9 @@ class PromptlabApp(App[int]):
             self._watching = False
 
     def _pages(self) -> list[Page]:
+        """The screens that can be told something; none any more once they are being closed, one after the other."""
+        if not self.is_running:
+            return []
         return [screen for stack in self._screen_stacks.values() for screen in stack if isinstance(screen, Page)]
 
     def _chrome(self) -> None:

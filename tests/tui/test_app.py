@@ -329,3 +329,24 @@ async def test_without_a_model_the_run_dialog_says_what_to_write(folder: Path) -
         await here.sees("v2")
         await here.press("R")
         await here.sees("No model is declared. Add [models.NAME]")
+
+
+async def test_a_change_that_is_seen_while_the_screens_are_closed_is_read_by_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, reading = PromptsScreen._message_loop_exit, list[object]()
+
+    async def closed(screen: PromptsScreen) -> None:
+        await real(screen)
+        app = screen.app
+        assert isinstance(app, PromptlabApp)
+        lab = app.session.lab_now
+        assert lab is not None
+        monkeypatch.setattr(lab, "watch", lambda: ("prompts/triage.toml",))
+        await app._watch_once(lab)
+        reading.extend(worker for worker in app.workers if worker.node is screen and not worker.is_cancelled)
+
+    monkeypatch.setattr(PromptsScreen, "_message_loop_exit", closed)
+    async with sitting(folder) as here:
+        await here.sees("triage.toml")
+    assert reading == []
