@@ -45,6 +45,7 @@ class Drafted:
         self._folder = folder
         self._texts: dict[CellId, CellText] = {}
         self._at = 0.0
+        self._closed = False
 
     def wrote(self, texts: Iterable[CellText]) -> None:
         """Models have written so much."""
@@ -76,9 +77,12 @@ class Drafted:
             with open(file, "wb") as out:
                 out.write(data)
             draft.replace(path)
+            if self._closed:  # meanwhile: this is called in a thread
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """There is nothing more to say."""
+        self._closed = True
         with suppress(OSError):
             (self._folder / LIVE).unlink(missing_ok=True)
 

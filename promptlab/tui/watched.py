@@ -82,7 +82,7 @@ async def open_run(session: Session, ref: str, *, quiet: bool = False) -> None:
     watched = None if session.running else await _watched_run(lab, table.run)
     if quiet and session.table is not None:
         return
-    if watched is not None:
+    if watched is not None and not session.running:  # one may have been started meanwhile
         session.start(watched)
     else:
         session.table = table

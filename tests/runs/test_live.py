@@ -90,5 +90,8 @@ def test_it_is_said_some_times_a_second_as_long_as_somebody_looks(tmp_path: Path
     assert look(tmp_path) == Live(progress)
     drafted.tell(Live(progress, (CellText("a", "one", 0, "half of \ud83d"),)))
     assert look(tmp_path) == Live(progress), "what cannot be said ends nothing"
+    drafted.close()
+    drafted.tell(Live(progress))
+    assert not (tmp_path / LIVE).exists(), "what is said late is not left behind"
     Drafted(tmp_path / "gone").tell(Live(progress))
     assert look(tmp_path / "gone") is None
