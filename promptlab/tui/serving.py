@@ -18,6 +18,7 @@ from promptlab.errors import UsageFault
 if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.typedefs import Handler, Middleware
+    from textual_serve.server import Server
 
 COOKIE = "promptlab"
 
@@ -46,21 +47,18 @@ def guard(token: str) -> Middleware:
     return check
 
 
-def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve the workspace at ``path`` until Ctrl-C.
+def guarded(token: str, ready: Callable[[], None]) -> type[Server]:
+    """A server for those who have the link, which ends the programs of its visitors when it ends.
+
+    Args:
+        token: Of the link.
+        ready: Called once it can be opened.
 
     Raises:
-        UsageFault: The extra ``serve`` is not installed, or the port is taken.
+        ImportError: The extra ``serve`` is not installed.
     """
-    try:
-        from textual_serve import server as textual_serve
-        from textual_serve.app_service import AppService
-    except ImportError:
-        raise UsageFault("promptlab serve needs one more package: pip install 'promptlab-tui[serve]'.") from None
-
-    token = secrets.token_urlsafe(18)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}"
+    from textual_serve import server as textual_serve
+    from textual_serve.app_service import AppService
 
     visits: set[asyncio.Task[object]] = set()
 
@@ -81,7 +79,7 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
             """Nothing: its log would repeat what is typed."""
 
         async def on_startup(self, app: web.Application) -> None:
-            say(f"{address}/?key={token}")
+            ready()
 
         async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
             """One visitor, from the opening of the page until it is closed."""
@@ -99,8 +97,25 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
                 visit.cancel()
 
     textual_serve.AppService = Program  # pyright: ignore[reportPrivateImportUsage]  # by this name the server makes it
+    return Guarded
+
+
+def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Serve the workspace at ``path`` until Ctrl-C.
+
+    Raises:
+        UsageFault: The extra ``serve`` is not installed, or the port is taken.
+    """
+    token = secrets.token_urlsafe(18)
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}"
+    try:
+        server_class = guarded(token, lambda: say(f"{address}/?key={token}"))
+    except ImportError:
+        raise UsageFault("promptlab serve needs one more package: pip install 'promptlab-tui[serve]'.") from None
+
     command = shlex.join([sys.executable, "-m", "promptlab", "open", str(path.resolve())])
-    server = Guarded(command, host=host, port=port, title="promptlab", public_url=address)
+    server = server_class(command, host=host, port=port, title="promptlab", public_url=address)
     try:
         # Before the link is printed: the server says only afterwards that it cannot listen.
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
