@@ -62,6 +62,7 @@ class PromptlabApp(App[int]):
         self.fault: PromptlabError | None = None
         self._open_lab = open_lab
         self._watching = False
+        self._unread = ""
         self._job_task: asyncio.Task[object] | None = None
         self._modes_open: set[str] = set()
         self._early = Early(self)
@@ -194,12 +195,15 @@ class PromptlabApp(App[int]):
         try:
             self._sit()
             changed = await in_thread(lab.watch)
+            if "promptlab.toml" in changed:
+                self.session.unsay(self._unread)
             if changed:
                 await self._look_again(lab)
                 for page in self._pages():
                     page.files_changed(changed)
         except PromptlabError as fault:
-            self.session.say(str(fault), bad=True)
+            self._unread = str(fault)
+            self.session.say(self._unread, bad=True)
         finally:
             self._watching = False
 

@@ -92,6 +92,11 @@ class Session:
         self.said, self.bad = text, bad
         self._changed()
 
+    def unsay(self, text: str) -> None:
+        """Take back what is no longer so, if it is what stands there."""
+        if text and self.said == text:
+            self.say("")
+
     def _not_kept(self, sentence: str) -> None:
         if not self.bad:  # not over what is wrong with saving it
             self.say(sentence, bad=True)

@@ -59,6 +59,14 @@ async def test_the_preview_is_filled_from_an_example_and_the_text_from_the_disk_
         assert here.status == "prompts/triage.toml changed on disk and was read again"
         await here.sees("main*1")
 
+        # What cannot be read is said for as long as it is so.
+        for name in ("promptlab.toml", "evalsets/tickets.toml"):
+            before = (folder / name).read_bytes()
+            (folder / name).write_bytes(b"\xff [ garbage\n")
+            await here.until(lambda name=name: here.status.startswith(f"{name}:1: "))
+            (folder / name).write_bytes(before)
+            await here.until(lambda: not here.status)
+
         # Editing begins at the words of the first message.
         await here.press("e")
         await here.type("Please. ")

@@ -44,6 +44,7 @@ class Filling:
         self._default: str | None = None
         self._inputs: dict[str, Example] = {}
         self._wanted = ""
+        self._unread = ""
         self.evalset: EvalSet | None = None
         self.at = 0
         self.own = False
@@ -53,11 +54,15 @@ class Filling:
         lab = await self._screen.session.lab()
         self._default = await in_thread(lab.default_evalset)
         found: list[EvalSet] = []
+        before, self._unread = self._unread, ""
         for name in await in_thread(lab.evalset_names):
             try:
                 found.append(await in_thread(partial(lab.evalset, name)))
             except PromptlabError as fault:
-                self._screen.session.say(str(fault).partition("\n")[0], bad=True)
+                self._unread = str(fault).partition("\n")[0]
+                self._screen.session.say(self._unread, bad=True)
+        if not self._unread:
+            self._screen.session.unsay(before)
         self._evalsets = found
         self.forget()
 
