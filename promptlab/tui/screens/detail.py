@@ -51,6 +51,7 @@ def detail_pieces(
         pieces += [Piece("\nreference  ", "dim"), Piece(f"{case.reference}\n")]
     pieces += score_pieces(table, column, example)
     pieces += input_pieces(table, column, example)
+    pieces += _reasoning(table, column, example)
     for trial in range(table.trials):
         if trace := table.trace(column, example, trial):
             pieces += step_pieces(table, column, example, trial, trace, diff=diff)
@@ -116,6 +117,17 @@ def score_pieces(table: RunTable, column: str, example: str) -> list[Piece]:
     return [*pieces, *_replies(table, column, example)]
 
 
+def _reasoning(table: RunTable, column: str, example: str) -> list[Piece]:
+    """What the model thought before it answered, while the run's journal is there: a saved run has answers alone."""
+    pieces: list[Piece] = []
+    for trial in range(table.trials):
+        outcome = table.outcome(column, example, trial)
+        if outcome is not None and outcome.reasoning:
+            title = "reasoning" if table.trials == 1 else f"reasoning {trial + 1} of {table.trials}"
+            pieces += [Piece(f"\n── {title} ──\n", "head"), Piece(f"{outcome.reasoning.strip()}\n", "dim")]
+    return pieces
+
+
 def _replies(table: RunTable, column: str, example: str) -> list[Piece]:
     """What judges replied, in their own words."""
     pieces: list[Piece] = []
@@ -155,9 +167,11 @@ def figure_pieces(table: RunTable, column: str, example: str) -> list[Piece]:
     if outcome is None or outcome.fault is not None:
         return []
     params = table.variant(column).params
+    used = outcome.usage
+    thought = f" ({used.reasoning} of them reasoning)" if used.reasoning else ""
     facts = [
         f"{wording.seconds(outcome.latency)}{', from the cache' if outcome.cached else ''}",
-        f"{outcome.usage.prompt} tokens in, {outcome.usage.completion} out, ended by {outcome.finish}",
+        f"{used.prompt} tokens in, {used.completion} out{thought}, ended by {outcome.finish}",
         f"temperature {params.temperature:g}, at most {params.max_tokens} tokens, seed {params.seed}",
     ]
     if outcome.cost is not None:
