@@ -175,4 +175,6 @@ class Job:
             text += f". {self.notices[-1]}".removesuffix(".")
         # The figures say already after how many cells it was stopped.
         why = self.reason.removeprefix(f"Stopped after {progress.done} of {progress.total} cells.").strip()
-        return f"{text}. {why}".rstrip(". ") + "." if why else text
+        if not why:
+            return text
+        return f"{text}. {why}" if why.endswith(("?", "!")) else f"{text}. {why}".rstrip(". ") + "."

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from promptlab.lab import Lab
 from promptlab.lab.values import CellScored, RunRequest
-from promptlab.models.values import Outcome
-from promptlab.runs.values import CellText, Progress, StepProgress
+from promptlab.models.values import Outcome, Usage
+from promptlab.runs.values import CellText, Ended, Progress, StepProgress
 from promptlab.tui.job import Job
 from promptlab.tui.screens.detail import detail_pieces
 from promptlab.tui.screens.trial import trial_pieces
@@ -51,4 +51,27 @@ async def test_the_detail_of_a_cell_shows_what_is_being_written(folder: Path) ->
     pieces = detail_pieces(table, "a", example, diff=True, written={0: "x" * 7000})
     shown = "".join(piece.text for piece in pieces)
     assert f"… 1,000 characters before this …\n{'x' * 6000}▌\n" in shown
+    await lab.close()
+
+
+async def test_the_detail_of_a_cell_shows_what_the_model_thought(folder: Path) -> None:
+    lab = Lab.open(folder)
+    table = lab.table(lab.plan(RunRequest(("triage",), trials=1)))
+    example = table.examples[0].id
+    told = Outcome(
+        "k", "billing", usage=Usage(prompt=9, completion=40, reasoning=38), reasoning="It [is]\nabout money.\n"
+    )
+    table.add(CellScored("a", example, 0, told, ()))
+    shown = "".join(piece.text for piece in detail_pieces(table, "a", example, diff=True))
+    assert "\n── reasoning ──\nIt [is]\nabout money.\n\n── figures ──\n" in shown
+    assert "\n9 tokens in, 40 out (38 of them reasoning), ended by stop\n" in shown
+    await lab.close()
+
+
+async def test_what_is_said_at_the_end_has_one_full_stop_or_its_question_mark(folder: Path) -> None:
+    lab = Lab.open(folder)
+    job = Job(lab, lab.plan(RunRequest(("triage",), trials=1)), scratch=True)
+    for reason, end in (("Is the server running?", ". Is the server running?"), ("It is not.", ". It is not.")):
+        job._take(Ended("r", "partial", Progress(total=8, done=8), reason))
+        assert job.result.endswith(end)
     await lab.close()
