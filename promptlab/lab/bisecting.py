@@ -215,7 +215,9 @@ class Bisector:
             good, bad = self.versions[0].label, self.versions[self.high].label
             worse, better = (sum(sign * change > 0 for change in changes) for sign in (-1, 1))
             seen = f"{worse} of {plural(len(changes), 'example')} got worse, {better} better"
-            hint = "" if self.named else " Name the examples that did with --example, or give other ends."
+            hint = (
+                "" if self.named else " Give other ends, or name the examples that did: `promptlab bisect --example`."
+            )
             raise UsageFault(f"{bad} is not clearly worse than {good}: {seen}.{hint}")
         self._learn(self.high, changes)
         return self._step(self.high, "bad")
