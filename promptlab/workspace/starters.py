@@ -61,7 +61,7 @@ def new_settings_text() -> str:
     return """\
 # Models that prompts run on.
 [models.mini]
-gguf = "demo:mini"      # a small model that comes with promptlab; or the path of a GGUF file
+gguf = "demo:mini"      # comes with promptlab and knows only support tickets; or the path of a GGUF file
 
 # Any OpenAI-compatible endpoint. Remove the marks to use it:
 # [models.gpt]
