@@ -34,7 +34,10 @@ class Following:
     @property
     def live(self) -> Live | None:
         """What the run says of itself now; None as long as it says nothing."""
-        return look(self._path.parent)
+        folder = self._path.parent
+        if not (folder / "run.json").exists():
+            return None  # it is being removed: who looks leaves a file there, and the folder could not be deleted
+        return look(folder)
 
     @property
     def done(self) -> int:

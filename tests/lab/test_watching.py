@@ -14,9 +14,13 @@ from promptlab.lab.watching import Watching
 WORDS = ["It ", "is ", "about ", "billing."]
 
 
-async def test_who_attaches_sees_answers_grow_and_how_far_the_run_is(folder: Path, server: LoopbackServer) -> None:
+def stream(folder: Path) -> None:
     settings = folder / "promptlab.toml"
     settings.write_text(settings.read_text().replace("[models.api]\n", "[models.api]\nstream = true\n"))
+
+
+async def test_who_attaches_sees_answers_grow_and_how_far_the_run_is(folder: Path, server: LoopbackServer) -> None:
+    stream(folder)
     server.rule = lambda _: written(*WORDS, pause=0.2)
     lab, there = Lab.open(folder), Lab.open(folder)
     plan = lab.plan(RunRequest(subjects=("triage",), models=("api",)))
@@ -53,7 +57,8 @@ async def test_a_run_that_stops_when_it_is_clear_is_told_in_cells_of_the_run(
     )
     metrics = '[[metrics]]\nid = "exact"\n[decision]\nprimary = "exact"\n'
     (folder / "evalsets" / "tickets.toml").write_text(metrics + rows)
-    server.rule = lambda _: written("billing", pause=0.05)
+    stream(folder)
+    server.rule = lambda _: written("billing", " it is", pause=0.1)
     lab, there = Lab.open(folder), Lab.open(folder)
     plan = lab.plan(RunRequest(("triage@v1", "triage"), until_clear=True, max_examples=36))
     table = lab.table(plan)
@@ -74,5 +79,6 @@ async def test_a_run_that_stops_when_it_is_clear_is_told_in_cells_of_the_run(
     await running
     assert live, "it was told how the run was getting on"
     assert (watching.progress.total, watching.progress.done) == (72, table.revision)
+    assert watching.progress.failed == 0
     await lab.close()
     await there.close()

@@ -7,6 +7,7 @@ from runs.scripted import small_plan
 from promptlab.models.values import Fault, Outcome
 from promptlab.runs.following import Following
 from promptlab.runs.journal import Journal
+from promptlab.runs.live import LOOKING
 from promptlab.runs.values import JournalLine
 
 
@@ -34,3 +35,14 @@ def test_each_look_gives_what_is_new_and_a_torn_line_waits_for_its_rest(tmp_path
     assert [one.outcome.text for one in following.look()] == ["whole"]
     journal.close()
     assert following.look() == []
+
+
+def test_a_run_that_is_being_removed_is_not_looked_at(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, small_plan(4))
+    following = Following(tmp_path, journal.run)
+    assert following.live is None
+    (journal.folder / LOOKING).unlink()
+    (journal.folder / "run.json").unlink()  # the first that goes
+    assert following.live is None
+    assert not (journal.folder / LOOKING).exists()
+    journal.close()
