@@ -68,6 +68,17 @@ async def test_the_detail_of_a_cell_shows_what_the_model_thought(folder: Path) -
     await lab.close()
 
 
+async def test_a_long_answer_without_a_word_in_common_stands_alone(folder: Path) -> None:
+    lab = Lab.open(folder)
+    table = lab.table(lab.plan(RunRequest(("triage@v1", "triage"), trials=1)))
+    example = table.examples[0].id
+    table.add(CellScored("a", example, 0, Outcome("k", "A" * 2000), ()))
+    table.add(CellScored("b", example, 0, Outcome("l", "billing"), ()))
+    shown = "".join(piece.text for piece in detail_pieces(table, "b", example, diff=True))
+    assert f"── output ── other words than a {table.variant('a').label}\nbilling\n" in shown
+    await lab.close()
+
+
 async def test_what_is_said_at_the_end_has_one_full_stop_or_its_question_mark(folder: Path) -> None:
     lab = Lab.open(folder)
     job = Job(lab, lab.plan(RunRequest(("triage",), trials=1)), scratch=True)

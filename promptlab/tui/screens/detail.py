@@ -26,6 +26,9 @@ _TAIL = 6_000
 _SHORT = 80
 """Characters of two answers that have no word in common and are shown one below the other."""
 
+_LONG = 2_000
+"""Characters of two answers that have no word in common above which one is shown without the other before it."""
+
 
 def detail_pieces(
     table: RunTable, column: str, example: str, *, diff: bool, written: Mapping[int, str] = NOTHING
@@ -87,8 +90,12 @@ def _output(table: RunTable, column: str, example: str, trial: int, diff: bool, 
     from promptlab.compare.words import word_diff
 
     spans = word_diff(base.text, outcome.text)
-    if all(span.op != "same" for span in spans) and len(base.text) + len(outcome.text) <= _SHORT:
-        # Nothing in common: two answers are read faster than one text with marks.
+    nothing_shared, size = all(span.op != "same" for span in spans), len(base.text) + len(outcome.text)
+    if nothing_shared and size > _LONG:
+        said = Piece(f" other words than {against}\n", "dim")
+        return [Piece(f"── {title} ──", "head"), said, Piece(f"{outcome.text}\n")]
+    if nothing_shared and size <= _SHORT:
+        # Two answers are read faster than one text with marks.
         both = [
             Piece(f"{base_column}  {base.text}\n", "dim"),
             Piece(f"{column}  "),

@@ -107,4 +107,7 @@ async def choose_run(page: Page) -> str:
     except PromptlabError as fault:
         page.session.say(str(fault), bad=True)
         return ""
-    return await app_of(page).push_screen_wait(RunsDialog(runs))
+    chosen = await app_of(page).push_screen_wait(RunsDialog(runs))
+    if chosen:
+        page.session.say("")  # what was said of the run that was shown
+    return chosen
