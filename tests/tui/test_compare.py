@@ -142,7 +142,7 @@ async def test_without_a_run_it_says_what_to_do_and_does_it(folder: Path, server
         await here.press("a")
         await here.sees("Compare triage")
         await here.press("up", "up", "up", "space", "enter")
-        await here.until(lambda: compare(here).seats == ("a",))
+        await here.until(lambda: compare(here).seats == ("a",) and here.status.startswith("done: 1/1 answers"))
         await here.press("R")
         await here.sees("2 versions × 1 model × 8 on tickets = 16 answers")
         await here.press("enter")
