@@ -15,6 +15,9 @@ from textual.css.stylesheet import Stylesheet
 
 from promptlab.tui.background import THREAD
 
+LONGEST = 1.0
+"""Seconds that a key waits at most; a test that holds a thread back on purpose makes it less."""
+
 _known: dict[object, list[RuleSet]] = {}
 _parse = Stylesheet._parse_rules
 
@@ -38,7 +41,7 @@ def _working() -> bool:
 def next_frame() -> bool:
     """Lay out and refresh what waits for the next of sixty frames a second; gives whether anything did."""
     app = active_app.get(None)
-    if app is None or not app._screen_stack:
+    if app is None or not app._screen_stack or app._exit:  # who leaves draws nothing any more
         return False
     screen = app.screen
     waits = screen._layout_required or screen._scroll_required or screen._repaint_required
@@ -55,7 +58,7 @@ async def _until_quiet(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
     each key, and wrong where other programs have the processor.
     """
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined] what it has to do next: private
-    deadline = time.monotonic() + max_sleep
+    deadline = time.monotonic() + min(max_sleep, LONGEST)
     quiet = 0
     while quiet < 2 and time.monotonic() < deadline:
         working = _working()

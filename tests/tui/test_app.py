@@ -9,6 +9,7 @@ import places
 import pytest
 from loopback import LoopbackServer
 from textual.events import Paste
+from tui import headless
 from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
 import promptlab.tui
@@ -51,6 +52,7 @@ async def test_the_first_screen_waits_for_no_git(folder: Path, monkeypatch: pyte
         return real(*args, **options)
 
     monkeypatch.setattr(Git, "_run", run)
+    monkeypatch.setattr(headless, "LONGEST", 0.1)
     try:
         async with sitting(folder) as here:
             await here.sees("triage.toml")
@@ -82,6 +84,7 @@ async def test_no_key_is_too_early(folder: Path, monkeypatch: pytest.MonkeyPatch
         return Lab.open(folder)
 
     monkeypatch.setattr(Lab, "prompts", prompts)
+    monkeypatch.setattr(headless, "LONGEST", 0.1)
     app = PromptlabApp(opened)
     async with app.run_test(size=WIDE) as pilot:
         here = Sitting(app, pilot)
