@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from promptlab.tui.safe import plain
@@ -45,13 +46,19 @@ class Pick(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         """Lay out the title and the names."""
-        room = app_of(self).size.height - 8
+        above = self.above()
+        room = app_of(self).size.height - 8 - len(above)
         table = VirtualTable((Column("name", "", 10, grow=True),), header=False, id="names")
         table.styles.height = max(1, min(len(self._names), room))
         with Vertical(id="dialog") as dialog:
             dialog.styles.width = min(60, app_of(self).size.width - 4)
             yield Static(plain(self._title, "bold"), id="title")
+            yield from above
             yield table
+
+    def above(self) -> Sequence[Widget]:
+        """What stands between the title and the names, a line each."""
+        return ()
 
     def on_mount(self) -> None:
         """Show the names, the current one under the cursor. The field has the focus where there is one."""
@@ -76,16 +83,9 @@ class Find(Pick):
         Binding("up", "move('up')", "Before", show=False, priority=True),
     ]
 
-    def compose(self) -> ComposeResult:
-        """Lay out the title, the field and the names."""
-        room = app_of(self).size.height - 9
-        table = VirtualTable((Column("name", "", 10, grow=True),), header=False, id="names")
-        table.styles.height = max(1, min(len(self._names), room))
-        with Vertical(id="dialog") as dialog:
-            dialog.styles.width = min(60, app_of(self).size.width - 4)
-            yield Static(plain(self._title, "bold"), id="title")
-            yield Input(placeholder="a part of its name", id="field", compact=True)
-            yield table
+    def above(self) -> Sequence[Widget]:
+        """The field."""
+        return (Input(placeholder="a part of its name", id="field", compact=True),)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
