@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key, Paste
+from textual.events import Event, InputEvent, Key, Paste
 from textual.screen import Screen
 
 from promptlab.errors import HistoryFault, PromptlabError
@@ -26,6 +26,7 @@ from promptlab.tui.palette import commands
 from promptlab.tui.screens import MODES, all_screens, screen_class
 from promptlab.tui.screens.page import OpeningPage, Page
 from promptlab.tui.session import Session
+from promptlab.tui.sweeping import QUIET, Sweeper
 from promptlab.tui.tastes import Tastes
 from promptlab.tui.widgets.textview import TextView
 
@@ -85,6 +86,8 @@ class PromptlabApp(App[int]):
 
     async def on_event(self, event: Event) -> None:
         """Keys that come too early wait."""
+        if isinstance(event, InputEvent):
+            self.session.touched = time.monotonic()
         if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
         elif not self._early.takes(event):
@@ -121,6 +124,7 @@ class PromptlabApp(App[int]):
         await self._look_at_git(lab)
         await in_thread(all_screens)  # so that none has to be waited for when it is gone to
         self.set_interval(WATCH_SECONDS, self._watch)
+        self.set_interval(QUIET, Sweeper(self.session).look)
         await self._recover(lab)
 
     def _made(self, mode: str) -> Page:
@@ -217,6 +221,10 @@ class PromptlabApp(App[int]):
         if self.is_running and isinstance(self.screen, Page):
             self.screen.refresh_chrome()
 
+    def _progress(self) -> None:
+        if self.is_running and isinstance(self.screen, Page):
+            self.screen.refresh_status()
+
     # -- runs ---------------------------------------------------------------------------------------------
 
     def _start(self, job: Job) -> None:
@@ -232,7 +240,7 @@ class PromptlabApp(App[int]):
 
     async def _run(self, job: Job) -> None:
         self._job_task = asyncio.current_task()
-        await job.run(Seldom(self._chrome, PROGRESS_SECONDS))
+        await job.run(Seldom(self._progress, PROGRESS_SECONDS))
         self.session.say(job.result, bad=bool(job.reason))
         for page in self._pages():
             page.job_ended(job)
@@ -379,19 +387,3 @@ class PromptlabApp(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette."""
         return commands(self, screen)
-
-
-def run(path: Path, greeting: str = "") -> int:
-    """Open the program on the workspace that ``path`` lies in, say ``greeting``, and answer with an exit code."""
-
-    def open_lab() -> Lab:
-        from promptlab.lab import Lab
-
-        return Lab.open(path)
-
-    app = PromptlabApp(open_lab)
-    app.session.greeting = greeting
-    code = app.run()
-    if app.fault is not None:
-        raise app.fault
-    return app.return_code or 0 if code is None else code  # after a crash there is no answer, only the toolkit's code

@@ -35,6 +35,7 @@ class Session:
         listed: Set when the prompts are on the screen: what a person does not wait for may be done now.
         visited: The screens that q goes back over, the last one first to go to.
         greeting: What is said as soon as the workspace is open.
+        touched: When a key or the mouse was last used, by the monotonic clock.
     """
 
     def __init__(self, changed: Callable[[], None], start: Callable[[Job], None], saved: Callable[[], None]) -> None:
@@ -63,6 +64,7 @@ class Session:
         self.limits = Limits()
         self.visited: list[str] = []
         self.greeting = ""
+        self.touched = 0.0
         self.said = ""
         self.bad = False
         self._changed = changed

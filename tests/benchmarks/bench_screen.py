@@ -192,7 +192,7 @@ def told(name: str, seconds: list[float]) -> float:
     p95 = ordered[int(0.95 * (len(ordered) - 1))]
     figures = (statistics.median(ordered), p95, ordered[-1])
     print("  {:12} p50 {:5.1f} ms, p95 {:5.1f} ms, max {:5.1f} ms".format(name, *(1000 * one for one in figures)))
-    return figures[0]
+    return p95
 
 
 def test_keys_while_four_columns_stream(streaming: Program) -> None:
@@ -200,7 +200,7 @@ def test_keys_while_four_columns_stream(streaming: Program) -> None:
     for keys in ("ssss", "g", "j"):  # sorted as in the eval set; the cursor goes with its row until then
         program.press(*keys)
         time.sleep(2.0)
-    row, medians = 1, dict[str, float]()
+    row, late = 1, dict[str, float]()
     print(f"\n  10,000 × 6, four columns streaming, {program.memory[0]:.0f} MB resident")
     for key, times in (("j", 100), ("k", 80)):
         seconds: list[float] = []
@@ -208,7 +208,7 @@ def test_keys_while_four_columns_stream(streaming: Program) -> None:
             row += 1 if key == "j" else -1
             seconds.append(program.answer(key, on_row(row)))
             time.sleep(0.05 + row % 7 / 100)
-        medians[key] = told(key, seconds)
+        late[key] = told(key, seconds)
     for mode in range(1, 9):
         program.press(str(mode))
         time.sleep(1.0)
@@ -217,6 +217,6 @@ def test_keys_while_four_columns_stream(streaming: Program) -> None:
         chosen = re.compile(rb"\x1b\[[0-9;]*\b7[;m][0-9;m]* %d " % mode).search
         visits.append(program.answer(str(mode), chosen))
         time.sleep(0.5)
-    medians["1 to 8"] = told("1 to 8", visits)
+    late["1 to 8"] = told("1 to 8", visits)
     print(f"  after all screens {program.memory[0]:.0f} MB resident")
-    assert max(medians["j"], medians["k"]) <= KEY_BAR
+    assert max(late["j"], late["k"]) <= KEY_BAR

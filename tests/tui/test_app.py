@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from promptlab.errors import NotFound
 from promptlab.history.git import Git
 from promptlab.lab import Lab
 from promptlab.lab.values import PromptRow
-from promptlab.tui.app import PromptlabApp, run
+from promptlab.tui.app import PromptlabApp
 from promptlab.tui.screens.prompts import PromptsScreen
 
 
@@ -200,10 +203,13 @@ def test_a_folder_without_a_workspace_is_a_sentence_not_a_screen(
 ) -> None:
     real = PromptlabApp.run
     monkeypatch.setattr(PromptlabApp, "run", lambda self: real(self, headless=True))
-    with pytest.raises(NotFound, match="promptlab init"):
-        run(tmp_path)
+    monkeypatch.setenv("TEXTUAL_FPS", "60")
+    found = gc.get_threshold(), sys.getswitchinterval()
     with pytest.raises(NotFound, match="promptlab init"):
         promptlab.tui.main(tmp_path)
+    assert os.environ["TEXTUAL_FPS"] == "60", "whoever has set it meant it"
+    gc.set_threshold(*found[0])
+    sys.setswitchinterval(found[1])
 
 
 async def test_no_colour_never_means_black_on_black(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

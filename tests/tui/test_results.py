@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import places
+import pytest
 from loopback import LoopbackServer, status
 from textual.content import Content
 from tui.runs_made import finished
@@ -171,6 +172,29 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
         await here.sees("stopped")
         await here.press("c")
         await here.sees("The run is not complete: it is saved as partial.")
+
+
+async def test_while_somebody_types_the_grid_of_a_run_is_painted_more_rarely(
+    folder: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlab.tui.screens.results.SHARE_TYPING", 1e6)
+    monkeypatch.setattr("promptlab.tui.screens.results.PAUSE", 0.5)
+    server.latency = 0.1
+    text = (folder / "promptlab.toml").read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 1")
+    (folder / "promptlab.toml").write_text(text)
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("R")
+        await here.sees("16 answers")
+        await here.press("enter")
+        await here.sees("1/8 done")
+        grid = here.app.screen.query_one("#grid")
+        before, asked = grid.border_subtitle, len(server.asked)
+        while len(server.asked) < asked + 6:
+            await here.press("j", "k")
+        assert grid.border_subtitle == before
+        await here.until(lambda: grid.border_subtitle != before)
+        assert here.app.session.running or len(server.asked) == 16
 
 
 async def test_a_run_is_left_running_and_watched_and_stopped_by_the_next_sitting(

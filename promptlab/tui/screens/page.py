@@ -122,14 +122,20 @@ class Page(Screen[None], metaclass=_AbstractScreen):
         """Draw header, status line and footer for what the session says now."""
         if not self.is_mounted:
             return
-        header, status = self.query_one(HeaderLine), self.query_one(StatusLine)
+        header = self.query_one(HeaderLine)
         header.place, header.current = self.session.place, self.MODE
-        status.said = self.session.said
-        status.running = self.session.job.line if self.session.job else ""
-        status.set_class(self.session.bad, "-bad")
+        self.refresh_status()
         footer = self.query_one(FooterLine)
         footer.without = {*(["git"] if self.session.history_problem else ()), *self.without}
         footer.refresh()
+
+    def refresh_status(self) -> None:
+        """Draw the status line alone: a run gets on ten times a second, and moves no key or place."""
+        if self.is_mounted:
+            status = self.query_one(StatusLine)
+            status.said = self.session.said
+            status.running = self.session.job.line if self.session.job else ""
+            status.set_class(self.session.bad, "-bad")
 
     @property
     def without(self) -> Collection[str]:

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from promptlab.lab import RunTable
 
 REPAINT = 1 / 15
-SHARE = 20
-"""A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed, so that at
-most one key in twenty meets the making of one."""
+SHARE, SHARE_TYPING, PAUSE = 20, 60, 0.3
+"""A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed, and before
+SHARE_TYPING × t only if the person has paused for PAUSE seconds: at most one key in sixty meets the making of one."""
 _ABOUT_A_RUN = tuple(
     f"results.{name}" for name in ("verdict", "commit", "search", "worse", "figures", "sort", "metric")
 )
@@ -72,7 +72,7 @@ class ResultsScreen(Page):
         self._tick: Timer | None = None
         self._painted = -1
         self._painting = False
-        self._next_paint = 0.0
+        self._painted_at = self._took = 0.0
         self._shown: tuple[object, ...] = ()
 
     def panes(self) -> Iterable[Widget]:
@@ -147,12 +147,16 @@ class ResultsScreen(Page):
         table = self._table
         if table is None or self._tick is None:
             return
-        if table.revision != self._painted and not self._painting and time.monotonic() >= self._next_paint:
+        if table.revision != self._painted and not self._painting and self._due(time.monotonic()):
             self._paint()
         elif self._written(table):
             self._detail_soon()
         if table.state != "running":
             self._tick.pause()
+
+    def _due(self, now: float) -> bool:
+        typing = now - self.session.touched < PAUSE
+        return now - self._painted_at >= (SHARE_TYPING if typing else SHARE) * self._took
 
     def _written(self, table: RunTable) -> dict[int, str]:
         """Trial to what a run that is going on has written so far of the chosen cell."""
@@ -181,7 +185,7 @@ class ResultsScreen(Page):
         head.select(view.column)
         now = time.monotonic()
         self._painted, self._painting = revision, False
-        self._next_paint = now + SHARE * (now - begun)
+        self._painted_at, self._took = now, now - begun
 
     def _show_rows(self, table: RunTable, view: View, rows: GridRows) -> None:
         nothing = "No example is like that. a shows all." if view.filter != "all" or view.search else NO_RUN

@@ -32,12 +32,16 @@ each of them anew, for each widget, whenever the focus moves."""
 
 
 class Lines(ScrollView, can_focus=True, inherit_bindings=False):
-    """A focusable scroll view with tones; whoever inherits it overrides ``render_line``."""
+    """A focusable scroll view with tones; whoever inherits it overrides ``render_line``.
+
+    Its scroll bar is always there, and cannot be seen where there is nothing to scroll: one that comes and goes lays
+    out the whole screen each time.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor", "lines--cursor-blurred"}
     DEFAULT_CSS = """
     Lines {
-        background: $surface; color: $foreground; overflow-x: hidden;
+        background: $surface; color: $foreground; overflow-x: hidden; overflow-y: scroll;
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-background: $surface;
         scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
     }
