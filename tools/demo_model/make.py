@@ -1,4 +1,4 @@
-"""Make the demo's models from nothing: data, tokenizer, five stages of training each, an average of the last three, GGUF files, and their SHA-256.
+"""Make the demo's models from nothing: data, tokenizer, six stages of training each, an average of the last four, GGUF files, and their SHA-256.
 
 usage: make.py FOLDER [--only nano]
 
@@ -21,6 +21,7 @@ DATA = {
     "third": ["--n", "64000", "--seed", "31"],
     "fourth": ["--n", "64000", "--seed", "31"],
     "fifth": ["--n", "40000", "--seed", "41"],
+    "sixth": ["--n", "44000", "--seed", "51"],
 }
 TRAINING = {
     "mini": {
@@ -29,6 +30,7 @@ TRAINING = {
         "third": ["--workers", "3", "--steps", "1500", "--decay", "1300", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
         "fourth": ["--workers", "3", "--steps", "1800", "--decay", "1600", "--muon", "0.009", "--lr", "0.0018", "--seed", "5"],
         "fifth": ["--workers", "3", "--steps", "1100", "--decay", "900", "--muon", "0.009", "--lr", "0.0018", "--seed", "6"],
+        "sixth": ["--workers", "3", "--steps", "2000", "--decay", "1800", "--muon", "0.009", "--lr", "0.0018", "--seed", "7"],
     },
     "nano": {
         "first": ["--steps", "600", "--decay", "400", "--muon", "0.015", "--short-first", "--seed", "1"],
@@ -36,9 +38,10 @@ TRAINING = {
         "third": ["--steps", "400", "--decay", "350", "--muon", "0.009", "--lr", "0.0018", "--seed", "4"],
         "fourth": ["--steps", "300", "--decay", "260", "--muon", "0.009", "--lr", "0.0018", "--seed", "5"],
         "fifth": ["--steps", "300", "--decay", "260", "--muon", "0.009", "--lr", "0.0018", "--seed", "6"],
+        "sixth": ["--steps", "300", "--decay", "260", "--muon", "0.009", "--lr", "0.0018", "--seed", "7"],
     },
 }
-SHARES = {"fourth": "0.4", "fifth": "0.35"}  # of a stage, in the average with all before it from the third on
+SHARES = {"fourth": "0.4", "fifth": "0.35", "sixth": "0.5"}  # of a stage, in the average with all before it from the third on
 # One thread each, and memory is kept instead of given back after every step.
 QUIET = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
