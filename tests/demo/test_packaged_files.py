@@ -192,12 +192,12 @@ async def test_wording_and_model_make_the_differences_that_the_history_tells_of(
     # Not the exact counts: another processor rounds otherwise, and a close answer may tip over.
     assert 11 <= len(vague) <= 25
     assert len(labels) <= 5, "sentences, and no labels"
-    assert 86 <= len(formatted) <= 106
-    assert 90 <= len(ruled) <= 110
-    assert 74 <= len(small) <= 98
-    assert len(small) <= len(ruled) - 6
+    assert 78 <= len(formatted) <= 98
+    assert 88 <= len(ruled) <= 106
+    assert 80 <= len(small) <= 98
+    assert len(small) <= len(ruled) - 3
     disputed = {case.id for case in examples if "ambiguous" in case.tags}
-    assert len(small & disputed) < len(ruled & disputed)
+    assert len(ruled & disputed) >= len(formatted & disputed) + 6
 
 
 @pytest.mark.local

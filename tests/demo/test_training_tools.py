@@ -37,7 +37,7 @@ def held(value):
     return held(list(value.values())) if isinstance(value, dict) else []
 names = [(module, name) for module in (tasks, world) for name in vars(module) if not name.startswith("__")]
 wordings = sorted({x for module, name in names for x in held(getattr(module, name))})
-prepare.widen("fifth")
+prepare.widen("sixth")
 rng = random.Random(5)
 text = "\n".join(x["content"] for _ in range(600) for x in tasks.example(rng, "train")[0])
 parts = {part.strip() for x in wordings for part in re.split(r"\{[^{}]*\}", x) if len(part.split()) >= 4}
@@ -80,6 +80,11 @@ def python(code: str, *arguments: str, cwd: Path = TOOLS) -> list[str]:
             "db44cff25aed2a6c49cff010a5e6c16c232431c66b0eb3fc492be400bef4afa3",
             "c8bbf74db79e696d70d736ab4e174ee9e6612a2cd4b0efcc6a0407cd92e4bd86",
         ),
+        (
+            "sixth",
+            "014959e3eb788d583fbf2f5c31805de59e2ecee8cb00f37a977d68b9d7ff61ed",
+            "86a8d445006b225ab4a7d7bb12d2465fd8cc5923cfa33b7272f7758083989784",
+        ),
     ],
 )
 def test_a_stage_has_the_same_data_and_tokenizer_everywhere(stage: str, data: str, merges: str) -> None:
@@ -99,7 +104,7 @@ def test_the_hand_written_tickets_are_labelled_and_in_no_template() -> None:
     assert all(row["order"] == "none" or row["order"] in row["ticket"] for row in rows)
     templates = "".join(
         (TOOLS / f"{name}.py").read_text(encoding="utf-8")
-        for name in ("world", "tasks", "more", "wider", "judging", "customers", "policies", "moods")
+        for name in ("world", "tasks", "more", "wider", "judging", "customers", "policies", "moods", "rulebooks")
     )
     sentences = [part for row in rows for part in row["ticket"].split(". ") if len(part.split()) > 3]
     assert [part for part in sentences if part.strip(" .?!") in templates] == []
