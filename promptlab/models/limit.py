@@ -6,7 +6,8 @@ further refusals of requests that were already under way cut nothing more. Withi
 below the number that was refused, and stays: at the limit of an endpoint that refuses, every step too far costs the
 answers of a whole round trip. Whether more is taken is found out by a *scout*, one request beyond the limit with
 nobody put in the place of the next one that comes back. A scout that is answered raises the limit, by more each
-time; one that is refused has cost one request, and the next one waits twice as long.
+time; one that is refused has cost one request, and the next one waits twice as long. Where a limit that was raised
+is refused after all, it is back at what it was before, without a cut: that much is known to be taken.
 
 Trouble of the server's own (5xx, a broken connection) stops growth above where it started for some seconds. So does a
 round trip that takes twice as long as it did at first: the server queues, more would only wait.
@@ -86,6 +87,7 @@ class Limit:
         self._scouting = False
         self._in_vain = False
         self._raised = False
+        self._before = inf  # the limit was raised by a scout
         self._scout_from = 0.0
         self._patience = _PATIENCE
         self._step = 1
@@ -134,7 +136,10 @@ class Limit:
                 self._in_vain = True
                 self._wait_longer(slot, now)
         elif slot.sent > self._episode_until:
-            self._cut(slot, now)
+            if self._raised and slot.among > self._before:
+                self._step_back(slot, now)
+            else:
+                self._cut(slot, now)
         else:
             self._believed += 1
             if self._likely <= slot.among < self._refused_at:  # the lowest of an episode says where the limit is
@@ -164,6 +169,15 @@ class Limit:
         else:
             self._scout_from = now + self._patience * self._trip(slot, now)
 
+    def _step_back(self, slot: Slot, now: float) -> None:
+        """What a scout raised was too much: what was sent meanwhile cuts nothing, what is refused after that does."""
+        self._episode_until = now + (now - slot.sent)
+        self._believed = _BELIEVED
+        self._likely, self._refused_at = self._before, int(self._before) + 1
+        self.found = self._rest = self._before
+        self._raised = False
+        self._wait_longer(slot, now)
+
     def _doubt(self, among: int) -> None:
         """One among more than were refused was answered. Where most of them are, it was not their number.
 
@@ -183,7 +197,7 @@ class Limit:
     def _raise(self, now: float) -> None:
         """A scout was answered."""
         whole, below = int(self.found), self._refused_at - 1
-        self._raised = True
+        self._raised, self._before = True, float(whole)
         if whole < below <= whole + self._step:  # from here on carefully
             self.found, self._step = below, 1
         else:

@@ -54,14 +54,20 @@ class Reader:
         # As a callback, since a task that is cancelled before its first step runs none of its own code.
         self._task.add_done_callback(lambda _: self.inbox.put_nowait(None))
         self._drain: asyncio.Task[None] | None = None
-        self._before = model.traffic.retried if isinstance(model, Paced) else 0
+        self._paced = model if isinstance(model, Paced) else None  # asked once: it takes longer than what follows
+        self._before = self._paced.traffic.retried if self._paced else 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way at the model's endpoint."""
+        return self._paced.traffic.in_flight if self._paced is not None else 0
 
     @property
     def traffic(self) -> Traffic:
         """What goes on at the model's endpoint, with the retries of this run alone."""
-        if not isinstance(self.model, Paced):
+        if self._paced is None:
             return Traffic()
-        found = self.model.traffic
+        found = self._paced.traffic
         return msgspec.structs.replace(found, retried=found.retried - self._before)
 
     def cancel(self) -> None:
@@ -70,17 +76,17 @@ class Reader:
 
     def hold(self, most: int | None) -> None:
         """Have at most so many requests in flight at an endpoint; None: as many as it takes."""
-        if isinstance(self.model, Paced) and self._drain is None and most != self._held:
-            self.model.hold(most)
+        if self._paced is not None and self._drain is None and most != self._held:
+            self._paced.hold(most)
             self._held = most
 
     def end(self) -> None:
         """Ask nothing further; what an endpoint has under way still comes to its end. A local model is cancelled."""
-        if not isinstance(self.model, Paced):
+        if self._paced is None:
             self.cancel()
         elif self._drain is None:
-            self.model.hold(0)
-            self._drain = asyncio.create_task(self._drained(self.model))
+            self._paced.hold(0)
+            self._drain = asyncio.create_task(self._drained(self._paced))
 
     async def _drained(self, model: Paced) -> None:
         quiet = 0
@@ -97,8 +103,8 @@ class Reader:
             self._drain.cancel()
             await asyncio.gather(self._drain, return_exceptions=True)
         (found,) = await asyncio.gather(self._task, return_exceptions=True)
-        if isinstance(self.model, Paced) and (self._drain is not None or self._held is not None):
-            self.model.hold(None)
+        if self._paced is not None and (self._drain is not None or self._held is not None):
+            self._paced.hold(None)
         return found
 
     async def _read(self, requests: Sequence[Request]) -> Fault | None:

@@ -94,7 +94,7 @@ class _Execution(Keeping):
 
     def look_at_budget(self) -> None:
         """Ask nothing further once a limit is reached."""
-        in_flight = sum(reader.traffic.in_flight for reader in self.readers.values())
+        in_flight = sum(reader.in_flight for reader in self.readers.values())
         if not self.spent and (why := self.meter.used_up(in_flight)):
             self.spent = why
             for reader in self.readers.values():

@@ -25,9 +25,18 @@ _LOADING: dict[type[nodes.Node], str] = {
 _IDS_SHOWN = 5
 
 
+class _Part(NamedTuple):
+    """A stretch of a template that does nothing but text and variables: the text, or a variable's name."""
+
+    text: str
+    is_name: bool
+
+
 class _Compiled(NamedTuple):
     template: Template
     variables: frozenset[str]
+    parts: tuple[_Part, ...] | None
+    """Of a template that is nothing but texts and variables, as most are; else None."""
 
 
 class SyntaxFault(NamedTuple):
@@ -118,16 +127,45 @@ def missing_variables(prompt: Prompt, evalset: EvalSet) -> list[Problem]:
 
 def fill(template: str, variables: Variables) -> str:
     """One template filled. Raises whatever it raises, ``TooMuch`` where it makes too long a text."""
+    compiled = _compile(template)
+    text = _joined(compiled.parts, variables) if compiled.parts is not None else None
+    if text is not None:
+        return text
     chunks: list[str] = []
     size = 0
-    compiled = _compile(template).template
     fresh_budget()
-    for chunk in compiled.generate(variables):
+    for chunk in compiled.template.generate(variables):
         size += len(chunk)
         if size > MAX_OUTPUT:
             raise TooMuch(f"the text is longer than {MAX_OUTPUT:,} characters")
         chunks.append(chunk)
     return "".join(chunks)
+
+
+def _joined(parts: tuple[_Part, ...], variables: Variables) -> str | None:
+    """What Jinja would give, in a tenth of the time; None where that is not for certain, or too long."""
+    chunks: list[str] = []
+    for part in parts:
+        chunk = variables.get(part.text) if part.is_name else part.text
+        if not isinstance(chunk, str):
+            return None
+        chunks.append(chunk)
+    text = "".join(chunks)
+    return text if len(text) <= MAX_OUTPUT else None
+
+
+def _parts(tree: nodes.Template) -> tuple[_Part, ...] | None:
+    found: list[_Part] = []
+    for node in tree.body:
+        for one in node.nodes if isinstance(node, nodes.Output) else (node,):
+            match one:
+                case nodes.TemplateData():
+                    found.append(_Part(one.data, is_name=False))
+                case nodes.Name():
+                    found.append(_Part(one.name, is_name=True))
+                case _:
+                    return None
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)
@@ -136,8 +174,8 @@ def _compile(source: str) -> _Compiled:
     tree = SANDBOX.parse(source)
     for node in tree.find_all(tuple(_LOADING)):
         raise TemplateSyntaxError(f"`{_LOADING[type(node)]}` is not available: a prompt is one file", node.lineno)
-    names = meta.find_undeclared_variables(tree)
-    return _Compiled(SANDBOX.compile_bounded(tree, len(source)), frozenset(names) - SANDBOX.globals.keys())
+    names, parts = meta.find_undeclared_variables(tree), _parts(tree)
+    return _Compiled(SANDBOX.compile_bounded(tree, len(source)), frozenset(names) - SANDBOX.globals.keys(), parts)
 
 
 def _missing(prompt: Prompt, index: int, variables: Variables, fault: UndefinedError) -> TemplateFault:

@@ -122,6 +122,23 @@ def test_a_refusal_cuts_a_fifth_of_what_was_in_flight_when_it_was_sent_once_an_e
     assert limit.cuts == 2
 
 
+def test_a_limit_that_a_scout_raised_in_vain_is_back_at_what_it_was_without_a_cut() -> None:
+    server = Simulated(Limit(MOST), 100)
+    server.answer(2_000)
+    limit, now = server.limit, server.now + 10.0
+    scout = limit.slot(101, now)
+    assert scout.scout
+    limit.answered(scout, now + 0.05, short=True)
+    limit.back(scout)
+    assert limit.found > 100
+    limit.refused(limit.slot(101, now + 0.1), now + 0.15)
+    assert (limit.found, limit.cuts) == (100, 1)
+    limit.refused(limit.slot(100, now + 0.16), now + 0.21)  # sent before that could be felt
+    assert (limit.found, limit.cuts) == (100, 1)
+    limit.refused(limit.slot(100, now + 0.3), now + 0.35)
+    assert (limit.found, limit.cuts) == (100 * CUT, 2)
+
+
 @given(st.lists(st.tuples(st.sampled_from("artn"), st.integers(1, 40)), max_size=150), st.integers(1, 60))
 def test_whatever_happens_it_stays_within_its_bounds_with_one_scout_at_a_time(
     ends: list[tuple[str, int]], most: int

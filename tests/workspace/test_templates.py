@@ -5,11 +5,24 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from promptlab.errors import Problem
 from promptlab.workspace.sandbox import MAX_OUTPUT
-from promptlab.workspace.templates import TemplateFault, missing_variables, render, syntax_fault, variables_of
+from promptlab.workspace.templates import (
+    SANDBOX,
+    TemplateFault,
+    missing_variables,
+    render,
+    syntax_fault,
+    variables_of,
+)
 from promptlab.workspace.values import EvalSet, Example, Message, Prompt
+
+TEXT = st.text(st.characters(exclude_characters="{}#%", exclude_categories=["Cs"]), max_size=8)
+VALUE = st.one_of(st.text(max_size=8), st.integers(), st.sampled_from(["{{ a }}", "\r\n", "<b>"]))
 
 
 def prompt(*templates: str) -> Prompt:
@@ -64,6 +77,24 @@ def test_what_a_template_prints(template: str, variables: dict[str, object], tex
         assert "neither text, a number, a list nor a table" in refusal(template, **variables)
     else:
         assert filled(template, **variables) == text
+
+
+@given(st.lists(st.tuples(st.booleans(), TEXT), max_size=6), st.dictionaries(st.sampled_from("abc"), VALUE))
+def test_texts_and_variables_alone_are_filled_as_jinja_does(
+    parts: list[tuple[bool, str]], variables: dict[str, str | int]
+) -> None:
+    """Which takes ten times as long, and is the one that is asked where a variable is missing or is no text."""
+    template = "".join(f"{{{{ {'abc'[len(text) % 3]} }}}}" if is_name else text for is_name, text in parts)
+    try:
+        expected = SANDBOX.from_string(template).render(variables)
+    except UndefinedError:
+        assert "is missing" in refusal(template, **variables)
+    else:
+        assert filled(template, **variables) == expected
+
+
+def test_a_joined_text_is_no_longer_than_any_other() -> None:
+    assert "longer than" in refusal("{{ a }}{{ a }}", a="x" * (MAX_OUTPUT // 2 + 1))
 
 
 def test_variables_of_names_what_the_templates_mention() -> None:
