@@ -177,8 +177,6 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
 async def test_while_somebody_types_the_grid_of_a_run_is_painted_more_rarely(
     folder: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("promptlab.tui.screens.results.SHARE_TYPING", 1e6)
-    monkeypatch.setattr("promptlab.tui.screens.results.PAUSE", 0.5)
     server.latency = 0.1
     text = (folder / "promptlab.toml").read_text().replace("timeout = 5.0", "timeout = 5.0\nconcurrency = 1")
     (folder / "promptlab.toml").write_text(text)
@@ -188,13 +186,16 @@ async def test_while_somebody_types_the_grid_of_a_run_is_painted_more_rarely(
         await here.sees("16 answers")
         await here.press("enter")
         await here.sees("1/8 done")
-        grid = here.app.screen.query_one("#grid")
-        before, asked = grid.border_subtitle, len(server.asked)
-        while len(server.asked) < asked + 6:
-            await here.press("j", "k")
-        assert grid.border_subtitle == before
-        await here.until(lambda: grid.border_subtitle != before)
-        assert here.app.session.running or len(server.asked) == 16
+        monkeypatch.setattr("promptlab.tui.screens.results.SHARE_TYPING", 1e6)
+        monkeypatch.setattr("promptlab.tui.screens.results.PAUSE", 1e6)
+        screen = results(here)
+        await here.press("j")
+        await here.until(lambda: not screen._painting)
+        before, asked = screen.grid.border_subtitle, len(server.asked)
+        await here.until(lambda: len(server.asked) > asked + 5)
+        assert screen.grid.border_subtitle == before
+        monkeypatch.setattr("promptlab.tui.screens.results.PAUSE", 0.0)
+        await here.until(lambda: screen.grid.border_subtitle != before)
 
 
 async def test_a_run_is_left_running_and_watched_and_stopped_by_the_next_sitting(
