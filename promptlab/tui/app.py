@@ -124,7 +124,8 @@ class PromptlabApp(App[int]):
         await self._look_at_git(lab)
         await in_thread(all_screens)  # so that none has to be waited for when it is gone to
         self.set_interval(WATCH_SECONDS, self._watch)
-        self.set_interval(QUIET, Sweeper(self.session).look)
+        if not self.is_headless:  # else the memory is whoever's started it
+            self.set_interval(QUIET, Sweeper(self.session).look)
         await self._recover(lab)
 
     def _made(self, mode: str) -> Page:

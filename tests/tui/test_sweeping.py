@@ -18,6 +18,7 @@ from promptlab.tui.sweeping import LATEST, Sweeper, wait_for_quiet
 def as_before() -> Iterator[None]:
     found = gc.get_threshold()
     yield
+    gc.unfreeze()
     gc.set_threshold(*found)
 
 
