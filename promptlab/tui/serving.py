@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from textual_serve.server import Server
 
 COOKIE = "promptlab"
+EVERYWHERE = ("0.0.0.0", "::")
+"""Addresses to listen on that nobody can be sent to."""
 
 
 def guard(token: str) -> Middleware:
@@ -45,6 +47,15 @@ def guard(token: str) -> Middleware:
         return await handler(request)
 
     return check
+
+
+async def keep_in(request: web.Request, response: web.StreamResponse) -> None:
+    """Have the browser ask nobody else: the page of the toolkit would fetch a font from another site."""
+    here = "'self' 'unsafe-inline'"
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; script-src {here}; style-src {here}; img-src 'self' data: blob:; "
+        f"connect-src 'self' ws://{request.host} wss://{request.host}"
+    )
 
 
 def guarded(token: str, ready: Callable[[], None]) -> type[Server]:
@@ -73,7 +84,13 @@ def guarded(token: str, ready: Callable[[], None]) -> type[Server]:
         async def _make_app(self) -> web.Application:
             app = await super()._make_app()
             app.middlewares.append(guard(token))
+            app.on_response_prepare.append(keep_in)
             return app
+
+        async def handle_index(self, request: web.Request) -> web.StreamResponse:
+            """The page, which finds the rest of itself by the name that it was opened by: a machine has several."""
+            self.public_url = f"{request.scheme}://{request.host}"
+            return await super().handle_index(request)
 
         def initialize_logging(self) -> None:
             """Nothing: its log would repeat what is typed."""
@@ -107,7 +124,8 @@ def serve(path: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         UsageFault: The extra ``serve`` is not installed, or the port is taken.
     """
     token = secrets.token_urlsafe(18)
-    shown = f"[{host}]" if ":" in host else host
+    reached = socket.gethostname() if host in EVERYWHERE else host
+    shown = f"[{reached}]" if ":" in reached else reached
     address = f"http://{shown}:{port}"
     try:
         server_class = guarded(token, lambda: say(f"{address}/?key={token}"))

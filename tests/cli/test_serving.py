@@ -66,6 +66,12 @@ async def test_who_has_the_link_gets_in_and_ctrl_c_ends_all_that_ran(server: sub
             assert answer.status == 200
             assert key not in str(answer.url)
             assert "promptlab" in await answer.text()
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'self';")
+        other = URL(f"{page}?key={key}").with_host("localhost")
+        async with browser.get(other) as answer:
+            text = await answer.text()
+            assert f'"ws://localhost:{other.port}/ws"' in text
+            assert f'"http://localhost:{other.port}/static/js/textual.js"' in text
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
             await browser.ws_connect(page + "ws", headers={"Origin": "http://elsewhere.example"})
         first, second = [await _visit(browser, page, own) for _ in range(2)]
