@@ -86,8 +86,8 @@ class Limit:
         self._calm_from = 0.0
         self._scouting = False
         self._in_vain = False
-        self._raised = False
-        self._before = inf  # the limit was raised by a scout
+        self._raised = False  # by a scout, since the last refusal
+        self._before = inf  # what the limit was until that scout was answered
         self._scout_from = 0.0
         self._patience = _PATIENCE
         self._step = 1

@@ -145,13 +145,16 @@ def fill(template: str, variables: Variables) -> str:
 def _joined(parts: tuple[_Part, ...], variables: Variables) -> str | None:
     """What Jinja would give, in a tenth of the time; None where that is not for certain, or too long."""
     chunks: list[str] = []
+    size = 0
     for part in parts:
         chunk = variables.get(part.text) if part.is_name else part.text
-        if not isinstance(chunk, str):
+        if type(chunk) is not str:
+            return None
+        size += len(chunk)
+        if size > MAX_OUTPUT:
             return None
         chunks.append(chunk)
-    text = "".join(chunks)
-    return text if len(text) <= MAX_OUTPUT else None
+    return "".join(chunks)
 
 
 def _parts(tree: nodes.Template) -> tuple[_Part, ...] | None:
@@ -161,7 +164,7 @@ def _parts(tree: nodes.Template) -> tuple[_Part, ...] | None:
             match one:
                 case nodes.TemplateData():
                     found.append(_Part(one.data, is_name=False))
-                case nodes.Name():
+                case nodes.Name() if one.name != "self":  # the template itself, whatever the variables are
                     found.append(_Part(one.name, is_name=True))
                 case _:
                     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -93,8 +94,20 @@ def test_texts_and_variables_alone_are_filled_as_jinja_does(
         assert filled(template, **variables) == expected
 
 
-def test_a_joined_text_is_no_longer_than_any_other() -> None:
-    assert "longer than" in refusal("{{ a }}{{ a }}", a="x" * (MAX_OUTPUT // 2 + 1))
+@pytest.mark.parametrize("value", ["text", 1])
+def test_the_name_that_jinja_keeps_for_the_template_itself_is_no_variable(value: object) -> None:
+    assert "neither text, a number, a list nor a table" in refusal("{{ self }}", self=value)
+
+
+def test_a_joined_text_is_no_longer_than_any_other_and_never_made() -> None:
+    many, long = "{{ a }}" * 100, "x" * (MAX_OUTPUT // 2 + 1)
+    assert syntax_fault(many) is None
+    tracemalloc.start()
+    told = refusal(many, a=long)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "longer than" in told
+    assert most < 5 * MAX_OUTPUT
 
 
 def test_variables_of_names_what_the_templates_mention() -> None:
