@@ -140,8 +140,9 @@ class Lab(Opener):
             executor: Where models answer: "" here, ``ray`` or ``ray://HOST:PORT`` on a cluster.
             watched: Somebody sees what endpoints write while they write it.
         """
+        from promptlab.lab.limits import in_one_currency
         from promptlab.lab.reviewing import rate_in
-        from promptlab.lab.running import run_plan
+        from promptlab.lab.running import Judging, run_plan
         from promptlab.lab.scorers import scorers
         from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
@@ -149,6 +150,9 @@ class Lab(Opener):
 
         models = {name: self._placed(name, executor) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = scorers(self, plan.metrics, table.judges, plan.sources, models)
+        currencies = self._currencies()
+        asked = {*models, *(model.name for one in judges if isinstance(one, Judging) for model in one.models)}
+        in_one_currency(budget, [currencies[name] for name in asked if name in currencies])
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
@@ -159,7 +163,7 @@ class Lab(Opener):
                 cache or self.cache(),
                 journal,
                 stop or asyncio.Event(),
-                currencies=self._currencies(),
+                currencies=currencies,
                 meter=meter,
                 watched=watched,
                 grades=tracing.grades_for(corpora, self.model, self.cache(), meter) if plan.chains else None,

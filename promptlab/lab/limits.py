@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -36,6 +37,20 @@ class Limits(Struct, frozen=True):
             ("at once", self.most),
         )
         return ", ".join(f"{name} {value:g}" for name, value in named if value is not None) or NONE
+
+
+def in_one_currency(budget: Budget, currencies: Iterable[str]) -> None:
+    """Make sure that a limit of cost says of what: what models cost is not summed over currencies.
+
+    Raises:
+        UsageFault: Cost is limited, and the models that are asked are priced in several.
+    """
+    different = sorted(set(currencies))
+    if budget.cost is not None and len(different) > 1:
+        raise UsageFault(
+            f"A limit of cost ({budget.cost:g}) cannot be kept: the models of this run are priced in "
+            f"{' and '.join(different)}. Limit tokens or minutes instead, or give their prices in one currency."
+        )
 
 
 def parse_limits(text: str) -> Limits:

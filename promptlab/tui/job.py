@@ -169,7 +169,7 @@ class Job:
         text = f"{word}: {progress.done}/{progress.total} answers in {seconds(self._took)}"
         if progress.cached:
             text += f", {progress.cached} known before"
-        if progress.failed:
+        if progress.failed and not self.reason.startswith(f"{progress.failed} of "):  # which says it already
             text += f", {progress.failed} failed"
         if self.notices:
             text += f". {self.notices[-1]}".removesuffix(".")

@@ -83,6 +83,21 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return command
 
 
+def test_a_limit_of_cost_is_of_one_currency(tmp_path: Path, run: Run) -> None:
+    with Serving() as server:
+        other = f'[models.e]\nmodel = "e"\nbase_url = "{server.base_url}"\n'
+        other += 'price = { input = 1000, output = 1000, currency = "EUR" }\n'
+        folder = workspace(tmp_path / "w", server, 4, other)
+        both = ("-m", "m", "-m", "e", "--yes")
+        code, _, said = run(folder, *both, "--max-cost", "5")
+        assert code == 2
+        assert "A limit of cost (5) cannot be kept: the models of this run are priced in EUR and USD." in said
+        assert "Limit tokens or minutes instead" in said
+        assert server.stats()["requests"] == 0
+        assert run(folder, *both, "--max-tokens", "100000")[0] == 0
+        assert run(folder, "-m", "e", "--yes", "--max-cost", "5")[0] == 0
+
+
 def test_faults_of_every_kind_cost_their_retries_and_nothing_else(tmp_path: Path, run: Run) -> None:
     with Serving(faults=FAULTS, burst=150, seed=3) as server:
         folder = workspace(tmp_path / "w", server, 400, "timeout = 0.5\n")

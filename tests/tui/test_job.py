@@ -79,10 +79,16 @@ async def test_a_long_answer_without_a_word_in_common_stands_alone(folder: Path)
     await lab.close()
 
 
-async def test_what_is_said_at_the_end_has_one_full_stop_or_its_question_mark(folder: Path) -> None:
+async def test_what_is_said_at_the_end_has_one_full_stop_or_its_question_mark_and_what_failed_once(
+    folder: Path,
+) -> None:
     lab = Lab.open(folder)
     job = Job(lab, lab.plan(RunRequest(("triage",), trials=1)), scratch=True)
     for reason, end in (("Is the server running?", ". Is the server running?"), ("It is not.", ". It is not.")):
         job._take(Ended("r", "partial", Progress(total=8, done=8), reason))
         assert job.result.endswith(end)
+    for reason, end in (("", ", 2 failed"), ("2 of 8 cells failed: no.", ". 2 of 8 cells failed: no.")):
+        job._take(Ended("r", "complete", Progress(total=8, done=8, failed=2), reason))
+        assert job.result.endswith(end)
+        assert job.result.count("failed") == 1
     await lab.close()
