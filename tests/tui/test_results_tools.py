@@ -104,8 +104,12 @@ async def test_failed_cells_are_asked_again_and_the_rest_stays(folder: Path, ser
     async with sitting(folder) as here:
         await past(here)
         await here.sees("! error 1")
+        await here.press("h", "m")
+        shown = results(here)._view
+        assert (shown.column, shown.metric) == ("a", "contains")
         await here.press("r")
         await here.until(lambda: here.status.startswith("done: 16/16 answers"))
+        assert results(here)._view == shown, "who asks again has chosen what to see"
         assert {asked.text[-15:] for asked in server.asked} == {"like your logo."}
         assert results(here)._table.run == run
         await here.sees("! error 0")

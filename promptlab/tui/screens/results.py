@@ -127,11 +127,16 @@ class ResultsScreen(Page):
             self._show_session()
 
     def _show(self, table: RunTable) -> None:
+        before = self._table
+        if before is not None and before.variants == table.variants and self._view.metric in table.infos:
+            # The same run, asked again for what failed: the person has chosen what to see.
+            self._view = self._view._replace(filter="all", search="")
+        else:
+            self._view = View(table.candidate, table.primary)
         self._table = table
-        column = table.candidate
-        self._view = View(column, table.primary)
+        column = self._view.column
         self._painted, self._shown = -1, ()
-        self.query_one("#head", VirtualTable).set_columns(head_columns(table.primary))
+        self.query_one("#head", VirtualTable).set_columns(head_columns(self._view.metric))
         self.query_one("#head").styles.height = min(len(table.variants), 6) + 3
         self.grid.set_columns(columns_of(table))
         self.grid.select_choice(column)
