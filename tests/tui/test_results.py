@@ -14,6 +14,7 @@ from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 
 from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
+from promptlab.tui.screens.page import Page
 from promptlab.tui.screens.results import ResultsScreen
 from promptlab.tui.widgets.textview import TextView
 
@@ -159,6 +160,13 @@ async def test_a_run_streams_in_can_be_left_and_is_stopped(folder: Path, server:
         assert "still going on" in here.status
         await here.press("1", "r")
         await here.until(lambda: here.status == "A run is going on: x stops it.")
+        for keys in ("R", "5r"):  # no dialog is to be filled in for nothing
+            here.app.session.say("")
+            await here.press(*keys)
+            await here.until(lambda: here.status == "A run is going on: x stops it.")
+            assert isinstance(here.app.screen, Page)
+        await here.press("1")
+        here.app.session.say("A run is going on: x stops it.")
         await here.pilot.resize_terminal(*SMALL)
         await here.until(lambda: here.lines[-3] == " A run is going on: x stops it." and "/16 · " in here.lines[-2])
         await here.pilot.resize_terminal(*WIDE)

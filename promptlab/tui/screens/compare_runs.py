@@ -113,6 +113,8 @@ class Running:
 
     async def _ask(self, ready: Ready, only: tuple[str, ...] = ()) -> RunRequest | None:
         screen = self._screen
+        if screen.occupied():
+            return None
         lab = await screen.session.lab()
         models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
         sheet = screen.sheet

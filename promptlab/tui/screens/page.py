@@ -200,6 +200,12 @@ class Page(Screen[None], metaclass=_AbstractScreen):
 
     # -- starting a run -----------------------------------------------------------------------------------
 
+    def occupied(self) -> bool:
+        """Whether a run is going on, which is then said: nobody is to fill in a dialog for another one in vain."""
+        if self.session.busy:
+            self.session.say("A run is going on: x stops it.", bad=True)
+        return self.session.busy
+
     async def begin(self, request: RunRequest, drafts: dict[str, str], *, scratch: bool = False) -> Job | None:
         """Plan a run and start it; None when something is wrong with it, which the status line then says.
 
@@ -210,8 +216,7 @@ class Page(Screen[None], metaclass=_AbstractScreen):
         from promptlab.tui.job import Job
         from promptlab.tui.screens.spending import agreed
 
-        if self.session.busy:
-            self.session.say("A run is going on: x stops it.", bad=True)
+        if self.occupied():
             return None
         lab = await self.session.lab()
         self.session.say("planning …")

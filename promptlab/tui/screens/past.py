@@ -100,6 +100,8 @@ class PastPage(Page):
             models: To tick; the default ones where none is named.
             evalset: To run over; the one that fits the prompt where none is named.
         """
+        if self.occupied():
+            return
         lab = await self.session.lab()
         ticked = next((option.name for option in options if option.ticked), name)
         try:

@@ -103,8 +103,7 @@ class Trying:
     async def ask(self, until_clear: bool = False) -> None:
         """Ask what to run, run it, and go to Results."""
         screen = self._screen
-        ready = await screen.ready()
-        if ready is None:
+        if screen.occupied() or (ready := await screen.ready()) is None:
             return
         lab = await screen.session.lab()
         models, defaults = await in_thread(lab.models), await in_thread(lab.default_models)
