@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -210,6 +211,19 @@ def test_a_folder_without_a_workspace_is_a_sentence_not_a_screen(
     assert os.environ["TEXTUAL_FPS"] == "60", "whoever has set it meant it"
     gc.set_threshold(*found[0])
     sys.setswitchinterval(found[1])
+
+
+def test_the_toolkit_is_told_how_often_to_paint_before_it_is_imported(tmp_path: Path) -> None:
+    told = (
+        "import promptlab.tui, sys; from pathlib import Path; assert 'textual' not in sys.modules\n"
+        "try: promptlab.tui.main(Path())\n"
+        "except Exception as fault: print(type(fault).__name__)\n"
+        "from textual import constants; print(constants.MAX_FPS)"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "TEXTUAL_FPS"}
+    env["TEXTUAL_DRIVER"] = "textual.drivers.headless_driver:HeadlessDriver"
+    found = subprocess.check_output([sys.executable, "-c", told], cwd=tmp_path, env=env, text=True, timeout=60.0)
+    assert found.splitlines()[-1] == promptlab.tui.FRAMES
 
 
 async def test_no_colour_never_means_black_on_black(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tui.sitting import NORMAL, SMALL, WIDE, Sitting, sitting
 from promptlab.lab import Lab
 from promptlab.lab.values import RunRequest
 from promptlab.tui.screens.page import Page
-from promptlab.tui.screens.results import ResultsScreen
+from promptlab.tui.screens.results import LONGEST, ResultsScreen
 from promptlab.tui.widgets.textview import TextView
 
 BOTH = RunRequest(subjects=("triage@v1", "triage"), baseline="triage@v1")
@@ -196,6 +196,7 @@ async def test_while_somebody_types_the_grid_of_a_run_is_painted_more_rarely(
         await here.sees("1/8 done")
         monkeypatch.setattr("promptlab.tui.screens.results.SHARE_TYPING", 1e6)
         monkeypatch.setattr("promptlab.tui.screens.results.PAUSE", 1e6)
+        monkeypatch.setattr("promptlab.tui.screens.results.LONGEST", 1e6)
         screen = results(here)
         await here.press("j")
         await here.until(lambda: not screen._painting)
@@ -204,6 +205,19 @@ async def test_while_somebody_types_the_grid_of_a_run_is_painted_more_rarely(
         assert screen.grid.border_subtitle == before
         monkeypatch.setattr("promptlab.tui.screens.results.PAUSE", 0.0)
         await here.until(lambda: screen.grid.border_subtitle != before)
+
+
+async def test_a_picture_that_took_an_hour_is_made_again_all_the_same(folder: Path) -> None:
+    """The program was stopped in the terminal while it made it."""
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        await here.press("3")
+        await here.until(lambda: isinstance(here.app.screen, ResultsScreen))
+        screen, now = results(here), 1e6
+        screen._took, screen._painted_at, screen.session.touched = 3600.0, now, now
+        assert not screen._due(now + LONGEST - 0.1)
+        screen.session.touched = now + LONGEST
+        assert screen._due(now + LONGEST)
 
 
 async def test_a_run_is_left_running_and_watched_and_stopped_by_the_next_sitting(

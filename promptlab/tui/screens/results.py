@@ -42,6 +42,8 @@ REPAINT = 1 / 15
 SHARE, SHARE_TYPING, PAUSE = 20, 60, 0.3
 """A picture of a running grid that took t seconds is not made again before SHARE × t seconds have passed, and before
 SHARE_TYPING × t only if the person has paused for PAUSE seconds: at most one key in sixty meets the making of one."""
+LONGEST = 15.0
+"""But after so many seconds it is: t is much too long where the program was stopped or starved meanwhile."""
 _ABOUT_A_RUN = tuple(
     f"results.{name}" for name in ("verdict", "commit", "search", "worse", "figures", "sort", "metric")
 )
@@ -161,7 +163,7 @@ class ResultsScreen(Page):
 
     def _due(self, now: float) -> bool:
         typing = now - self.session.touched < PAUSE
-        return now - self._painted_at >= (SHARE_TYPING if typing else SHARE) * self._took
+        return now - self._painted_at >= min((SHARE_TYPING if typing else SHARE) * self._took, LONGEST)
 
     def _written(self, table: RunTable) -> dict[int, str]:
         """Trial to what a run that is going on has written so far of the chosen cell."""
