@@ -375,7 +375,7 @@ class _Execution(Keeping):
             async for batch in coming:
                 await self._written()
                 self._remember_answers(batch, wanted)
-                self.tally.answered(0, len(batch))
+                self.tally.answered(0, len(batch), max(outcome.latency for outcome in batch))
                 yield batch
 
     def _prepare(self, name: str) -> None:

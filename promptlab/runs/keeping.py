@@ -139,7 +139,8 @@ class Keeping:
         for one in done:
             self._count(one)
         if model:
-            self.tally.answered(len(done), sum(one.column not in self.plan.chains for one in done))
+            calls = sum(one.column not in self.plan.chains for one in done)
+            self.tally.answered(len(done), calls, max(one.outcome.latency for one in done))
         self.events.put_nowait(done)
 
     def _count(self, done: CellDone) -> None:

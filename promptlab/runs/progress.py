@@ -22,25 +22,28 @@ def failed_share(progress: Progress) -> float:
 class Rate:
     """Things per second, lately: an exponentially weighted mean without the bias of its start.
 
-    The clock starts with the first answers, which are not counted: the time before them is the model's loading.
+    The clock starts with the first answers, which are not counted: the time before them is the model's loading. What
+    was asked together with them comes soon after, and says nothing yet: it is unknown until as much time has passed
+    as the first of them took.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._last: float | None = None
+        self._known_from = 0.0
         self._sum = 0.0
         self._weight = 0.0
 
-    def add(self, count: int, now: float) -> None:
-        """Note that ``count`` of them arrived at ``now``, in seconds of any monotonic clock."""
+    def add(self, count: int, now: float, took: float = 0.0) -> None:
+        """Note that ``count`` of them arrived at ``now``, in seconds of any monotonic clock, each after ``took``."""
         if self._last is None:
-            self._last = now
+            self._last, self._known_from = now, now + took
         else:
             self._count += count
 
     def at(self, now: float) -> float:
         """The rate at ``now``, or 0.0 while it is unknown."""
-        if self._last is not None and now > self._last:
+        if self._last is not None and now > self._last and now >= self._known_from:
             passed = now - self._last
             keep = math.exp(-passed / _MEMORY)
             self._sum = self._sum * keep + self._count / passed * (1 - keep)
@@ -104,11 +107,11 @@ class Tally:
         """The currency of a model's price."""
         return self._currencies.get(model, "USD")
 
-    def answered(self, cells: int, calls: int) -> None:
-        """Note that a model answered so many calls now, and that so many cells are done with that."""
+    def answered(self, cells: int, calls: int, took: float) -> None:
+        """Note that a model answered so many calls now, each in so many seconds, and how many cells that finished."""
         now = self._clock()
-        self._rate.add(cells, now)
-        self._calls.add(calls, now)
+        self._rate.add(cells, now, took)
+        self._calls.add(calls, now, took)
 
     def worked(self, tokens: int) -> None:
         """Note that a model worked on so many tokens now."""

@@ -96,7 +96,7 @@ def test_the_time_left_is_that_of_the_calls_that_are_left() -> None:
     assert calls.left == 24
     for seconds, count in ((0, 2), (2, 6)):  # the clock starts with the first ones
         now += seconds
-        tally.answered(0, count)
+        tally.answered(0, count, 0.0)
         for _ in range(count):
             calls.came(plan.cells[0] if calls.left > 20 else plan.cells[1])
     assert calls.left == 16
