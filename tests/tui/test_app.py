@@ -23,6 +23,7 @@ from promptlab.lab import Lab
 from promptlab.lab.values import PromptRow
 from promptlab.tui.app import PromptlabApp
 from promptlab.tui.screens.prompts import PromptsScreen
+from promptlab.tui.widgets.lines import Lines
 
 
 async def test_the_header_says_where_you_are_the_palette_what_can_be_done_and_q_quits(folder: Path) -> None:
@@ -224,6 +225,22 @@ def test_the_toolkit_is_told_how_often_to_paint_before_it_is_imported(tmp_path: 
     env["TEXTUAL_DRIVER"] = "textual.drivers.headless_driver:HeadlessDriver"
     found = subprocess.check_output([sys.executable, "-c", told], cwd=tmp_path, env=env, text=True, timeout=60.0)
     assert found.splitlines()[-1] == promptlab.tui.FRAMES
+
+
+async def test_a_scroll_bar_of_nothing_to_scroll_is_not_seen_under_the_mouse_either(folder: Path) -> None:
+    async with sitting(folder) as here:
+        await here.sees("v2")
+        for keys, seen in ((), "v2"), (("R",), "what to run"), (("escape", "at"), "git "):
+            await here.press(*keys)
+            await here.sees(seen)
+            for lines in here.app.screen.query(Lines):
+                found = lines.styles
+                hidden = {
+                    found.scrollbar_background,
+                    found.scrollbar_background_hover,
+                    found.scrollbar_background_active,
+                }
+                assert hidden == {found.background}, lines
 
 
 async def test_no_colour_never_means_black_on_black(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
