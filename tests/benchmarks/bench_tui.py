@@ -23,7 +23,7 @@ import places
 import pytest
 from benchmarks.clock import least
 from textual import events
-from textual._compositor import CompositorUpdate
+from textual._compositor import Compositor, CompositorUpdate
 from textual.screen import Screen
 from tui.sitting import sitting
 
@@ -37,6 +37,7 @@ from promptlab.tui.screens.results import ResultsScreen
 EXAMPLES = 10_000
 PAINT_BAR, KEY_BAR = 0.500, 0.050
 STARTS, PRESSES = 7, 60
+PAINT = Compositor.render_update
 
 
 def until_painted(folder: Path) -> float:
@@ -100,7 +101,7 @@ async def repaint(app: PromptlabApp, key: str, painted: asyncio.Event) -> float:
 
 
 @pytest.mark.benchmark
-async def test_a_key_in_ten_thousand_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_in_ten_thousand_rows(tmp_path: Path) -> None:
     folder = places.workspace(tmp_path / "shop")
     table = big_table(folder)
     async with sitting(folder) as here:
@@ -118,15 +119,17 @@ async def test_a_key_in_ten_thousand_rows(tmp_path: Path, monkeypatch: pytest.Mo
                 update.render_segments(here.app.console)
                 painted.set()
 
-        monkeypatch.setattr(here.app, "_display", display)
-        print()
-        for key in ("j", "pagedown", "G", "k", "pageup", "g", "l"):
-            times: list[float] = []
-            for _ in range(PRESSES if key not in "Ggl" else 3):
-                if key in "Ggl":
-                    await here.press({"G": "g", "g": "G", "l": "h"}[key])
-                times.append(await repaint(here.app, key, painted))
-                await asyncio.sleep(0.03)
-            median, p95 = statistics.median(times), sorted(times)[int(0.95 * (len(times) - 1))]
-            print(f"  {key:9} median {1000 * median:5.1f} ms, p95 {1000 * p95:5.1f} ms")
-            assert median <= KEY_BAR  # the slowest ones measure the machine's other work, too
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Compositor, "render_update", PAINT)  # a sitting paints only what a test looks at
+            patch.setattr(here.app, "_display", display)
+            print()
+            for key in ("j", "pagedown", "G", "k", "pageup", "g", "l"):
+                times: list[float] = []
+                for _ in range(PRESSES if key not in "Ggl" else 3):
+                    if key in "Ggl":
+                        await here.press({"G": "g", "g": "G", "l": "h"}[key])
+                    times.append(await repaint(here.app, key, painted))
+                    await asyncio.sleep(0.03)
+                median, p95 = statistics.median(times), sorted(times)[int(0.95 * (len(times) - 1))]
+                print(f"  {key:9} median {1000 * median:5.1f} ms, p95 {1000 * p95:5.1f} ms")
+                assert median <= KEY_BAR  # the slowest ones measure the machine's other work, too
