@@ -131,7 +131,10 @@ async def test_trials_come_in_one_request_or_each_in_its_own(base_url: str) -> N
 
 async def test_tokens_of_trials_that_came_together_are_those_of_each(base_url: str) -> None:
     """Where log probabilities are told the tokens can be counted; without, what is said of them is about right."""
-    trials = [request("Say anything.", number, temperature=1.5, max_tokens=60) for number in range(4)]
+    trials = [
+        request("Write a polite reply to the customer.\n\nMy parcel is late.", number, temperature=1.5, max_tokens=60)
+        for number in range(4)
+    ]
     counted, _ = await ask(base_url, *(structs.replace(one, logprobs=0) for one in trials), samples=4)
     assert [one.usage.completion for one in counted] == [len(one.logprobs) for one in counted]
     guessed, _ = await ask(base_url, *trials, samples=4)
