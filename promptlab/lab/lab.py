@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from promptlab.errors import NotFound, PromptlabError, UsageFault
 from promptlab.history.values import Committed, GitCall, Published, RunRecord, SavedRun
 from promptlab.lab import archive, planning, tracing
+from promptlab.lab.limits import in_one_currency
 from promptlab.lab.modelling import SpeedStep, measure_speeds
 from promptlab.lab.opening import Opener
 from promptlab.lab.storing import folder_for
@@ -133,16 +134,14 @@ class Lab(Opener):
 
         Args:
             scratch: Keep nothing: the run does not appear in the list of runs.
-            cache: Where known answers are looked up, in place of the person's own cache. A ``fresh`` one has the
-                models asked even where the answer is known.
+            cache: Of known answers, in place of the person's own. With a ``fresh`` one the models are asked anyway.
             budget: What it may spend.
             journal: To go on with, in place of that of an unfinished run of the same plan or a new one.
             executor: Where models answer: "" here, ``ray`` or ``ray://HOST:PORT`` on a cluster.
             watched: Somebody sees what endpoints write while they write it.
         """
-        from promptlab.lab.limits import in_one_currency
         from promptlab.lab.reviewing import rate_in
-        from promptlab.lab.running import Judging, run_plan
+        from promptlab.lab.running import asked, run_plan
         from promptlab.lab.scorers import scorers
         from promptlab.lab.sequential import run_until_clear
         from promptlab.runs.journal import open_journal
@@ -150,9 +149,7 @@ class Lab(Opener):
 
         models = {name: self._placed(name, executor) for name in dict.fromkeys(v.model for v in plan.variants)}
         judges = scorers(self, plan.metrics, table.judges, plan.sources, models)
-        currencies = self._currencies()
-        asked = {*models, *(model.name for one in judges if isinstance(one, Judging) for model in one.models)}
-        in_one_currency(budget, [currencies[name] for name in asked if name in currencies])
+        in_one_currency(budget, self._currencies(), asked(models, judges))
         with folder_for(scratch, self.journal_root) as root:
             journal = journal or await asyncio.to_thread(open_journal, root, plan)
             table.run = journal.run
@@ -163,7 +160,7 @@ class Lab(Opener):
                 cache or self.cache(),
                 journal,
                 stop or asyncio.Event(),
-                currencies=currencies,
+                currencies=self._currencies(),
                 meter=meter,
                 watched=watched,
                 grades=tracing.grades_for(corpora, self.model, self.cache(), meter) if plan.chains else None,

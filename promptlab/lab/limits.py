@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -39,13 +39,17 @@ class Limits(Struct, frozen=True):
         return ", ".join(f"{name} {value:g}" for name, value in named if value is not None) or NONE
 
 
-def in_one_currency(budget: Budget, currencies: Iterable[str]) -> None:
+def in_one_currency(budget: Budget, currencies: Mapping[str, str], asked: Iterable[str]) -> None:
     """Make sure that a limit of cost says of what: what models cost is not summed over currencies.
+
+    Args:
+        currencies: Of models with a price, by their names.
+        asked: Names of the models that a run asks.
 
     Raises:
         UsageFault: Cost is limited, and the models that are asked are priced in several.
     """
-    different = sorted(set(currencies))
+    different = sorted({currencies[name] for name in asked if name in currencies})
     if budget.cost is not None and len(different) > 1:
         raise UsageFault(
             f"A limit of cost ({budget.cost:g}) cannot be kept: the models of this run are priced in "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
 from msgspec import structs
@@ -53,6 +53,11 @@ class Judging:
 
 Scorer = Judging | CustomMetric | Embedded | Weighing
 """Whatever is asked for a score of every answer when the answers are there."""
+
+
+def asked(models: Iterable[str], scorers: Iterable[Scorer]) -> set[str]:
+    """The names of all models that a run asks, those of its judges too."""
+    return {*models, *(model.name for one in scorers if isinstance(one, Judging) for model in one.models)}
 
 
 async def run_plan(
