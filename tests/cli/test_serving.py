@@ -39,7 +39,9 @@ def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def _below(pid: int) -> list[str]:
     """The processes that a process has started, and those that these have."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children: list[str] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile, as a git command does
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [*children, *(each for child in children for each in _below(int(child)))]
 
 

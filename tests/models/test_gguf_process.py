@@ -65,8 +65,13 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:  # a system without /proc
+        return True
+    except ProcessLookupError:  # it went while it was read
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
