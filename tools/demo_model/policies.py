@@ -96,6 +96,19 @@ def rule_of(rng, split, family, label, form):
     return spin(w.cap(spin(form, rng, split).replace("{F}", spin(rng.choice(w.FAMILY_NAMES[family]), rng, split)).replace("{L}", label)), rng, split)
 
 
+def answered(rng, split, ins, asked, kind):
+    """One instruction, and tickets with their labels after it: one of them in any place, several one after the other."""
+    if len(asked) == 1:
+        [(tk, label)] = asked
+        return item_place(rng, split, ins, tk.text) + [{"role": "assistant", "content": label}], kind + ":one+"
+    form = choose(rng, t.BLOCK, split)
+    texts = [form.replace("{X}", tk.text) for tk, _ in asked]
+    msgs = [{"role": "system", "content": ins}] if rng.random() < .5 else []
+    for i, (text, (_, label)) in enumerate(zip(texts, asked, strict=True)):
+        msgs += [{"role": "user", "content": text if i or msgs else ins + "\n\n" + text}, {"role": "assistant", "content": label}]
+    return msgs, kind
+
+
 def task_rules(rng, split):
     """Labels and one to six rules, then one to five tickets that they settle."""
     wd = v.full_world(rng)
@@ -116,15 +129,7 @@ def task_rules(rng, split):
     if ordered and rng.random() < .15:
         tk = ticket(rng, split, "mixed", short=rng.random() < .5)
         asked[0] = (tk, wd.c(wd.labels[tk.issues[0 if first else -1]["topic"]]))
-    if len(asked) == 1:
-        [(tk, label)] = asked
-        return item_place(rng, split, ins, tk.text) + [{"role": "assistant", "content": label}], "rules:one+"
-    form = choose(rng, t.BLOCK, split)
-    texts = [form.replace("{X}", tk.text) for tk, _ in asked]
-    msgs = [{"role": "system", "content": ins}] if rng.random() < .5 else []
-    for i, (text, (_, label)) in enumerate(zip(texts, asked, strict=True)):
-        msgs += [{"role": "user", "content": text if i or msgs else ins + "\n\n" + text}, {"role": "assistant", "content": label}]
-    return msgs, "rules"
+    return answered(rng, split, ins, asked, "rules")
 
 
 # ------------------------------------------------------------------------------------- rubrics

@@ -11,7 +11,7 @@ import policies as p
 import tasks as t
 import wider as v
 import world as w
-from more import bare, item_place, labels_sentence
+from more import bare, labels_sentence
 from tasks import choose, join_parts, spin
 from world import AMBIG, I, TOPICS
 
@@ -44,15 +44,7 @@ def task_rulebook(rng, split):
     plain = [f for f in I if f not in AMBIG]
     kinds = [rng.choice(families) if rng.random() < .75 else rng.choice(plain) for _ in range(rng.choice([1, 3, 4, 5, 6, 8]))]
     asked = [(p.of_family(rng, split, f, rng.random() < .7), gold(f)) for f in kinds]
-    if len(asked) == 1:
-        [(tk, label)] = asked
-        return item_place(rng, split, ins, tk.text) + [{"role": "assistant", "content": label}], "rulebook:one+"
-    form = choose(rng, t.BLOCK, split)
-    texts = [form.replace("{X}", tk.text) for tk, _ in asked]
-    msgs = [{"role": "system", "content": ins}] if rng.random() < .5 else []
-    for i, (text, (_, label)) in enumerate(zip(texts, asked, strict=True)):
-        msgs += [{"role": "user", "content": text if i or msgs else ins + "\n\n" + text}, {"role": "assistant", "content": label}]
-    return msgs, "rulebook"
+    return p.answered(rng, split, ins, asked, "rulebook")
 
 
 SHARE = .45
